@@ -1,0 +1,177 @@
+//! What a case wants written to Delius, and what came of it: the language between the case, the outbox and the
+//! Delius gateway.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{NomsNumber, PrisonCode};
+
+/// Who holds a case in prison from some moment on, in the words of Manage POM Cases.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pom {
+    /// Prison of the allocation.
+    pub prison: PrisonCode,
+    /// NOMIS staff code, when it is known.
+    pub staff_code: Option<i64>,
+    /// Forename as Manage POM Cases gives it (NOMIS writes it in capitals).
+    pub forename: String,
+    /// Surname as Manage POM Cases gives it.
+    pub surname: String,
+    /// E-mail address, when there is one.
+    pub email: Option<String>,
+}
+
+/// One write to Delius, derived from one case event. Lives in the outbox until it is applied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum DeliusWrite {
+    /// The POM becomes the prison offender manager at `at`.
+    AllocatePom {
+        /// Valid time of the allocation: the `occurredAt` of the message.
+        at: DateTime<Utc>,
+        /// The new prison offender manager.
+        pom: Pom,
+    },
+    /// Nobody is the prison offender manager from `at` on: the unallocated placeholder takes over.
+    DeallocatePom {
+        /// Valid time of the deallocation.
+        at: DateTime<Utc>,
+    },
+    /// The two handover key dates of the live custody become these; `None` removes the date.
+    SetHandoverDates {
+        /// `POM2`.
+        handover_date: Option<NaiveDate>,
+        /// `POM1`.
+        handover_start_date: Option<NaiveDate>,
+        /// Plan by the same code and write nothing.
+        dry_run: bool,
+    },
+}
+
+/// A write with its address: what the relay hands to the Delius gateway.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressedWrite {
+    /// Stable identity of the write: the ledger in Delius is keyed by it, so that it is applied once.
+    pub id: Uuid,
+    /// Whose case.
+    pub noms: NomsNumber,
+    /// What to write.
+    pub write: DeliusWrite,
+}
+
+/// Name of what became of a write. The names are a contract with telemetry queries and with the history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it; the contract on them is in the README")]
+pub enum OutcomeName {
+    PomAllocated,
+    PomDeallocated,
+    NoPomChange,
+    KeyDateCreated,
+    KeyDateUpdated,
+    KeyDateDeleted,
+    NoKeyDateChange,
+    DryRunKeyDateCreated,
+    DryRunKeyDateUpdated,
+    DryRunKeyDateDeleted,
+    DryRunNoKeyDateChange,
+    PersonNotFound,
+    DuplicatePerson,
+    NoActiveCustodialSentence,
+    MultipleActiveCustodialSentences,
+    UnknownPrison,
+    UnknownTeam,
+    StaffCodesExhausted,
+}
+
+impl OutcomeName {
+    /// Whether the write was refused: Delius cannot take it as things stand, and trying again changes nothing.
+    pub fn is_refusal(self) -> bool {
+        matches!(
+            self,
+            Self::PersonNotFound
+                | Self::DuplicatePerson
+                | Self::NoActiveCustodialSentence
+                | Self::MultipleActiveCustodialSentences
+                | Self::UnknownPrison
+                | Self::UnknownTeam
+                | Self::StaffCodesExhausted
+        )
+    }
+
+    /// The name as telemetry and history print it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PomAllocated => "PomAllocated",
+            Self::PomDeallocated => "PomDeallocated",
+            Self::NoPomChange => "NoPomChange",
+            Self::KeyDateCreated => "KeyDateCreated",
+            Self::KeyDateUpdated => "KeyDateUpdated",
+            Self::KeyDateDeleted => "KeyDateDeleted",
+            Self::NoKeyDateChange => "NoKeyDateChange",
+            Self::DryRunKeyDateCreated => "DryRunKeyDateCreated",
+            Self::DryRunKeyDateUpdated => "DryRunKeyDateUpdated",
+            Self::DryRunKeyDateDeleted => "DryRunKeyDateDeleted",
+            Self::DryRunNoKeyDateChange => "DryRunNoKeyDateChange",
+            Self::PersonNotFound => "PersonNotFound",
+            Self::DuplicatePerson => "DuplicatePerson",
+            Self::NoActiveCustodialSentence => "NoActiveCustodialSentence",
+            Self::MultipleActiveCustodialSentences => "MultipleActiveCustodialSentences",
+            Self::UnknownPrison => "UnknownPrison",
+            Self::UnknownTeam => "UnknownTeam",
+            Self::StaffCodesExhausted => "StaffCodesExhausted",
+        }
+    }
+}
+
+/// One row that a write touched in Delius.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RowChange {
+    /// Delius table.
+    pub table: String,
+    /// Primary key of the row (`staff_id/team_id` for a membership), as text.
+    pub row_id: String,
+    /// `insert`, `update` or `softDelete`.
+    pub action: RowAction,
+    /// `row_version` after the change.
+    pub row_version: i64,
+    /// Column → value before and after, for the columns that changed (all written columns for an insert).
+    pub columns: BTreeMap<String, ColumnChange>,
+}
+
+/// What was done to a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum RowAction {
+    Insert,
+    Update,
+    SoftDelete,
+}
+
+/// A column's value before and after a change, as text; `None` is SQL NULL (or no row).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct ColumnChange {
+    pub from: Option<String>,
+    pub to: Option<String>,
+}
+
+/// What became of a write: recorded in the ledger of Delius in the same transaction as the rows, and then as an
+/// event of the case.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WriteOutcome {
+    /// Its name.
+    pub name: OutcomeName,
+    /// When it was applied (Delius transaction time, UTC).
+    pub applied_at: DateTime<Utc>,
+    /// The rows touched, in the order in which they were written; empty when nothing changed.
+    pub changes: Vec<RowChange>,
+    /// Telemetry properties: `nomsId`, `prisonId`, `allocationDate` (`dd/MM/yyyy HH:mm:ss`, Europe/London),
+    /// `handoverDate`, `handoverStartDate`, `existingPOM1`, `existingPOM2`, where they apply.
+    pub properties: BTreeMap<String, String>,
+}
