@@ -2,4 +2,5 @@
 //! case facts from Delius back.
 
 pub mod case;
+pub mod case_records;
 pub mod delius;
