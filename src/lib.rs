@@ -4,3 +4,5 @@
 pub mod case;
 pub mod case_records;
 pub mod delius;
+pub mod event_store;
+pub mod outbox;
