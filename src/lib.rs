@@ -1,6 +1,7 @@
 //! Carries prison offender manager (POM) allocations and handover dates from *Manage POM Cases* into Delius, and
 //! case facts from Delius back.
 
+pub mod api;
 pub mod case;
 pub mod case_records;
 pub mod delius;
