@@ -2,3 +2,4 @@
 //! case facts from Delius back.
 
 pub mod case;
+pub mod delius;
