@@ -9,12 +9,12 @@ can_install() { is_root && command -v apt-get >/dev/null; }
 need() {
     local command=$1
     shift
-    command -v "$command" >/dev/null || install "$command" "$@"
+    command -v "$command" >/dev/null || install_packages "$command" "$@"
     command -v "$command" >/dev/null || fail_setup "$command is still missing after installing $*"
 }
 
-# install WHAT PACKAGE…
-install() {
+# install_packages WHAT PACKAGE…
+install_packages() {
     local what=$1
     shift
     can_install || fail_setup "$what is missing. Install it with: sudo apt-get install $*"
@@ -66,7 +66,7 @@ ensure_venv() {
 
 need_python() {
     need python3 python3 python3-venv
-    python3 -c 'import ensurepip, venv' 2>/dev/null || install "Python's venv module" python3-venv
+    python3 -c 'import ensurepip, venv' 2>/dev/null || install_packages "Python's venv module" python3-venv
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
         fail_setup "Python 3.10 or newer is needed; $(command -v python3) is $(python3 -V)"
 }
