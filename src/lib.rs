@@ -2,3 +2,5 @@
 //! case facts from Delius back.
 
 pub mod case;
+pub mod event_store;
+pub mod outbox;

@@ -55,6 +55,16 @@ pub enum DeliusWrite {
     },
 }
 
+impl DeliusWrite {
+    /// From when the case is held as written; `None` for handover dates.
+    pub fn held_from(&self) -> Option<DateTime<Utc>> {
+        match self {
+            Self::AllocatePom { at, .. } | Self::DeallocatePom { at } => Some(*at),
+            Self::SetHandoverDates { .. } => None,
+        }
+    }
+}
+
 /// A write with its address: what the relay hands to the Delius gateway.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddressedWrite {
