@@ -63,9 +63,9 @@ forget_group() {
     GROUPS_UP=("${kept[@]}")
 }
 
-# stop_group PID: asks the group to end, and insists after 20 seconds.
+# stop_group PID: asks the group to end, and insists after 40 seconds.
 stop_group() {
-    local pid=$1 left=200
+    local pid=$1 left=400
     kill -TERM -- "-$pid" 2>/dev/null || true
     while kill -0 "$pid" 2>/dev/null && ((left-- > 0)); do sleep 0.1; done
     kill -KILL -- "-$pid" 2>/dev/null || true

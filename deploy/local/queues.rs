@@ -23,19 +23,13 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     ensure!(!arguments.endpoint.is_empty(), "AWS_ENDPOINT_URL is empty");
-    let config = aws_config::defaults(BehaviorVersion::latest())
-        .endpoint_url(&arguments.endpoint)
-        .load()
-        .await;
-    let (sqs, sns) = (
-        aws_sdk_sqs::Client::new(&config),
-        aws_sdk_sns::Client::new(&config),
-    );
+    let config =
+        aws_config::defaults(BehaviorVersion::latest()).endpoint_url(&arguments.endpoint).load().await;
+    let (sqs, sns) = (aws_sdk_sqs::Client::new(&config), aws_sdk_sns::Client::new(&config));
     let prefix = &arguments.prefix;
 
     let dead = queue(&sqs, &format!("{prefix}-dead-letters"), None).await?;
-    let redrive =
-        json!({ "deadLetterTargetArn": dead.arn, "maxReceiveCount": arguments.max_receives });
+    let redrive = json!({ "deadLetterTargetArn": dead.arn, "maxReceiveCount": arguments.max_receives });
     let live = queue(&sqs, &format!("{prefix}-events"), Some(redrive.to_string())).await?;
     let topic = sns
         .create_topic()
@@ -64,11 +58,7 @@ struct Queue {
     arn: String,
 }
 
-async fn queue(
-    sqs: &aws_sdk_sqs::Client,
-    name: &str,
-    redrive: Option<String>,
-) -> anyhow::Result<Queue> {
+async fn queue(sqs: &aws_sdk_sqs::Client, name: &str, redrive: Option<String>) -> anyhow::Result<Queue> {
     let url = sqs
         .create_queue()
         .queue_name(name)
@@ -93,11 +83,6 @@ async fn queue(
         .send()
         .await
         .with_context(|| format!("while reading the queue {name}"))?;
-    let arn = attributes
-        .attributes()
-        .and_then(|all| all.get(&QueueAttributeName::QueueArn));
-    Ok(Queue {
-        arn: arn.context("the queue has no ARN")?.clone(),
-        url,
-    })
+    let arn = attributes.attributes().and_then(|all| all.get(&QueueAttributeName::QueueArn));
+    Ok(Queue { arn: arn.context("the queue has no ARN")?.clone(), url })
 }

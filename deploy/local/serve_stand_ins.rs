@@ -36,12 +36,7 @@ pub(crate) struct Arguments {
     #[arg(long, env = "READER_ID", default_value = "reader")]
     reader_id: String,
     /// Its secret
-    #[arg(
-        long,
-        env = "READER_SECRET",
-        default_value = "reader",
-        hide_env_values = true
-    )]
+    #[arg(long, env = "READER_SECRET", default_value = "reader", hide_env_values = true)]
     reader_secret: String,
 }
 
@@ -53,18 +48,13 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Client::new(&arguments.client_id, &arguments.client_secret, &[MPC_ROLE]),
         Client::new(&arguments.reader_id, &arguments.reader_secret, READER_ROLES),
     ];
-    let mut stand_ins = StandIns::start(StandInsConfig {
-        bind: arguments.bind,
-        clients,
-    })
-    .await
-    .with_context(|| format!("while listening on {}", arguments.bind))?;
-    stand_ins.mpc().load(&answers).with_context(|| {
-        format!(
-            "while reading the answers in {}",
-            arguments.answers.display()
-        )
-    })?;
+    let mut stand_ins = StandIns::start(StandInsConfig { bind: arguments.bind, clients })
+        .await
+        .with_context(|| format!("while listening on {}", arguments.bind))?;
+    stand_ins
+        .mpc()
+        .load(&answers)
+        .with_context(|| format!("while reading the answers in {}", arguments.answers.display()))?;
     println!("MPC_URL={}", stand_ins.mpc_url());
     println!("AUTH_URL={}", stand_ins.auth_url());
     if let Some(file) = arguments.ready_file {
@@ -72,10 +62,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
             .await
             .with_context(|| format!("while writing {}", file.display()))?;
     }
-    let (mut interrupt, mut terminate) = (
-        signal(SignalKind::interrupt())?,
-        signal(SignalKind::terminate())?,
-    );
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}

@@ -31,30 +31,16 @@ impl Answer {
 
     /// Any status with a JSON body.
     pub fn with(status: u16, body: impl Into<String>) -> Self {
-        Self {
-            status,
-            body: body.into(),
-            content_type: "application/json",
-            location: None,
-        }
+        Self { status, body: body.into(), content_type: "application/json", location: None }
     }
 
     /// 404 with the body that explains it: `Not allocated`, `Not ready for allocation` or `Not found`.
     pub fn not_found(message: &str) -> Self {
-        Self::with(
-            404,
-            json!({ "status": "error", "message": message }).to_string(),
-        )
+        Self::with(404, json!({ "status": "error", "message": message }).to_string())
     }
 
     /// Who holds the case now.
-    pub fn allocated(
-        code: i64,
-        forename: &str,
-        surname: &str,
-        email: Option<&str>,
-        prison: &str,
-    ) -> Self {
+    pub fn allocated(code: i64, forename: &str, surname: &str, email: Option<&str>, prison: &str) -> Self {
         Self::json(&json!({
             "manager": { "code": code, "forename": forename, "surname": surname, "email": email },
             "prison": { "code": prison },
@@ -73,20 +59,12 @@ impl Answer {
     /// A page as a web server shows it when it does not know the address or fails.
     pub fn page(status: u16) -> Self {
         let body = format!("<!DOCTYPE html><html><body><h1>{status}</h1></body></html>");
-        Self {
-            status,
-            body,
-            content_type: "text/html",
-            location: None,
-        }
+        Self { status, body, content_type: "text/html", location: None }
     }
 
     /// 302 to another place.
     pub fn redirect(location: &str) -> Self {
-        Self {
-            location: Some(location.to_owned()),
-            ..Self::with(302, "")
-        }
+        Self { location: Some(location.to_owned()), ..Self::with(302, "") }
     }
 }
 
@@ -148,8 +126,7 @@ impl Answers {
         fn ok() -> u16 {
             200
         }
-        for (path, Entry { status, body }) in serde_json::from_str::<HashMap<String, Entry>>(json)?
-        {
+        for (path, Entry { status, body }) in serde_json::from_str::<HashMap<String, Entry>>(json)? {
             self.answer(&path, Answer::with(status, body.to_string()));
         }
         Ok(())
@@ -162,11 +139,7 @@ impl Answers {
 
     /// How often the path was called, whatever came of it.
     pub fn calls(&self, path: &str) -> usize {
-        self.lock()
-            .calls
-            .iter()
-            .filter(|called| *called == path)
-            .count()
+        self.lock().calls.iter().filter(|called| *called == path).count()
     }
 
     /// All calls, in order.
@@ -187,9 +160,7 @@ impl Answers {
             return answer.clone();
         }
         match path.split('/').collect::<Vec<_>>()[..] {
-            ["", "api", "allocation", _, "primary_pom"] => {
-                Answer::not_found("Not ready for allocation")
-            }
+            ["", "api", "allocation", _, "primary_pom"] => Answer::not_found("Not ready for allocation"),
             ["", "api", "handovers", _] => Answer::not_found("Not found"),
             _ => Answer::page(404),
         }

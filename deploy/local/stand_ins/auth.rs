@@ -64,11 +64,7 @@ impl Client {
     /// A client with these roles.
     pub fn new(id: &str, secret: &str, roles: &[&str]) -> Self {
         let roles = roles.iter().map(|role| (*role).to_owned()).collect();
-        Self {
-            id: id.to_owned(),
-            secret: secret.to_owned(),
-            roles,
-        }
+        Self { id: id.to_owned(), secret: secret.to_owned(), roles }
     }
 }
 
@@ -104,11 +100,7 @@ impl Auth {
             tokens: 0,
             key_sets: 0,
         };
-        Ok(Self {
-            url: url.to_owned(),
-            clients,
-            inner: Mutex::new(inner),
-        })
+        Ok(Self { url: url.to_owned(), clients, inner: Mutex::new(inner) })
     }
 
     /// Claims of a good token with these roles, valid for an hour.
@@ -131,14 +123,8 @@ impl Auth {
     /// When signing fails.
     pub fn sign(&self, claims: &Claims) -> io::Result<String> {
         let inner = self.lock();
-        let signer = inner
-            .signers
-            .last()
-            .ok_or_else(|| io::Error::other("no key"))?;
-        let header = Header {
-            kid: Some(signer.kid.clone()),
-            ..Header::new(Algorithm::RS256)
-        };
+        let signer = inner.signers.last().ok_or_else(|| io::Error::other("no key"))?;
+        let header = Header { kid: Some(signer.kid.clone()), ..Header::new(Algorithm::RS256) };
         jsonwebtoken::encode(&header, claims, &signer.key).map_err(io::Error::other)
     }
 
@@ -185,11 +171,7 @@ impl Auth {
     pub(super) fn note_key_set(&self) -> (Option<Breakdown>, JwkSet) {
         let mut inner = self.lock();
         inner.key_sets += 1;
-        let keys = inner
-            .signers
-            .iter()
-            .map(|signer| signer.jwk.clone())
-            .collect();
+        let keys = inner.signers.iter().map(|signer| signer.jwk.clone()).collect();
         (inner.breakdown, JwkSet { keys })
     }
 
@@ -222,11 +204,7 @@ impl Auth {
             iat: now,
             jti: number.to_string(),
         };
-        Ok(Grant {
-            access_token: self.sign(&claims)?,
-            token_type: "bearer".into(),
-            expires_in: lifetime,
-        })
+        Ok(Grant { access_token: self.sign(&claims)?, token_type: "bearer".into(), expires_in: lifetime })
     }
 
     /// Whether a bearer token was given out here for the token endpoint's client, is still valid and has the role.
@@ -242,11 +220,7 @@ impl Auth {
             DecodingKey::from_jwk(&signer.jwk)
                 .and_then(|key| jsonwebtoken::decode::<Claims>(token, &key, &validation))
                 .is_ok_and(|token| {
-                    let revoked = token
-                        .claims
-                        .jti
-                        .parse::<i64>()
-                        .is_ok_and(|jti| jti <= inner.not_before);
+                    let revoked = token.claims.jti.parse::<i64>().is_ok_and(|jti| jti <= inner.not_before);
                     !revoked && token.claims.authorities.iter().any(|given| given == role)
                 })
         })
@@ -259,15 +233,12 @@ impl Auth {
 
 impl Signer {
     fn new() -> io::Result<Self> {
-        let pair = KeyPair::generate(KeySize::Rsa2048)
-            .map_err(|_| io::Error::other("cannot make an RSA key"))?;
-        let pkcs8 = AsDer::<Pkcs8V1Der<'_>>::as_der(&pair)
-            .map_err(|_| io::Error::other("cannot encode the key"))?;
+        let pair =
+            KeyPair::generate(KeySize::Rsa2048).map_err(|_| io::Error::other("cannot make an RSA key"))?;
+        let pkcs8 =
+            AsDer::<Pkcs8V1Der<'_>>::as_der(&pair).map_err(|_| io::Error::other("cannot encode the key"))?;
         let label = "PRIVATE KEY";
-        let pem = format!(
-            "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
-            wrapped(pkcs8.as_ref())
-        );
+        let pem = format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", wrapped(pkcs8.as_ref()));
         let key = EncodingKey::from_rsa_pem(pem.as_bytes()).map_err(io::Error::other)?;
         let kid = uuid::Uuid::now_v7().to_string();
         let mut jwk = Jwk::from_encoding_key(&key, Algorithm::RS256).map_err(io::Error::other)?;

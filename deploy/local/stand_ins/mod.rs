@@ -13,6 +13,7 @@
 #![allow(
     dead_code,
     unreachable_pub,
+    unused_imports,
     reason = "each target that includes this module uses a part of it"
 )]
 
@@ -38,10 +39,7 @@ pub struct StandInsConfig {
 
 impl Default for StandInsConfig {
     fn default() -> Self {
-        Self {
-            bind: ([127, 0, 0, 1], 0).into(),
-            clients: vec![Client::new("client", "secret", &[MPC_ROLE])],
-        }
+        Self { bind: ([127, 0, 0, 1], 0).into(), clients: vec![Client::new("client", "secret", &[MPC_ROLE])] }
     }
 }
 
@@ -62,10 +60,7 @@ impl StandIns {
     pub async fn start(config: StandInsConfig) -> io::Result<Self> {
         let listener = TcpListener::bind(config.bind).await?;
         let address = listener.local_addr()?;
-        let auth = Arc::new(Auth::new(
-            &format!("http://{address}/auth"),
-            config.clients,
-        )?);
+        let auth = Arc::new(Auth::new(&format!("http://{address}/auth"), config.clients)?);
         let mpc = Arc::new(Answers::default());
         let (stop, stopped) = oneshot::channel();
         let server = warp::serve(routes::all(Arc::clone(&mpc), Arc::clone(&auth)))
@@ -75,13 +70,7 @@ impl StandIns {
                 let _ = stopped.await;
             })
             .run();
-        Ok(Self {
-            address,
-            mpc,
-            auth,
-            stop: Some(stop),
-            server: tokio::spawn(server),
-        })
+        Ok(Self { address, mpc, auth, stop: Some(stop), server: tokio::spawn(server) })
     }
 
     /// Where both listen.
