@@ -95,9 +95,9 @@ sweep() {
         owner=$(<"$old/owner")
         kill -0 "$owner" 2>/dev/null && continue
         say "sweeping what an earlier start left behind in $old"
-        for pid in $(cat "$old/started" 2>/dev/null); do
+        while read -r pid; do
             started_by "$old" "$pid" && kill -KILL -- "-$pid" 2>/dev/null
-        done
+        done < <(cat "$old/started" 2>/dev/null)
         pid=$(head -n 1 "$old/postgres/postmaster.pid" 2>/dev/null)
         [[ -n $pid ]] && started_by "$old" "$pid" && kill -INT "$pid" 2>/dev/null && await_end "$pid"
         rm -rf "$old"
@@ -106,7 +106,10 @@ sweep() {
 }
 
 # Whether the process carries the mark of that state directory in its environment.
-started_by() { tr '\0' '\n' <"/proc/$2/environ" 2>/dev/null | grep -qxF "POM_CASES_GROUND=$1"; }
+started_by() {
+    [[ -r /proc/$2/environ ]] &&
+        tr '\0' '\n' 2>/dev/null <"/proc/$2/environ" | grep -qxF "POM_CASES_GROUND=$1"
+}
 
 await_end() {
     local left=100
@@ -123,7 +126,8 @@ free_port() {
     echo "$port"
 }
 
-port_is_open() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+# port_is_open PORT [HOST]
+port_is_open() { (exec 3<>"/dev/tcp/${2:-127.0.0.1}/$1") 2>/dev/null; }
 
 # A password for this start only.
 secret() { od -An -N 16 -tx1 /dev/urandom | tr -d ' \n'; }

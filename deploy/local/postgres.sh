@@ -27,7 +27,7 @@ find_postgres() {
 # Prints the first usable of: the newest in POSTGRES_HOMES, the one on the PATH, our own copy.
 search_postgres() {
     local bin
-    # shellcheck disable=SC2086 # the patterns are meant to be expanded
+    # shellcheck disable=SC2086,SC2012 # the patterns are meant to be expanded, and have no odd names
     for bin in $(ls -d $POSTGRES_HOMES 2>/dev/null | sort -rV) \
         "$(dirname "$(readlink -f "$(command -v initdb || echo /none)")")" \
         "$ROOT"/.local/postgres-venv/lib/python3*/site-packages/*/bin \
@@ -79,6 +79,7 @@ start_postgres() {
     CLEANERS+=(stop_postgres)
     step "Starting PostgreSQL" launch_postgres
     POSTGRES_PORT=$(<"$STATE/postgres.port")
+    # shellcheck disable=SC2034 # for those who source this
     POSTGRES_URL="postgres://postgres:$POSTGRES_PASSWORD@127.0.0.1:$POSTGRES_PORT"
 }
 

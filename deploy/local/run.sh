@@ -13,6 +13,8 @@ SERVICE="$TARGET/manage-pom-cases-and-delius"
 TOOLS="$TARGET/examples/local"
 WHY_NO_DEMO=
 
+once() { [[ -n ${ONCE:-} && $ONCE != 0 ]]; }
+
 main() {
     lay_ground
     cd "$ROOT"
@@ -26,10 +28,10 @@ main() {
     if [[ -n $WHY_NO_DEMO ]]; then
         say "No demonstration: $WHY_NO_DEMO"
     elif ! demonstrate; then
-        [[ -n ${ONCE:-} ]] && fail "the demonstration failed; see above"
+        once && fail "the demonstration failed; see above"
         say "The demonstration failed; the service keeps running, so that you can look."
     fi
-    [[ -n ${ONCE:-} ]] && return
+    once && return
     trap 'exit 0' INT TERM # from here on, the usual way out
     say ""
     say "Running on $API_URL, logging to $STATE/logs/service.log. Ctrl-C stops everything."
@@ -109,12 +111,13 @@ start_service() {
     port=${BIND##*:}
     host=${BIND%:*}
     [[ $port == 0 ]] && port=$(free_port)
-    [[ $host == 0.0.0.0 || $host == '[::]' ]] && API_URL="http://127.0.0.1:$port" || API_URL="http://$host:$port"
     export BIND=$host:$port
+    [[ $host == 0.0.0.0 || $host == '[::]' ]] && host=127.0.0.1
+    API_URL="http://$host:$port"
     start_group "$STATE/logs/service.log" "$SERVICE" serve
     SERVICE_PID=$STARTED_PID
-    until port_is_open "$port"; do
-        kill -0 "$SERVICE_PID" 2>/dev/null && ((left-- > 0)) || service_failed
+    until port_is_open "$port" "$host"; do
+        if ! kill -0 "$SERVICE_PID" 2>/dev/null || ((left-- == 0)); then service_failed; fi
         sleep 0.1
     done
     # Somebody else may have taken the port first.
