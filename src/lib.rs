@@ -3,4 +3,5 @@
 
 pub mod case;
 pub mod event_store;
+pub mod history;
 pub mod outbox;
