@@ -11,6 +11,7 @@ pub mod case_records;
 pub mod cli;
 pub mod delius;
 pub mod event_store;
+pub mod history;
 pub mod ingest;
 pub mod mpc;
 pub mod outbox;
