@@ -62,11 +62,15 @@ fn an_envelope_and_its_bare_event_ask_for_the_same() {
     let bare = routed(&delivery(event.clone())).unwrap();
     let enveloped = routed(&delivery(envelope(&event, json!({})))).unwrap();
     for route in [bare, enveloped] {
-        let Route::Command(noms, CaseCommand::RecordAllocation { stated, address, message, .. }) = route else {
+        let Route::Command(noms, CaseCommand::RecordAllocation { stated, address, message, .. }) = route
+        else {
             panic!("{route:?}")
         };
         assert_eq!(noms.as_str(), "A1234BC");
-        assert_eq!(address, DetailAddress::Given("https://mpc.example/api/allocation/A1234BC/primary_pom".into()));
+        assert_eq!(
+            address,
+            DetailAddress::Given("https://mpc.example/api/allocation/A1234BC/primary_pom".into())
+        );
         assert_eq!(
             stated,
             StatedAllocation::Allocated { staff_code: 485926, prison: "LEI".parse().unwrap() }
@@ -78,7 +82,8 @@ fn an_envelope_and_its_bare_event_ask_for_the_same() {
 #[test]
 fn the_attribute_routes_before_the_events_own_type() {
     let event = allocation(json!({})).to_string();
-    let attributes = json!({ "eventType": { "Type": "String", "Value": "offender-management.handover.changed" } });
+    let attributes =
+        json!({ "eventType": { "Type": "String", "Value": "offender-management.handover.changed" } });
     let route = routed(&delivery(envelope(&event, attributes))).unwrap();
     assert!(matches!(route, Route::Command(_, CaseCommand::RecordHandover { dry_run: false, .. })));
     let mut raw = delivery(event);
@@ -141,7 +146,10 @@ fn every_event_type_of_the_contract_has_its_route() {
     }
     for event_type in ["probation-case.prison-identifier.added", "probation-case.prison-identifier.updated"] {
         let route = routed_json(&domain(event_type)).unwrap();
-        assert!(matches!(route, Route::Linked(_, Some(_), CaseCommand::LinkIdentifier { .. })), "{event_type}");
+        assert!(
+            matches!(route, Route::Linked(_, Some(_), CaseCommand::LinkIdentifier { .. })),
+            "{event_type}"
+        );
     }
     let bulk = routed_json(&domain("pom-handover-dates.internal.bulk-update")).unwrap();
     assert!(matches!(
@@ -221,11 +229,15 @@ fn what_cannot_become_events_is_parked_with_its_reason() {
         (identifiers(json!([{ "type": "NOMS", "value": "1234567" }])), ParkReason::InvalidIdentifier),
         (identifiers(json!([{ "type": "NOMS" }])), ParkReason::InvalidIdentifier),
         (
-            identifiers(json!([{ "type": "NOMS", "value": "A1234BC" }, { "type": "NOMS", "value": "A9999ZZ" }])),
+            identifiers(
+                json!([{ "type": "NOMS", "value": "A1234BC" }, { "type": "NOMS", "value": "A9999ZZ" }]),
+            ),
             ParkReason::IdentifierMismatch,
         ),
-        (json!({ "eventType": "SENTENCE_CHANGED", "crn": "12", "eventDatetime": "2026-07-01T09:00:00" }),
-            ParkReason::InvalidIdentifier),
+        (
+            json!({ "eventType": "SENTENCE_CHANGED", "crn": "12", "eventDatetime": "2026-07-01T09:00:00" }),
+            ParkReason::InvalidIdentifier,
+        ),
     ] {
         assert_eq!(routed_json(&event).unwrap_err(), expected, "{event}");
     }

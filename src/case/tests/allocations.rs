@@ -70,10 +70,8 @@ async fn a_second_delivery_changes_nothing() {
 #[tokio::test]
 async fn a_late_allocation_knows_the_holding_that_follows_it() {
     let world = World { allocation: allocated_now(ada()), staff: vec![mary()], ..World::default() };
-    let given = vec![
-        allocated("m1", 1, &ada(), NameSource::Answer),
-        allocated("m3", 3, &ada(), NameSource::Answer),
-    ];
+    let given =
+        vec![allocated("m1", 1, &ada(), NameSource::Answer), allocated("m3", 3, &ada(), NameSource::Answer)];
     let mut expected = allocated("m2", 2, &mary(), NameSource::Directory);
     let CaseEvent::PomAllocated { followed_by, .. } = &mut expected else { unreachable!() };
     *followed_by = Some(Holding { at: day(3), pom: Some(pom_of(&ada())) });

@@ -3,10 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod allocations;
-mod unreflected;
 mod handover;
 mod identifier_linked;
 mod outcomes;
+mod unreflected;
 
 use std::sync::{Arc, Mutex};
 
@@ -183,4 +183,3 @@ fn refused(write: WriteRef, intent: DeliusWrite, name: OutcomeName) -> CaseEvent
 fn first(sequence: u64) -> WriteRef {
     WriteRef { sequence, ordinal: 0 }
 }
-

@@ -5,8 +5,7 @@ use super::*;
 #[tokio::test]
 async fn an_outcome_is_recorded_once() {
     let intent = DeliusWrite::DeallocatePom { at: day(1) };
-    let given =
-        vec![deallocated("m1", 1), refused(first(1), intent.clone(), OutcomeName::PersonNotFound)];
+    let given = vec![deallocated("m1", 1), refused(first(1), intent.clone(), OutcomeName::PersonNotFound)];
     let outcome = WriteOutcome {
         name: OutcomeName::NoPomChange,
         applied_at: day(6),
