@@ -1,11 +1,29 @@
 //! The case: one person in prison, one stream of events.
 //!
+//! A message becomes a [`CaseCommand`]; [`Case`] decides with the help of its [`CaseServices`] and answers with
+//! [`CaseEvent`]s; from those the outbox derives [`DeliusWrite`]s, and what came of each comes back as an event.
+//!
 //! Architecture invariant: this room knows no other room. It is pure but for its `Services`.
 
+mod aggregate;
+mod commands;
+mod decide;
+mod events;
 mod identifiers;
+mod provenance;
+mod services;
+#[cfg(test)]
+mod tests;
 mod writes;
 
+pub use aggregate::Case;
+pub use commands::{CaseCommand, CaseError, Message, StatedAllocation};
+pub use events::{CaseEvent, EVENT_VERSION, Holding, NameSource, WriteRef, WriteResult};
 pub use identifiers::{Crn, InvalidIdentifier, NomsNumber, PersonId, PrisonCode};
+pub use provenance::{CODE_VERSION, Evidence, Fetched, Provenance, StaffMember, sha256_hex};
+pub use services::{
+    AllocationAnswer, CaseServices, DetailAddress, FetchError, HandoverAnswer, ManagePomCases, StaffDirectory,
+};
 pub use writes::{
     AddressedWrite, ColumnChange, DeliusWrite, OutcomeName, Pom, RowAction, RowChange, WriteOutcome,
 };

@@ -33,37 +33,22 @@ pub(super) async fn decide(
         _ => return Ok(refused(OutcomeName::DuplicatePerson)),
     };
     match write {
-        DeliusWrite::SetHandoverDates {
-            handover_date,
-            handover_start_date,
-            dry_run,
-        } => {
+        DeliusWrite::SetHandoverDates { handover_date, handover_start_date, dry_run } => {
             let custody_id = match load::live_custodies(&mut *connection, offender_id).await?[..] {
                 [] => return Ok(refused(OutcomeName::NoActiveCustodialSentence)),
                 [custody] => custody,
                 _ => return Ok(refused(OutcomeName::MultipleActiveCustodialSentences)),
             };
             let types = reference.handover_date_types;
-            let rows =
-                load::key_dates(connection, custody_id, [types.start, types.handover]).await?;
-            let dates = HandoverDates {
-                start: *handover_start_date,
-                handover: *handover_date,
-            };
+            let rows = load::key_dates(connection, custody_id, [types.start, types.handover]).await?;
+            let dates = HandoverDates { start: *handover_start_date, handover: *handover_date };
             Ok(handover::plan(custody_id, &rows, types, dates, *dry_run))
         }
         DeliusWrite::AllocatePom { at, pom } => {
             let at = wall_clock(*at);
             let person = load::person_rows(&mut *connection, offender_id).await?;
             let found = holders::of_pom(connection, pom, at).await?;
-            Ok(change_of_pom(
-                reference,
-                &person,
-                found,
-                at,
-                pom.email.clone(),
-                now,
-            ))
+            Ok(change_of_pom(reference, &person, found, at, pom.email.clone(), now))
         }
         DeliusWrite::DeallocatePom { at } => {
             let at = wall_clock(*at);
@@ -89,12 +74,7 @@ fn change_of_pom(
     match found {
         Err(refusal) => refused(refusal),
         Ok((holder, mut changes)) => {
-            let intent = Intent {
-                at,
-                now: wall_clock(now),
-                holder,
-                email,
-            };
+            let intent = Intent { at, now: wall_clock(now), holder, email };
             let mut plan = allocation::plan(person, &reference.transfers, &intent);
             changes.append(&mut plan.changes);
             Plan { changes, ..plan }
@@ -103,9 +83,5 @@ fn change_of_pom(
 }
 
 fn refused(outcome: OutcomeName) -> Plan {
-    Plan {
-        outcome,
-        changes: vec![],
-        properties: BTreeMap::new(),
-    }
+    Plan { outcome, changes: vec![], properties: BTreeMap::new() }
 }

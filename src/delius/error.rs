@@ -32,9 +32,7 @@ pub enum DeliusError {
     )]
     AuditUserMissing(&'static str),
     /// Reference data that our rows point at does not exist.
-    #[error(
-        "Delius lacks the reference data {0} (in a development database, run `migrate --delius`)"
-    )]
+    #[error("Delius lacks the reference data {0} (in a development database, run `migrate --delius`)")]
     ReferenceDataMissing(String),
 }
 
@@ -45,10 +43,7 @@ impl DeliusError {
     }
 
     pub(crate) fn timeout(during: &'static str) -> Self {
-        Self::Transient {
-            during,
-            reason: "no answer in time".to_owned(),
-        }
+        Self::Transient { during, reason: "no answer in time".to_owned() }
     }
 
     /// Sorts an error of the database layer.
@@ -56,21 +51,12 @@ impl DeliusError {
         let (transient, reason): (bool, Cow<'_, str>) = match error {
             sqlx::Error::Database(error) => {
                 let code = error.code().unwrap_or_default();
-                let at = error
-                    .constraint()
-                    .map(|name| format!(" at {name}"))
-                    .unwrap_or_default();
-                (
-                    is_transient_state(&code),
-                    format!("SQLSTATE {code}{at}").into(),
-                )
+                let at = error.constraint().map(|name| format!(" at {name}")).unwrap_or_default();
+                (is_transient_state(&code), format!("SQLSTATE {code}{at}").into())
             }
             sqlx::Error::Io(error) => (true, error.to_string().into()),
             sqlx::Error::Tls(_) => (true, "TLS failed".into()),
-            sqlx::Error::Protocol(_) => (
-                true,
-                "the connection broke in the middle of a message".into(),
-            ),
+            sqlx::Error::Protocol(_) => (true, "the connection broke in the middle of a message".into()),
             sqlx::Error::PoolTimedOut => (true, "no free connection in time".into()),
             sqlx::Error::PoolClosed => (true, "the connections are closed".into()),
             sqlx::Error::WorkerCrashed => (true, "the connection's worker is gone".into()),
@@ -79,9 +65,7 @@ impl DeliusError {
             sqlx::Error::ColumnDecode { index, .. } => {
                 (false, format!("column {index} has another type").into())
             }
-            sqlx::Error::ColumnNotFound(name) => {
-                (false, format!("column {name} is missing").into())
-            }
+            sqlx::Error::ColumnNotFound(name) => (false, format!("column {name} is missing").into()),
             _ => (false, "the database layer failed".into()),
         };
         let reason = reason.into_owned();
@@ -96,9 +80,7 @@ impl DeliusError {
 /// that took too long, an operator's restart or fail-over (57P0x, read-only), and a unique key that somebody else took
 /// while we were deciding.
 fn is_transient_state(code: &str) -> bool {
-    ["08", "40", "53", "57P"]
-        .iter()
-        .any(|class| code.starts_with(class))
+    ["08", "40", "53", "57P"].iter().any(|class| code.starts_with(class))
         || ["55P03", "57014", "25P03", "25006", "23505"].contains(&code)
 }
 
@@ -119,15 +101,11 @@ mod tests {
 
     #[test]
     fn outages_and_conflicts_are_transient_and_bugs_are_not() {
-        for code in [
-            "08006", "40001", "40P01", "53300", "57P01", "57P03", "57014", "55P03", "25006",
-            "23505",
-        ] {
+        for code in ["08006", "40001", "40P01", "53300", "57P01", "57P03", "57014", "55P03", "25006", "23505"]
+        {
             assert!(is_transient_state(code), "{code}");
         }
-        for code in [
-            "42P01", "42703", "23503", "23514", "22001", "28P01", "3D000", "",
-        ] {
+        for code in ["42P01", "42703", "23503", "23514", "22001", "28P01", "3D000", ""] {
             assert!(!is_transient_state(code), "{code}");
         }
         let refused = sqlx::Error::Io(std::io::ErrorKind::ConnectionRefused.into());

@@ -109,28 +109,16 @@ async fn insert(
         sql.push(", ");
     }
     for _ in 0..2 {
-        sql.push_bind(signature.at)
-            .push(", ")
-            .push_bind(signature.user_id)
-            .push(", ");
+        sql.push_bind(signature.at).push(", ").push_bind(signature.user_id).push(", ");
     }
     sql.push("0)");
     let during = "while inserting a row";
     match id {
         Some(id) => {
             sql.push(" returning ").push(id);
-            sql.build_query_scalar()
-                .fetch_one(connection)
-                .await
-                .during(during)
-                .map(Some)
+            sql.build_query_scalar().fetch_one(connection).await.during(during).map(Some)
         }
-        None => sql
-            .build()
-            .execute(connection)
-            .await
-            .during(during)
-            .map(|_| None),
+        None => sql.build().execute(connection).await.during(during).map(|_| None),
     }
 }
 
@@ -152,20 +140,10 @@ async fn update(
         sql.push(", ");
     }
     sql.push("last_updated_datetime = ").push_bind(signature.at);
-    sql.push(", last_updated_user_id = ")
-        .push_bind(signature.user_id);
-    sql.push(", row_version = row_version + 1 where ")
-        .push(key)
-        .push(" = ")
-        .push_bind(id);
+    sql.push(", last_updated_user_id = ").push_bind(signature.user_id);
+    sql.push(", row_version = row_version + 1 where ").push(key).push(" = ").push_bind(id);
     sql.push(" and row_version = ").push_bind(version);
-    match sql
-        .build()
-        .execute(connection)
-        .await
-        .during(during)?
-        .rows_affected()
-    {
+    match sql.build().execute(connection).await.during(during)?.rows_affected() {
         1 => Ok((id, version + 1)),
         _ => Err(DeliusError::Transient {
             during,
@@ -188,13 +166,7 @@ fn bind(sql: &mut QueryBuilder<'_, Postgres>, value: &Value) {
 
 /// The key of an inserted row; a membership has none but its two columns.
 fn row_id(id: Option<i64>, columns: &Columns) -> String {
-    let of_columns = || {
-        columns
-            .iter()
-            .filter_map(|(.., to)| text(to))
-            .collect::<Vec<_>>()
-            .join("/")
-    };
+    let of_columns = || columns.iter().filter_map(|(.., to)| text(to)).collect::<Vec<_>>().join("/");
     id.map_or_else(of_columns, |id| id.to_string())
 }
 
@@ -202,24 +174,10 @@ fn told(change: &Change, row_id: String, row_version: i64, columns: &Columns) ->
     let (Change::Insert(row) | Change::Update { before: row, .. }) = change;
     let columns: BTreeMap<String, ColumnChange> = columns
         .iter()
-        .map(|(name, from, to)| {
-            (
-                (*name).to_owned(),
-                ColumnChange {
-                    from: text(from),
-                    to: text(to),
-                },
-            )
-        })
+        .map(|(name, from, to)| ((*name).to_owned(), ColumnChange { from: text(from), to: text(to) }))
         .filter(|(_, change)| change.from != change.to)
         .collect();
-    RowChange {
-        table: row.table().0.to_owned(),
-        row_id,
-        action: change.action(),
-        row_version,
-        columns,
-    }
+    RowChange { table: row.table().0.to_owned(), row_id, action: change.action(), row_version, columns }
 }
 
 fn text(value: &Value) -> Option<String> {

@@ -50,11 +50,7 @@ pub struct Delius {
 impl Delius {
     /// A gateway over a pool of connections to Delius. Does not touch the database yet.
     pub fn new(pool: PgPool) -> Self {
-        Self {
-            pool,
-            limits: Limits::default(),
-            reference: Arc::default(),
-        }
+        Self { pool, limits: Limits::default(), reference: Arc::default() }
     }
 
     /// With other limits than the default ones.
@@ -72,9 +68,7 @@ impl Delius {
     }
 
     pub(super) async fn reference(&self) -> Result<&Reference, DeliusError> {
-        self.reference
-            .get_or_try_init(|| Reference::load(&self.pool))
-            .await
+        self.reference.get_or_try_init(|| Reference::load(&self.pool)).await
     }
 
     /// Applies a write and answers what came of it. Refusals are outcomes too.
@@ -118,17 +112,11 @@ impl Delius {
             return Ok(outcome);
         }
         let plan = decide(&mut transaction, reference, &persons, &write.write, now).await?;
-        let signature = Signature {
-            user_id: reference.audit_user_id,
-            at: wall_clock(now),
-        };
+        let signature = Signature { user_id: reference.audit_user_id, at: wall_clock(now) };
         let changes = execute::all(&mut transaction, &plan.changes, signature).await?;
         let outcome = outcome(write, plan, changes, now);
         ledger::enter(&mut transaction, write, &outcome, now).await?;
-        transaction
-            .commit()
-            .await
-            .during("while committing a write")?;
+        transaction.commit().await.during("while committing a write")?;
         Ok(outcome)
     }
 
@@ -148,9 +136,7 @@ impl Delius {
     /// Each statement sees what others committed before it, whatever the database's default is: the checks after a
     /// lock depend on that.
     async fn begin(&self, mode: &str) -> Result<Transaction<'static, Postgres>, DeliusError> {
-        let Limits {
-            lock, statement, ..
-        } = self.limits;
+        let Limits { lock, statement, .. } = self.limits;
         let begin = format!(
             "begin isolation level read committed{mode}; set local lock_timeout = {}; set local statement_timeout = {}",
             lock.as_millis(),
@@ -160,18 +146,8 @@ impl Delius {
     }
 }
 
-fn outcome(
-    write: &AddressedWrite,
-    plan: Plan,
-    changes: Vec<RowChange>,
-    now: DateTime<Utc>,
-) -> WriteOutcome {
+fn outcome(write: &AddressedWrite, plan: Plan, changes: Vec<RowChange>, now: DateTime<Utc>) -> WriteOutcome {
     let mut properties = properties::of(&write.noms, &write.write);
     properties.extend(plan.properties);
-    WriteOutcome {
-        name: plan.outcome,
-        applied_at: now,
-        changes,
-        properties,
-    }
+    WriteOutcome { name: plan.outcome, applied_at: now, changes, properties }
 }

@@ -31,20 +31,12 @@ pub(super) async fn of_pom(
         return Ok(Err(OutcomeName::UnknownTeam));
     };
     let name = StaffName::new(&pom.forename, &pom.surname);
-    Ok(
-        match officer(connection, name, &provider, &team, at).await? {
-            Some(Appointment { officer, changes }) => Ok((
-                Holder {
-                    provider,
-                    team,
-                    officer,
-                    placeholder: false,
-                },
-                changes,
-            )),
-            None => Err(OutcomeName::StaffCodesExhausted),
-        },
-    )
+    Ok(match officer(connection, name, &provider, &team, at).await? {
+        Some(Appointment { officer, changes }) => {
+            Ok((Holder { provider, team, officer, placeholder: false }, changes))
+        }
+        None => Err(OutcomeName::StaffCodesExhausted),
+    })
 }
 
 /// The unallocated placeholder of a provider; a provider without one cannot have a case deallocated.
@@ -64,29 +56,14 @@ pub(super) async fn placeholder(
     .during("while looking up the unallocated placeholder")?;
     Ok(match staff {
         Some((id, forename, surname)) => {
-            let officer = Officer {
-                id: RowRef::Existing(id),
-                forename,
-                surname,
-            };
-            Ok((
-                Holder {
-                    provider: provider.clone(),
-                    team,
-                    officer,
-                    placeholder: true,
-                },
-                vec![],
-            ))
+            let officer = Officer { id: RowRef::Existing(id), forename, surname };
+            Ok((Holder { provider: provider.clone(), team, officer, placeholder: true }, vec![]))
         }
         None => Err(OutcomeName::UnknownTeam),
     })
 }
 
-async fn provider(
-    connection: &mut PgConnection,
-    prison: &str,
-) -> Result<Option<Provider>, DeliusError> {
+async fn provider(connection: &mut PgConnection, prison: &str) -> Result<Option<Provider>, DeliusError> {
     let found: Option<(i64, String, String)> = sqlx::query_as(
         "select provider.probation_area_id, provider.code, provider.description
          from probation_area provider
@@ -133,13 +110,11 @@ async fn officer(
     if let Some(found) = staff::found(known, team, at) {
         return Ok(Some(found));
     }
-    sqlx::query(
-        "select probation_area_id from probation_area where probation_area_id = $1 for update",
-    )
-    .bind(provider.id)
-    .execute(&mut *connection)
-    .await
-    .during("while waiting to create a member of staff")?;
+    sqlx::query("select probation_area_id from probation_area where probation_area_id = $1 for update")
+        .bind(provider.id)
+        .execute(&mut *connection)
+        .await
+        .during("while waiting to create a member of staff")?;
     let known = candidates(&mut *connection, &name, provider, team).await?;
     if let Some(found) = staff::found(known, team, at) {
         return Ok(Some(found));
@@ -179,12 +154,6 @@ async fn candidates(
     .during("while looking up a member of staff")?;
     Ok(loaded
         .into_iter()
-        .map(|(id, forename, surname, end, in_team)| Candidate {
-            id,
-            forename,
-            surname,
-            end,
-            in_team,
-        })
+        .map(|(id, forename, surname, end, in_team)| Candidate { id, forename, surname, end, in_team })
         .collect())
 }

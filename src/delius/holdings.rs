@@ -83,22 +83,13 @@ impl Delius {
         let rows = load::person_rows(&mut connection, person).await?;
         let custodies = load::live_custodies(&mut connection, person).await?;
         let dates = match custodies[..] {
-            [custody] => {
-                load::key_dates(&mut connection, custody, [types.start, types.handover]).await?
-            }
+            [custody] => load::key_dates(&mut connection, custody, [types.start, types.handover]).await?,
             _ => vec![],
         };
-        let date = |type_id| {
-            dates
-                .iter()
-                .find(|row| row.type_id == type_id)
-                .map(|row| row.date)
-        };
+        let date = |type_id| dates.iter().find(|row| row.type_id == type_id).map(|row| row.date);
         let now = wall_clock(now);
         Ok(Some(Holdings {
-            pom: Moment::of(&rows.poms, now, now)
-                .current
-                .map(|current| held_by(&rows.poms[current])),
+            pom: Moment::of(&rows.poms, now, now).current.map(|current| held_by(&rows.poms[current])),
             responsible: responsible(&rows, now),
             live_custodies: custodies.len(),
             handover_start_date: date(types.start),

@@ -75,20 +75,14 @@ impl LoadedPom {
                     description: self.provider,
                     prison: self.nomis_cde_code,
                 },
-                team: Team {
-                    id: self.team_id,
-                    description: self.team,
-                },
+                team: Team { id: self.team_id, description: self.team },
                 officer: Officer {
                     id: RowRef::Existing(self.staff_id),
                     forename: self.forename,
                     surname: self.surname,
                 },
             },
-            reason: Reason {
-                id: self.allocation_reason_id,
-                description: self.reason,
-            },
+            reason: Reason { id: self.allocation_reason_id, description: self.reason },
             email: self.email_address,
             active: self.active_flag != 0,
             soft_deleted: self.soft_deleted != 0,
@@ -126,14 +120,7 @@ pub(super) async fn person_rows(
     .await
     .during("while reading prison offender managers")?;
 
-    type LoadedRo = (
-        i64,
-        i64,
-        Option<i64>,
-        Option<i64>,
-        NaiveDateTime,
-        Option<NaiveDateTime>,
-    );
+    type LoadedRo = (i64, i64, Option<i64>, Option<i64>, NaiveDateTime, Option<NaiveDateTime>);
     let officers: Vec<LoadedRo> = sqlx::query_as(
         "select responsible_officer_id, row_version, prison_offender_manager_id, offender_manager_id,
                 start_date, end_date
@@ -146,10 +133,7 @@ pub(super) async fn person_rows(
 
     Ok(PersonRows {
         offender_id,
-        poms: poms
-            .into_iter()
-            .map(|pom| pom.into_row(offender_id))
-            .collect(),
+        poms: poms.into_iter().map(|pom| pom.into_row(offender_id)).collect(),
         officers: officers
             .into_iter()
             .map(|(id, version, pom, com, start, end)| RoRow {

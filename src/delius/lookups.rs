@@ -91,13 +91,12 @@ impl Delius {
     /// # Errors
     /// When Delius cannot answer.
     pub async fn noms_of(&self, crn: &Crn) -> Result<Option<NomsNumber>, DeliusError> {
-        let found: Option<Option<String>> = sqlx::query_scalar(
-            "select noms_number from offender where crn = $1 and soft_deleted = 0",
-        )
-        .bind(crn.as_str())
-        .fetch_optional(&self.pool)
-        .await
-        .during("while looking up a NOMS number")?;
+        let found: Option<Option<String>> =
+            sqlx::query_scalar("select noms_number from offender where crn = $1 and soft_deleted = 0")
+                .bind(crn.as_str())
+                .fetch_optional(&self.pool)
+                .await
+                .during("while looking up a NOMS number")?;
         Ok(found.flatten().and_then(|noms| noms.parse().ok()))
     }
 
@@ -106,13 +105,12 @@ impl Delius {
     /// # Errors
     /// When Delius cannot answer.
     pub async fn crn_of(&self, noms: &NomsNumber) -> Result<Option<Crn>, DeliusError> {
-        let found: Vec<String> = sqlx::query_scalar(
-            "select crn from offender where noms_number = $1 and soft_deleted = 0",
-        )
-        .bind(noms.as_str())
-        .fetch_all(&self.pool)
-        .await
-        .during("while looking up a CRN")?;
+        let found: Vec<String> =
+            sqlx::query_scalar("select crn from offender where noms_number = $1 and soft_deleted = 0")
+                .bind(noms.as_str())
+                .fetch_all(&self.pool)
+                .await
+                .during("while looking up a CRN")?;
         Ok(match &found[..] {
             [crn] => crn.parse().ok(),
             _ => None,
@@ -124,11 +122,7 @@ impl Delius {
     ///
     /// # Errors
     /// When Delius cannot answer.
-    pub async fn noms_in_custody(
-        &self,
-        after: &NomsCursor,
-        limit: u32,
-    ) -> Result<NomsPage, DeliusError> {
+    pub async fn noms_in_custody(&self, after: &NomsCursor, limit: u32) -> Result<NomsPage, DeliusError> {
         let found: Vec<String> = sqlx::query_scalar(
             "select person.noms_number
              from offender person
@@ -155,10 +149,7 @@ impl Delius {
         let full = u32::try_from(found.len()).is_ok_and(|length| length >= limit);
         Ok(NomsPage {
             skipped: found.len() - numbers.len(),
-            next: found
-                .last()
-                .filter(|_| full)
-                .map(|last| NomsCursor(last.clone())),
+            next: found.last().filter(|_| full).map(|last| NomsCursor(last.clone())),
             numbers,
         })
     }

@@ -21,6 +21,7 @@ mod notes;
 mod officer_code;
 mod plan;
 mod properties;
+pub mod records;
 mod reference;
 mod schema;
 mod staff_name;

@@ -16,19 +16,10 @@ pub(super) fn of(noms: &NomsNumber, write: &DeliusWrite) -> BTreeMap<String, Str
             tell("allocationDate", Some(date_and_time(wall_clock(*at))));
             tell("prisonId", Some(pom.prison.to_string()));
         }
-        DeliusWrite::DeallocatePom { at } => {
-            tell("allocationDate", Some(date_and_time(wall_clock(*at))))
-        }
-        DeliusWrite::SetHandoverDates {
-            handover_date,
-            handover_start_date,
-            ..
-        } => {
+        DeliusWrite::DeallocatePom { at } => tell("allocationDate", Some(date_and_time(wall_clock(*at)))),
+        DeliusWrite::SetHandoverDates { handover_date, handover_start_date, .. } => {
             tell("handoverDate", handover_date.map(|date| date.to_string()));
-            tell(
-                "handoverStartDate",
-                handover_start_date.map(|date| date.to_string()),
-            );
+            tell("handoverStartDate", handover_start_date.map(|date| date.to_string()));
         }
     }
     properties

@@ -1,0 +1,32 @@
+-- One row per derived write. Strictly in order (sequence, ordinal) within a case, in parallel across cases: only
+-- the lowest unfinished row of a case may be claimed, and a parked row is unfinished.
+create table outbox (
+    id           uuid        primary key,
+    case_id      text        not null,
+    sequence     bigint      not null,
+    ordinal      integer     not null,
+    kind         text        not null,
+    intent       jsonb       not null,
+    state        text        not null default 'pending' check (state in ('pending', 'done', 'parked', 'skipped')),
+    attempt      integer     not null default 0,
+    available_at timestamptz not null default clock_timestamp(),
+    lease_until  timestamptz,
+    leased_by    text,
+    unknown_failures integer not null default 0, -- attempts that failed for no reason we know: these park the row
+    last_error   text,
+    created_at   timestamptz not null default clock_timestamp(),
+    finished_at  timestamptz,
+    unique (case_id, sequence, ordinal)
+);
+create index outbox_unfinished on outbox (case_id, sequence, ordinal) where state in ('pending', 'parked');
+create index outbox_due on outbox (available_at) where state = 'pending';
+
+-- Every attempt that failed, and when.
+create table outbox_attempts (
+    outbox_id uuid        not null references outbox (id),
+    attempt   integer     not null,
+    worker    text        not null,
+    error     text        not null, -- without personal data
+    at        timestamptz not null default clock_timestamp(),
+    primary key (outbox_id, attempt)
+);

@@ -1,0 +1,143 @@
+//! The state of a case: what its events add up to, as far as later decisions need it.
+
+use std::collections::BTreeSet;
+
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::{CaseEvent, DeliusWrite, Holding, OutcomeName, PrisonCode, Provenance, WriteRef, WriteResult};
+
+/// A case: one NOMS number, one stream.
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
+pub struct Case {
+    /// Events applied so far, which is the sequence of the last one.
+    pub(super) sequence: u64,
+    /// The messages that have been recorded: a second delivery changes nothing.
+    seen: BTreeSet<String>,
+    /// Every recorded holding with the sequence of its event, in the order of recording.
+    pub(super) holdings: Vec<(u64, Holding)>,
+    /// The last recorded handover dates with the sequence of their event.
+    pub(super) dates: Option<(u64, HandoverDates)>,
+    /// Allocations that wait for the name behind their staff code.
+    pub(super) unreflected: Vec<Unreflected>,
+    /// Writes that Delius refused and that were not released since.
+    pub(super) refused: Vec<Refused>,
+    /// Writes that have come to an end.
+    settled: BTreeSet<WriteRef>,
+    /// Writes that wait for an operator.
+    parked: BTreeSet<WriteRef>,
+}
+
+/// The two dates, either of which may be blank.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct HandoverDates {
+    pub(super) handover_date: Option<NaiveDate>,
+    pub(super) handover_start_date: Option<NaiveDate>,
+}
+
+/// An allocation that could not be written because its POM's name was not known.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Unreflected {
+    pub(super) sequence: u64,
+    pub(super) provenance: Provenance,
+    pub(super) at: DateTime<Utc>,
+    pub(super) prison: PrisonCode,
+    pub(super) staff_code: i64,
+}
+
+/// A write that Delius refused.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Refused {
+    pub(super) write: WriteRef,
+    pub(super) intent: DeliusWrite,
+    pub(super) name: OutcomeName,
+}
+
+impl Case {
+    /// Whether the message was recorded before.
+    pub fn has_seen(&self, message_id: &str) -> bool {
+        self.seen.contains(message_id)
+    }
+
+    pub(super) fn is_settled(&self, write: WriteRef) -> bool {
+        self.settled.contains(&write)
+    }
+
+    pub(super) fn is_parked(&self, write: WriteRef) -> bool {
+        self.parked.contains(&write)
+    }
+
+    /// The holding that is the latest in valid time; of several at one second the last recorded.
+    pub(super) fn latest_holding(&self) -> Option<&Holding> {
+        self.holdings.iter().max_by_key(|(sequence, holding)| (holding.at, *sequence)).map(|(_, h)| h)
+    }
+
+    /// The holding that follows `at` in valid time, when something later is recorded already.
+    pub(super) fn holding_after(&self, at: DateTime<Utc>) -> Option<Holding> {
+        self.holdings
+            .iter()
+            .filter(|(_, holding)| holding.at > at)
+            .min_by_key(|(sequence, holding)| (holding.at, std::cmp::Reverse(*sequence)))
+            .map(|(_, holding)| holding.clone())
+    }
+
+    fn settle(&mut self, result: &WriteResult) {
+        self.settled.insert(result.write);
+        self.parked.remove(&result.write);
+    }
+
+    pub(super) fn absorb(&mut self, event: CaseEvent) {
+        self.sequence += 1;
+        if let Some(provenance) = event.provenance() {
+            self.seen.insert(provenance.message_id.clone());
+        }
+        match event {
+            CaseEvent::PomAllocated { at, pom, reflects, .. } => {
+                self.unreflected.retain(|waiting| Some(waiting.sequence) != reflects);
+                self.holdings.push((self.sequence, Holding { at, pom: Some(pom) }));
+            }
+            CaseEvent::PomDeallocated { at, .. } => {
+                self.holdings.push((self.sequence, Holding { at, pom: None }));
+            }
+            CaseEvent::AllocationSuperseded { provenance, at, prison, staff_code } => {
+                let sequence = self.sequence;
+                self.unreflected.push(Unreflected { sequence, provenance, at, prison, staff_code });
+            }
+            CaseEvent::HandoverDatesChanged {
+                handover_date, handover_start_date, dry_run: false, ..
+            } => {
+                let dates = HandoverDates { handover_date, handover_start_date };
+                self.dates = Some((self.sequence, dates));
+            }
+            CaseEvent::IdentifierLinked { .. } => {
+                self.refused.retain(|refused| refused.name != OutcomeName::PersonNotFound);
+            }
+            CaseEvent::DeliusUpdated(result) | CaseEvent::DeliusUnchanged(result) => {
+                self.settle(&result);
+            }
+            CaseEvent::DeliusWriteRefused(result) => {
+                self.settle(&result);
+                self.refused.push(Refused {
+                    write: result.write,
+                    intent: result.intent,
+                    name: result.outcome.name,
+                });
+            }
+            CaseEvent::DeliusWriteParked { write, .. } => {
+                self.parked.insert(write);
+            }
+            CaseEvent::DeliusWriteRetried { write, .. } => {
+                self.parked.remove(&write);
+                self.refused.retain(|refused| refused.write != write);
+            }
+            CaseEvent::DeliusWriteSkipped { write, .. } => {
+                self.parked.remove(&write);
+                self.settled.insert(write);
+            }
+            CaseEvent::AllocationNotReady { .. }
+            | CaseEvent::HandoverNotFound { .. }
+            | CaseEvent::HandoverDatesChanged { .. }
+            | CaseEvent::MessageNotApplicable { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! What a case needs from outside while it decides: the state at Manage POM Cases now, and the names behind
+//! staff codes. The fetch is made inside command handling, so that a concurrent change of the same case fails the
+//! append and the retry fetches again: the later answer always wins.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::NaiveDate;
+
+use super::{Fetched, NomsNumber, PrisonCode, StaffMember};
+
+/// What Manage POM Cases says of the allocation now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AllocationAnswer {
+    /// Somebody holds the case.
+    Allocated {
+        /// Who.
+        staff: StaffMember,
+        /// In which prison.
+        prison: PrisonCode,
+    },
+    /// Nobody holds the case.
+    NotAllocated,
+    /// The case is not ready for allocation.
+    NotReady,
+}
+
+/// What Manage POM Cases says of the handover now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HandoverAnswer {
+    /// The dates; a missing one is blank on purpose.
+    Dates {
+        /// Handover date.
+        handover_date: Option<NaiveDate>,
+        /// Handover start date.
+        handover_start_date: Option<NaiveDate>,
+    },
+    /// No handover is known.
+    NotFound,
+}
+
+/// Which detail to fetch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DetailAddress {
+    /// The `detailUrl` of the message. It is fetched only when it lies on the configured origin.
+    Given(String),
+    /// The address that Manage POM Cases documents for the case.
+    OfCase,
+}
+
+/// Why an answer could not be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FetchError {
+    /// A dependency cannot be reached, is overloaded or refuses us: the message is to be tried again.
+    #[error("{dependency} is unavailable: {reason}")]
+    Unavailable {
+        /// `Manage POM Cases` or `HMPPS Auth`.
+        dependency: &'static str,
+        /// What it said, without bodies.
+        reason: String,
+    },
+    /// A status that Manage POM Cases does not document, or 404 without one of the documented bodies: most likely
+    /// a wrong address. To be tried again a few times.
+    #[error("Manage POM Cases answered {status} without one of its documented bodies; check the address")]
+    Unexplained {
+        /// HTTP status.
+        status: u16,
+    },
+    /// The address does not lie on the configured origin of Manage POM Cases. It was not fetched.
+    #[error("detailUrl lies on {origin}, not on the configured MPC_URL; it was not fetched")]
+    ForeignUrl {
+        /// Where it lies (no path, no user information).
+        origin: String,
+    },
+    /// The answer is about another person.
+    #[error("the answer is about another NOMS number than the message")]
+    IdentifierMismatch,
+    /// The answer cannot be understood.
+    #[error("the answer of Manage POM Cases cannot be understood: {reason}")]
+    InvalidAnswer {
+        /// What is wrong, without the body.
+        reason: String,
+    },
+}
+
+/// Manage POM Cases, as a case asks it.
+#[async_trait]
+pub trait ManagePomCases: Send + Sync {
+    /// The allocation now.
+    async fn allocation(
+        &self,
+        noms: &NomsNumber,
+        address: &DetailAddress,
+    ) -> Result<(AllocationAnswer, Fetched), FetchError>;
+
+    /// The handover dates now.
+    async fn handover(
+        &self,
+        noms: &NomsNumber,
+        address: &DetailAddress,
+    ) -> Result<(HandoverAnswer, Fetched), FetchError>;
+}
+
+/// The directory of staff codes: every code, name and e-mail address ever fetched.
+#[async_trait]
+pub trait StaffDirectory: Send + Sync {
+    /// The member of staff with the code, when it was ever named to us.
+    async fn find(&self, staff_code: i64) -> Result<Option<StaffMember>, FetchError>;
+}
+
+/// The services of a case.
+#[derive(Clone)]
+pub struct CaseServices {
+    /// Manage POM Cases.
+    pub mpc: Arc<dyn ManagePomCases>,
+    /// The directory of staff codes.
+    pub staff: Arc<dyn StaffDirectory>,
+}

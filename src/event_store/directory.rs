@@ -1,0 +1,59 @@
+//! The directory of staff codes, and the allocations that wait for it.
+
+use async_trait::async_trait;
+use sqlx::{PgPool, Row, postgres::PgRow};
+
+use crate::case::{FetchError, NomsNumber, StaffDirectory, StaffMember};
+
+/// The directory as kept in our store.
+pub struct StoredStaffDirectory {
+    pool: PgPool,
+}
+
+impl StoredStaffDirectory {
+    /// A directory on our store.
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+}
+
+fn staff(row: &PgRow) -> sqlx::Result<StaffMember> {
+    Ok(StaffMember {
+        code: row.try_get("staff_code")?,
+        forename: row.try_get("forename")?,
+        surname: row.try_get("surname")?,
+        email: row.try_get("email")?,
+    })
+}
+
+#[async_trait]
+impl StaffDirectory for StoredStaffDirectory {
+    async fn find(&self, staff_code: i64) -> Result<Option<StaffMember>, FetchError> {
+        sqlx::query("select staff_code, forename, surname, email from staff_directory where staff_code = $1")
+            .bind(staff_code)
+            .try_map(|row: PgRow| staff(&row))
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(|error| FetchError::Unavailable {
+                dependency: "the event store",
+                reason: error.to_string(),
+            })
+    }
+}
+
+/// Cases with allocations that waited for a staff code which is known by now, up to `limit`.
+pub async fn reflectable(pool: &PgPool, limit: u32) -> sqlx::Result<Vec<(NomsNumber, StaffMember)>> {
+    sqlx::query(
+        "select distinct waiting.case_id, known.staff_code, known.forename, known.surname, known.email
+         from unreflected_allocations waiting join staff_directory known using (staff_code)
+         limit $1",
+    )
+    .bind(i64::from(limit))
+    .try_map(|row: PgRow| {
+        let noms: String = row.try_get("case_id")?;
+        let noms = noms.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+        Ok((noms, staff(&row)?))
+    })
+    .fetch_all(pool)
+    .await
+}

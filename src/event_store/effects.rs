@@ -1,0 +1,66 @@
+//! What an append means for the tables that are kept in the same transaction: a pure reading of its events.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+
+use crate::{
+    case::{CaseEvent, DeliusWrite, StaffMember, WriteRef},
+    outbox::{Transition, projector},
+};
+
+/// The effects of the events of one append.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Effects {
+    /// Rows for the outbox.
+    pub(super) derived: Vec<(WriteRef, DeliusWrite)>,
+    /// Outbox rows that change their state.
+    pub(super) transitions: Vec<(WriteRef, Transition)>,
+    /// Names behind staff codes, with the time at which we learned them.
+    pub(super) learned: BTreeMap<i64, (StaffMember, DateTime<Utc>)>,
+    /// Allocations that wait for a name: sequence and staff code.
+    pub(super) waiting: Vec<(u64, i64)>,
+    /// Sequences of those that wait no longer.
+    pub(super) reflected: Vec<u64>,
+}
+
+impl Effects {
+    pub(super) fn of(events: &[(u64, CaseEvent)]) -> Self {
+        let mut effects = Self::default();
+        for (sequence, event) in events {
+            effects.add(*sequence, event);
+        }
+        effects
+    }
+
+    fn add(&mut self, sequence: u64, event: &CaseEvent) {
+        let writes = projector::derive(event).into_iter().zip(0..);
+        self.derived.extend(writes.map(|(write, ordinal)| (WriteRef { sequence, ordinal }, write)));
+        for fetched in event.provenance().iter().flat_map(|provenance| &provenance.fetched) {
+            if let Some(staff) = &fetched.staff {
+                self.learned.insert(staff.code, (staff.clone(), fetched.at));
+            }
+        }
+        match event {
+            CaseEvent::AllocationSuperseded { staff_code, .. } => {
+                self.waiting.push((sequence, *staff_code));
+            }
+            CaseEvent::PomAllocated { reflects: Some(reflects), .. } => self.reflected.push(*reflects),
+            CaseEvent::DeliusUpdated(result)
+            | CaseEvent::DeliusUnchanged(result)
+            | CaseEvent::DeliusWriteRefused(result) => {
+                self.transitions.push((result.write, Transition::Done { attempt: result.attempt }));
+            }
+            CaseEvent::DeliusWriteParked { write, attempts, .. } => {
+                self.transitions.push((*write, Transition::Parked { attempt: *attempts }));
+            }
+            CaseEvent::DeliusWriteRetried { write, released, .. } if released.is_empty() => {
+                self.transitions.push((*write, Transition::Resumed));
+            }
+            CaseEvent::DeliusWriteSkipped { write, .. } => {
+                self.transitions.push((*write, Transition::Skipped));
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! Event → writes: a pure function, used when events are appended and again whenever a replay asks whether the
+//! stored events still mean the same writes.
+
+use uuid::Uuid;
+
+use crate::case::{CaseEvent, DeliusWrite, Holding, NomsNumber, WriteRef};
+
+/// Namespace of the write ids. Never to change: the ledger in Delius is keyed by what is derived from it.
+const WRITE_IDS: Uuid = Uuid::from_u128(0x6f0f_52d5_5d0c_4a0e_9d3c_1f7c_60a1_84b2);
+
+/// The writes that an event means for Delius, in the order in which they are to be applied.
+pub fn derive(event: &CaseEvent) -> Vec<DeliusWrite> {
+    match event {
+        CaseEvent::PomAllocated { at, pom, followed_by, .. } => {
+            held(Holding { at: *at, pom: Some(pom.clone()) }, followed_by.clone())
+        }
+        CaseEvent::PomDeallocated { at, followed_by, .. } => {
+            held(Holding { at: *at, pom: None }, followed_by.clone())
+        }
+        CaseEvent::HandoverDatesChanged { handover_date, handover_start_date, dry_run, .. } => {
+            vec![DeliusWrite::SetHandoverDates {
+                handover_date: *handover_date,
+                handover_start_date: *handover_start_date,
+                dry_run: *dry_run,
+            }]
+        }
+        CaseEvent::IdentifierLinked { released, .. } | CaseEvent::DeliusWriteRetried { released, .. } => {
+            released.clone()
+        }
+        CaseEvent::AllocationNotReady { .. }
+        | CaseEvent::AllocationSuperseded { .. }
+        | CaseEvent::HandoverNotFound { .. }
+        | CaseEvent::MessageNotApplicable { .. }
+        | CaseEvent::DeliusUpdated(_)
+        | CaseEvent::DeliusUnchanged(_)
+        | CaseEvent::DeliusWriteRefused(_)
+        | CaseEvent::DeliusWriteParked { .. }
+        | CaseEvent::DeliusWriteSkipped { .. } => vec![],
+    }
+}
+
+/// A late holding is followed by the one after it: that one may have found nothing to change when it came, and
+/// has something to change now.
+fn held(holding: Holding, followed_by: Option<Holding>) -> Vec<DeliusWrite> {
+    std::iter::once(holding).chain(followed_by).map(DeliusWrite::from).collect()
+}
+
+/// The stable id of a write: the same event derives the same ids, so deriving it again is harmless.
+pub fn write_id(noms: &NomsNumber, write: WriteRef) -> Uuid {
+    let name = format!("{noms}/{}/{}", write.sequence, write.ordinal);
+    Uuid::new_v5(&WRITE_IDS, name.as_bytes())
+}
+
+/// Name of the kind of a write, as the outbox stores and shows it.
+pub fn kind(write: &DeliusWrite) -> &'static str {
+    match write {
+        DeliusWrite::AllocatePom { .. } => "allocatePom",
+        DeliusWrite::DeallocatePom { .. } => "deallocatePom",
+        DeliusWrite::SetHandoverDates { .. } => "setHandoverDates",
+    }
+}
