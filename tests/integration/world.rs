@@ -44,7 +44,7 @@ impl World {
 
         let mpc = StandIns::start(StandInsConfig::default()).await.unwrap();
         let cases = Self::cases_on(&store, &mpc);
-        let gateway = Delius::open(delius_pool.clone()).await.unwrap();
+        let gateway = Delius::new(delius_pool.clone());
         Self {
             ingest: Ingest::new(Arc::clone(&cases), gateway.clone()),
             relay: Relay::new(Arc::clone(&cases), gateway, RelayConfig::of("test")),
@@ -197,7 +197,8 @@ impl World {
     /// An allocation message of this case, with a `detailUrl` on the stand-in.
     pub(crate) fn allocation(&self, id: &str, at: &str, staff_code: impl Into<Value>) -> Value {
         let url = format!("{}/api/allocation/{NOMS}/primary_pom", self.mpc.mpc_url());
-        let information = json!({ "staffCode": staff_code.into(), "prisonId": "LEI", "eventTrigger": "user" });
+        let information =
+            json!({ "staffCode": staff_code.into(), "prisonId": "LEI", "eventTrigger": "user" });
         envelope(id, "offender-management.allocation.changed", at, Some(&url), &information)
     }
 
