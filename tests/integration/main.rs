@@ -2,5 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../../deploy/local/stand_ins/mod.rs"]
+mod stand_ins;
+
+mod messages;
+mod order;
 mod records_fields;
 mod records_people;
+mod relay;
+mod world;
