@@ -1,0 +1,25 @@
+# The two commands are `make run` and `make test`: each sets up what it needs, and cleans up after itself.
+.DEFAULT_GOAL := help
+.PHONY: help run test fmt lint clean
+
+help: ## show this list
+	@echo "make TARGET, with TARGET one of"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
+		|| sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1: \2/p' $(MAKEFILE_LIST)
+
+run: ## run everything on this machine with invented cases until Ctrl-C; ONCE=1 ends after the demonstration
+	@ONCE=$(ONCE) bash deploy/local/run.sh
+
+test: ## set up PostgreSQL and SQS, run every test; ARGS="…" goes to the test runner
+	@bash deploy/local/test.sh $(ARGS)
+
+fmt: ## format the code
+	cargo fmt
+
+lint: ## formatting and lints, warnings are errors
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+
+clean: ## remove what was built and installed inside this checkout
+	cargo clean
+	rm -rf .local

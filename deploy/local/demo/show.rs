@@ -1,0 +1,75 @@
+//! What the demonstration prints.
+
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::Value;
+use tokio::process::Command;
+
+use super::{Arguments, Published};
+
+/// What arrived, what its line promises and what it did.
+pub(crate) fn sample(one: &Published) {
+    let Published { sample, finding, .. } = one;
+    let mark = if one.is_kept() { "✓" } else { "✗" };
+    let event_type = sample.event_type().unwrap_or("no event type");
+    let case = finding.case.as_deref().unwrap_or("no case");
+    println!("\n{mark} {}  {event_type}  {case}", sample.file);
+    println!("    promised  {}", sample.leads_to);
+    if finding.names.is_empty() && finding.told.is_empty() {
+        println!("    did       nothing yet (message {})", one.message_id);
+        return;
+    }
+    let names: Vec<_> = finding.names.iter().map(String::as_str).collect();
+    println!("    did       {}", names.join(" + "));
+    for line in &finding.told {
+        println!("              {line}");
+    }
+}
+
+/// One case's history, as an auditor would print it.
+pub(crate) async fn history(service: &Path, noms: &str) -> anyhow::Result<()> {
+    println!("\n$ {} history {noms}", service.file_name().unwrap_or_default().to_string_lossy());
+    let output = Command::new(service)
+        .args(["history", noms])
+        .output()
+        .await
+        .with_context(|| format!("while running {}", service.display()))?;
+    print!("{}", String::from_utf8_lossy(&output.stdout));
+    ensure!(
+        output.status.success(),
+        "history {noms} failed ({}): {}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(())
+}
+
+/// Reads a record by both identifiers, and prints lines for doing it again by hand.
+pub(crate) async fn reads(arguments: &Arguments) -> anyhow::Result<()> {
+    let http = reqwest::Client::new();
+    let credentials = STANDARD.encode(format!("{}:{}", arguments.reader_id, arguments.reader_secret));
+    let grant: Value = http
+        .post(format!("{}/oauth/token", arguments.auth_url))
+        .header("authorization", format!("Basic {credentials}"))
+        .form(&[("grant_type", "client_credentials")])
+        .send()
+        .await?
+        .error_for_status()?
+        .json()
+        .await
+        .context("while asking for a token")?;
+    let token = grant.get("access_token").and_then(Value::as_str).context("no token in the answer")?;
+    println!("\nThe read API, with a token that is valid for an hour:\n\nexport TOKEN='{token}'");
+    for path in ["case-records/X100001", "case-records/A1001AA", "case-records/X100001/risks/mappa"] {
+        let url = format!("{}/{path}", arguments.api_url);
+        println!("\ncurl -sH \"Authorization: Bearer $TOKEN\" {url}");
+        let answer =
+            http.get(&url).bearer_auth(token).send().await.with_context(|| format!("while reading {url}"))?;
+        let (status, body) = (answer.status(), answer.text().await?);
+        println!("{body}");
+        ensure!(status.is_success(), "{url} answered {status}");
+    }
+    Ok(())
+}

@@ -1,0 +1,133 @@
+# shellcheck shell=bash
+# The ground under `make run` and `make test`: a state directory of its own for every start, the list of what was
+# started, and the cleaning up. Sourced, not run.
+#
+# Invariants: nothing is shared between two starts (ports, sockets, databases, queues), so that any number of them
+# can run at the same time; nothing that this script did not start is ever stopped; every way out goes through
+# `clean_up`. What a `kill -9` leaves behind is swept by the next start of the same user.
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+LOCAL="$ROOT/deploy/local"
+# shellcheck source=deploy/local/progress.sh
+source "$LOCAL/progress.sh"
+# shellcheck source=deploy/local/tools.sh
+source "$LOCAL/tools.sh"
+# shellcheck source=deploy/local/postgres.sh
+source "$LOCAL/postgres.sh"
+# shellcheck source=deploy/local/sqs.sh
+source "$LOCAL/sqs.sh"
+
+STATE_PREFIX="pom-cases-$EUID-"
+CLEANERS=()  # commands, run in reverse order at the end
+GROUPS_UP=() # process groups that are still ours to stop
+STARTED_PID=
+
+# Makes the state directory. Not in the checkout: the PostgreSQL server may run as another user, who has to be able
+# to walk down to it, and the path of a unix socket has room for about a hundred characters.
+lay_ground() {
+    local parent
+    for parent in /var/tmp /tmp; do
+        [[ -d $parent && -w $parent ]] && break
+    done
+    sweep "$parent"
+    STATE=$(mktemp -d "$parent/${STATE_PREFIX}XXXXXX") || fail "cannot make a directory in $parent"
+    chmod 711 "$STATE"
+    mkdir -m 700 "$STATE/logs"
+    echo "$$" >"$STATE/owner"
+    # Marks every process started from here, so that a later sweep can tell them from others.
+    export POM_CASES_GROUND=$STATE
+    trap clean_up EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+}
+
+# start_group LOG COMMAND…: starts COMMAND in a process group of its own, out of the reach of the terminal's Ctrl-C,
+# so that things are stopped in order and not all at once. Leaves its pid in STARTED_PID.
+start_group() {
+    local log=$1
+    shift
+    set -m
+    "$@" >"$log" 2>&1 </dev/null &
+    STARTED_PID=$!
+    set +m
+    GROUPS_UP+=("$STARTED_PID")
+    echo "$STARTED_PID" >>"$STATE/started"
+}
+
+forget_group() {
+    local pid kept=()
+    for pid in "${GROUPS_UP[@]}"; do
+        [[ $pid == "$1" ]] || kept+=("$pid")
+    done
+    GROUPS_UP=("${kept[@]}")
+}
+
+# stop_group PID: asks the group to end, and insists after 40 seconds.
+stop_group() {
+    local pid=$1 left=400
+    kill -TERM -- "-$pid" 2>/dev/null || true
+    while kill -0 "$pid" 2>/dev/null && ((left-- > 0)); do sleep 0.1; done
+    kill -KILL -- "-$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+    forget_group "$pid"
+}
+
+clean_up() {
+    local code=$? i
+    trap - EXIT
+    trap '' HUP INT TERM # a second Ctrl-C must not leave half of it running
+    for ((i = ${#GROUPS_UP[@]} - 1; i >= 0; i--)); do
+        stop_group "${GROUPS_UP[i]}"
+    done
+    for ((i = ${#CLEANERS[@]} - 1; i >= 0; i--)); do
+        ${CLEANERS[i]} || true
+    done
+    cd / && rm -rf "$STATE"
+    exit "$code"
+}
+
+# Stops and removes what earlier starts of this user left behind because they were killed.
+sweep() {
+    local parent=$1 old owner pid
+    for old in "$parent/$STATE_PREFIX"*; do
+        [[ -O $old && -f $old/owner ]] || continue
+        owner=$(<"$old/owner")
+        kill -0 "$owner" 2>/dev/null && continue
+        say "sweeping what an earlier start left behind in $old"
+        while read -r pid; do
+            started_by "$old" "$pid" && kill -KILL -- "-$pid" 2>/dev/null
+        done < <(cat "$old/started" 2>/dev/null)
+        pid=$(head -n 1 "$old/postgres/postmaster.pid" 2>/dev/null)
+        [[ -n $pid ]] && started_by "$old" "$pid" && kill -INT "$pid" 2>/dev/null && await_end "$pid"
+        rm -rf "$old"
+    done
+    return 0
+}
+
+# Whether the process carries the mark of that state directory in its environment.
+started_by() {
+    [[ -r /proc/$2/environ ]] &&
+        tr '\0' '\n' 2>/dev/null <"/proc/$2/environ" | grep -qxF "POM_CASES_GROUND=$1"
+}
+
+await_end() {
+    local left=100
+    while kill -0 "$1" 2>/dev/null && ((left-- > 0)); do sleep 0.1; done
+}
+
+# Prints a port that nobody listens on. Below the range that the kernel gives to outgoing connections.
+free_port() {
+    local port
+    while :; do
+        port=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
+        port_is_open "$port" || break
+    done
+    echo "$port"
+}
+
+# port_is_open PORT [HOST]
+port_is_open() { (exec 3<>"/dev/tcp/${2:-127.0.0.1}/$1") 2>/dev/null; }
+
+# A password for this start only.
+secret() { od -An -N 16 -tx1 /dev/urandom | tr -d ' \n'; }

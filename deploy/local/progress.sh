@@ -1,0 +1,43 @@
+# shellcheck shell=bash
+# What a person sees while something slow happens. Sourced, not run. Everything goes to standard error, so that
+# standard output stays free for results.
+
+say() { printf '%s\n' "$*" >&2; }
+
+# One clear line and the end. Exit code 2 when a setting or a tool is missing, 1 for everything else.
+fail() { say "error: $*"; exit 1; }
+fail_setup() { say "error: $*"; exit 2; }
+
+# step TEXT COMMAND…: runs COMMAND (a program or a function) with its output in a log of its own. On a terminal
+# the line counts seconds and shows what the command last said; elsewhere there is a line at the start, one each
+# half minute and one at the end. A failure shows the end of the log and ends the script.
+# COMMAND runs in a subshell: what it has to leave behind, it leaves in files.
+step() {
+    local text=$1 log pid code=0 began=$SECONDS shown=0
+    shift
+    log=$(mktemp "$STATE/logs/step.XXXXXX")
+    [[ -t 2 ]] || say "$text …"
+    start_group "$log" "$@"
+    pid=$STARTED_PID
+    while kill -0 "$pid" 2>/dev/null; do
+        if [[ -t 2 ]]; then
+            printf '\r\033[K%s … %ds  %s' "$text" $((SECONDS - began)) "$(last_words "$log")" >&2
+        elif ((SECONDS - began - shown >= 30)); then
+            shown=$((SECONDS - began))
+            say "$text … ${shown}s  $(last_words "$log")"
+        fi
+        sleep 0.2
+    done
+    wait "$pid" 2>/dev/null || code=$?
+    forget_group "$pid"
+    [[ -t 2 ]] && printf '\r\033[K' >&2
+    if ((code != 0)); then
+        say "$text failed (exit code $code). The end of its output:"
+        tail -n 40 "$log" | sed 's/^/    /' >&2
+        exit 1
+    fi
+    say "$text: done in $((SECONDS - began))s"
+}
+
+# The last line of a log, short enough for one line of a terminal.
+last_words() { tail -n 1 "$1" 2>/dev/null | tr -d '\r\033' | tr '\t' ' ' | cut -c 1-60; }

@@ -1,0 +1,164 @@
+#!/usr/bin/env bash
+# make run: everything around the service on this machine, the service itself, and a demonstration with invented
+# cases; then it runs until Ctrl-C. ONCE=1 ends after the demonstration, with exit code 0 or 1.
+#
+# A setting that is given (DATABASE_URL, DELIUS_DATABASE_URL, AWS_ENDPOINT_URL, QUEUE_URL, MPC_URL, AUTH_URL, BIND)
+# wins, and then that part is not started here. Invented cases are only ever put into a Delius that was made here,
+# unless SEED=1 asks for it; and the demonstration needs all the parts that it can vouch for.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/ground.sh"
+
+TARGET=${CARGO_TARGET_DIR:-$ROOT/target}/debug
+SERVICE="$TARGET/manage-pom-cases-and-delius"
+TOOLS="$TARGET/examples/local"
+WHY_NO_DEMO=
+
+once() { [[ -n ${ONCE:-} && $ONCE != 0 ]]; }
+
+main() {
+    lay_ground
+    cd "$ROOT"
+    need_tools
+    step "Compiling" cargo build --bin manage-pom-cases-and-delius --example local
+    prepare_databases
+    prepare_queues
+    prepare_stand_ins
+    start_service
+    write_environment
+    if [[ -n $WHY_NO_DEMO ]]; then
+        say "No demonstration: $WHY_NO_DEMO"
+    elif ! demonstrate; then
+        once && fail "the demonstration failed; see above"
+        say "The demonstration failed; the service keeps running, so that you can look."
+    fi
+    once && return
+    trap 'exit 0' INT TERM # from here on, the usual way out
+    say ""
+    say "Running on $API_URL, logging to $STATE/logs/service.log. Ctrl-C stops everything."
+    say "In another terminal: source $STATE/env"
+    wait "$SERVICE_PID" || true
+    service_failed
+}
+
+prepare_databases() {
+    local seed=${SEED:-}
+    if [[ -z ${DATABASE_URL:-} || -z ${DELIUS_DATABASE_URL:-} ]]; then
+        start_postgres
+    fi
+    if [[ -z ${DATABASE_URL:-} ]]; then
+        make_database pom_cases
+        export DATABASE_URL="$POSTGRES_URL/pom_cases"
+    fi
+    if [[ -z ${DELIUS_DATABASE_URL:-} ]]; then
+        make_database delius
+        export DELIUS_DATABASE_URL="$POSTGRES_URL/delius"
+        seed=1
+    fi
+    step "Migrating our store" "$SERVICE" migrate
+    if [[ -n $seed ]]; then
+        step "Migrating the development Delius" "$SERVICE" migrate --delius
+        step "Adding invented cases" "$TOOLS" seed
+    else
+        WHY_NO_DEMO="DELIUS_DATABASE_URL is yours and was left as it is (SEED=1 adds the invented cases)"
+    fi
+}
+
+prepare_queues() {
+    local prefix=pom-cases
+    if [[ -n ${QUEUE_URL:-} ]]; then
+        [[ -n ${TOPIC_ARN:-} ]] || WHY_NO_DEMO="QUEUE_URL is yours, and without TOPIC_ARN there is nowhere to publish"
+        return
+    fi
+    if [[ -n ${AWS_ENDPOINT_URL:-} ]]; then
+        prefix=$(basename "$STATE") # there may be others
+    else
+        start_sqs
+        use_local_aws
+    fi
+    "$TOOLS" queues --prefix "$prefix" >"$STATE/queues" || fail "cannot make the queues; see above"
+    # shellcheck source=/dev/null
+    source "$STATE/queues"
+}
+
+prepare_stand_ins() {
+    if [[ -n ${MPC_URL:-} || -n ${AUTH_URL:-} ]]; then
+        [[ -n ${MPC_URL:-} && -n ${AUTH_URL:-} ]] ||
+            fail_setup "set both MPC_URL and AUTH_URL, or neither: the stand-ins play the two together"
+        WHY_NO_DEMO="MPC_URL is yours, and only the stand-in knows the answers that the samples count on"
+        return
+    fi
+    export CLIENT_ID=pom-cases-local CLIENT_SECRET READER_ID=reader READER_SECRET
+    CLIENT_SECRET=$(secret)
+    READER_SECRET=$(secret)
+    local address="$STATE/stand-ins.address"
+    start_group "$STATE/logs/stand-ins.log" "$TOOLS" stand-ins --answers "$LOCAL/mpc-answers.json" --ready-file "$address"
+    until [[ -s $address ]]; do
+        kill -0 "$STARTED_PID" 2>/dev/null || fail "the stand-ins did not start: $(last_words "$STATE/logs/stand-ins.log")"
+        sleep 0.1
+    done
+    MPC_URL="http://$(<"$address")"
+    export MPC_URL AUTH_URL="$MPC_URL/auth"
+    say "Starting stand-ins for Manage POM Cases and HMPPS Auth: done ($MPC_URL)"
+}
+
+start_service() {
+    local host port left=300
+    if [[ -z ${BIND:-} ]]; then
+        port=8080
+        port_is_open "$port" && port=$(free_port)
+        BIND=127.0.0.1:$port
+    fi
+    port=${BIND##*:}
+    host=${BIND%:*}
+    [[ $port == 0 ]] && port=$(free_port)
+    export BIND=$host:$port
+    [[ $host == 0.0.0.0 || $host == '[::]' ]] && host=127.0.0.1
+    API_URL="http://$host:$port"
+    start_group "$STATE/logs/service.log" "$SERVICE" serve
+    SERVICE_PID=$STARTED_PID
+    until port_is_open "$port" "$host"; do
+        if ! kill -0 "$SERVICE_PID" 2>/dev/null || ((left-- == 0)); then service_failed; fi
+        sleep 0.1
+    done
+    # Somebody else may have taken the port first.
+    sleep 0.1
+    kill -0 "$SERVICE_PID" 2>/dev/null || service_failed
+    say "Starting the service: done ($API_URL)"
+}
+
+service_failed() {
+    say "The service is not running. The end of its log:"
+    tail -n 20 "$STATE/logs/service.log" | sed 's/^/    /' >&2
+    exit 1
+}
+
+# demonstrate: in the background and waited for, so that a signal is answered at once.
+demonstrate() {
+    local code=0
+    set -m
+    "$TOOLS" demo --rewritten "$STATE/event-samples" --service "$SERVICE" --api-url "$API_URL" </dev/null &
+    STARTED_PID=$!
+    set +m
+    GROUPS_UP+=("$STARTED_PID")
+    wait "$STARTED_PID" || code=$?
+    forget_group "$STARTED_PID"
+    return "$code"
+}
+
+# What another terminal needs to speak to the same parts.
+write_environment() {
+    local name
+    {
+        for name in DATABASE_URL DELIUS_DATABASE_URL AWS_ENDPOINT_URL AWS_REGION AWS_ACCESS_KEY_ID \
+            AWS_SECRET_ACCESS_KEY TOPIC_ARN QUEUE_URL DLQ_URL MPC_URL AUTH_URL CLIENT_ID CLIENT_SECRET READER_ID \
+            READER_SECRET; do
+            [[ -n ${!name:-} ]] && printf 'export %s=%q\n' "$name" "${!name}"
+        done
+        printf 'export SAMPLES=%q\n' "$STATE/event-samples"
+        # shellcheck disable=SC2016 # for the shell that reads it
+        printf 'export PATH=%q:$PATH\n' "$TARGET"
+    } >"$STATE/env"
+    chmod 600 "$STATE/env"
+}
+
+main

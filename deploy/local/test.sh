@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# make test: servers of its own, then every test. Further arguments go to the test runner.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/ground.sh"
+
+lay_ground
+cd "$ROOT"
+need_tools
+
+if [[ -n ${DATABASE_URL:-} ]]; then
+    say "tests use the PostgreSQL server of DATABASE_URL; they make and drop databases of their own there"
+else
+    start_postgres
+    export DATABASE_URL="$POSTGRES_URL/postgres"
+fi
+if [[ -n ${AWS_ENDPOINT_URL:-} ]]; then
+    say "tests use the SQS and SNS of AWS_ENDPOINT_URL; their queues have names of their own"
+else
+    start_sqs
+    use_local_aws
+fi
+# What configures a real service must not reach a test by accident.
+unset DELIUS_DATABASE_URL QUEUE_URL CHANGE_FEED_QUEUE_URL BULK_QUEUE_URL TOPIC_ARN OUTCOME_TOPIC_ARN MPC_URL AUTH_URL \
+    CLIENT_ID CLIENT_SECRET LDAP_URL BIND
+
+# run COMMAND…: in the foreground as far as a person sees, yet so that a signal reaches this script at once.
+run() {
+    local code=0
+    set -m
+    "$@" </dev/null &
+    STARTED_PID=$!
+    set +m
+    GROUPS_UP+=("$STARTED_PID")
+    wait "$STARTED_PID" || code=$?
+    forget_group "$STARTED_PID"
+    ((code == 0)) || exit "$code"
+}
+
+if cargo nextest --version >/dev/null 2>&1; then
+    step "Compiling the tests" cargo nextest run --no-run
+    cd "$ROOT"
+    run cargo nextest run "$@"
+else
+    step "Compiling the tests" cargo test --lib --bins --tests --examples --no-run
+    run cargo test --lib --bins --tests --examples "$@"
+fi
+if (($# == 0)); then
+    run cargo test --doc
+fi
