@@ -10,6 +10,7 @@
 //! take part in it.
 
 mod entries;
+mod load;
 mod london;
 mod question;
 #[cfg(test)]
@@ -21,6 +22,7 @@ mod view;
 mod words;
 
 pub use entries::{Entry, Kind, Marks, Write, WriteState};
+pub use load::load;
 pub use question::{InvalidTime, Moment, Question};
 pub use source::{CaseFile, FailedAttempt, OutboxRow, ParkedMessage, Receipt, StoredEvent};
 pub use table::render as to_table;
