@@ -26,7 +26,7 @@ create table staff (
     last_updated_user_id  bigint not null default delius_default_user(),
     row_version           bigint not null default 0
 );
-create index staff_name_idx on staff (probation_area_id, upper(surname), upper(forename));
+create index staff_name_idx on staff (probation_area_id, upper(trim(surname)), upper(trim(forename)));
 alter table user_ add foreign key (staff_id) references staff;
 
 create table staff_team (

@@ -1,6 +1,6 @@
 //! What can be asked of a case.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 
 use super::{
     DeliusWrite, DetailAddress, Evidence, FetchError, Fetched, NomsNumber, PrisonCode, Provenance,
@@ -22,7 +22,18 @@ pub struct Message {
     pub evidence: Evidence,
 }
 
+/// Delius keeps whole seconds, and so does the valid time of a holding: what happened within one second is a tie,
+/// which the later event of the stream wins.
+pub(super) fn whole_second(time: DateTime<Utc>) -> DateTime<Utc> {
+    time.trunc_subsecs(0)
+}
+
 impl Message {
+    /// Valid time of what the message tells of.
+    pub(super) fn valid_from(&self) -> DateTime<Utc> {
+        whole_second(self.occurred_at)
+    }
+
     /// The provenance of a fact that this message and the answers tell of.
     pub fn provenance(&self, fetched: Vec<Fetched>) -> Provenance {
         Provenance {

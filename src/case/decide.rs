@@ -7,6 +7,7 @@ use super::{
     Fetched, HandoverAnswer, Message, NameSource, NomsNumber, OutcomeName, Pom, PrisonCode, StaffMember,
     StatedAllocation, WriteOutcome, WriteRef, WriteResult,
     aggregate::{HandoverDates, Refused},
+    commands::whole_second,
     provenance::CODE_VERSION,
 };
 
@@ -86,7 +87,7 @@ impl Case {
         services: &CaseServices,
     ) -> Result<CaseEvent, CaseError> {
         let (answer, fetched) = services.mpc.allocation(noms, address).await?;
-        let at = message.occurred_at;
+        let at = message.valid_from();
         let provenance = message.provenance(vec![fetched]);
         let followed_by = self.holding_after(at);
         let allocated = |staff: StaffMember, prison: PrisonCode, named_by, provenance| {
@@ -147,8 +148,8 @@ impl Case {
 
         // The answer is true now. Where something later than the message is recorded already, the message's own
         // time would put today's POM before it, so the time of the answer is taken.
-        let later_is_known = self.latest_holding().is_some_and(|latest| latest.at > message.occurred_at);
-        let at = if later_is_known { allocation_fetched.at } else { message.occurred_at };
+        let later_is_known = self.latest_holding().is_some_and(|latest| latest.at > message.valid_from());
+        let at = if later_is_known { whole_second(allocation_fetched.at) } else { message.valid_from() };
         let followed_by = self.holding_after(at);
         let held = self.latest_holding().and_then(|latest| latest.pom.as_ref());
         match allocation {

@@ -12,6 +12,8 @@ mod events;
 mod identifiers;
 mod provenance;
 mod services;
+#[cfg(test)]
+mod tests;
 mod writes;
 
 pub use aggregate::Case;

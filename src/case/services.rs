@@ -59,11 +59,12 @@ pub enum FetchError {
         /// What it said, without bodies.
         reason: String,
     },
-    /// 404 without one of the documented bodies: a wrong address. To be tried again a few times.
-    #[error("{url} answered 404 without saying why; check the address")]
-    UnexplainedNotFound {
-        /// The address asked.
-        url: String,
+    /// A status that Manage POM Cases does not document, or 404 without one of the documented bodies: most likely
+    /// a wrong address. To be tried again a few times.
+    #[error("Manage POM Cases answered {status} without one of its documented bodies; check the address")]
+    Unexplained {
+        /// HTTP status.
+        status: u16,
     },
     /// The address does not lie on the configured origin of Manage POM Cases. It was not fetched.
     #[error("detailUrl lies on {origin}, not on the configured MPC_URL; it was not fetched")]

@@ -24,6 +24,13 @@ pub use repository::{CaseRepository, LeaseLost};
 
 use crate::case::{Case, CaseCommand, CaseError, CaseServices, NomsNumber};
 
+/// The migrations of our store. Those of a newer version that is being rolled out are none of our business.
+pub fn migrator() -> sqlx::migrate::Migrator {
+    let mut migrator = sqlx::migrate!("migrations/store");
+    migrator.set_ignore_missing(true);
+    migrator
+}
+
 /// How often a command is decided again when another change of the same case comes first.
 const MAX_CONFLICTS: u32 = 20;
 

@@ -217,3 +217,17 @@ pub async fn backlog(pool: &PgPool) -> sqlx::Result<Backlog> {
     .fetch_one(pool)
     .await
 }
+
+/// How many writes of the case wait for their turn (and not for an operator).
+pub async fn waiting_of(pool: &PgPool, noms: &NomsNumber) -> sqlx::Result<i64> {
+    sqlx::query_scalar(
+        "select count(*) from outbox o
+         where case_id = $1 and state = 'pending' and not exists (
+             select from outbox parked
+             where parked.case_id = o.case_id and parked.state = 'parked'
+               and (parked.sequence, parked.ordinal) < (o.sequence, o.ordinal))",
+    )
+    .bind(noms.as_str())
+    .fetch_one(pool)
+    .await
+}

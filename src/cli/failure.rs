@@ -1,0 +1,39 @@
+//! What goes wrong on the command line: one clear line, and an exit code.
+
+use std::process::ExitCode;
+
+/// A failure of a subcommand.
+#[derive(Debug)]
+pub enum Failure {
+    /// A setting is missing or wrong: exit code 2. The text names the setting and the remedy.
+    Setting(String),
+    /// Anything else: exit code 1.
+    Other(anyhow::Error),
+}
+
+impl Failure {
+    /// A wrong setting, with what is wrong and what to do.
+    pub fn setting(name: &str, wrong: impl std::fmt::Display) -> Self {
+        Self::Setting(format!("{name}: {wrong}"))
+    }
+
+    /// Prints the failure on standard error and gives the exit code.
+    pub fn report(&self) -> ExitCode {
+        match self {
+            Self::Setting(line) => {
+                eprintln!("error: {line}");
+                ExitCode::from(2)
+            }
+            Self::Other(error) => {
+                eprintln!("error: {error:#}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Other(error.into())
+    }
+}

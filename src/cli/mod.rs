@@ -1,0 +1,74 @@
+//! The command line: one file per subcommand. Flags mirror the environment.
+
+mod failure;
+mod ingest;
+pub mod logging;
+mod migrate;
+mod outbox;
+mod parked;
+mod publish;
+mod serve;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use failure::Failure;
+pub use logging::LogFormat;
+pub use publish::publish;
+
+/// Carries prison offender manager allocations and handover dates from Manage POM Cases into Delius, and case
+/// facts from Delius back.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+pub struct Arguments {
+    /// How log lines are written to standard error; RUST_LOG filters them (default: info).
+    #[arg(long, env = "LOG_FORMAT", value_enum, default_value = "text", global = true)]
+    pub log_format: LogFormat,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the service until SIGTERM or SIGINT, then drain.
+    Serve(Box<serve::Serve>),
+    /// Bring the schema of our store up to date, or build the development Delius.
+    Migrate(migrate::Migrate),
+    /// Feed message files (SNS envelope or bare event) through the same path as SQS, and show what they led to.
+    Ingest(ingest::IngestFiles),
+    /// Publish message files to an SNS topic, with their eventType attribute.
+    Publish(publish::Publish),
+    /// Writes on their way to Delius: list, show, retry or skip.
+    Outbox(outbox::Outbox),
+    /// Messages that could not become events: list, show, retry or skip.
+    Parked(parked::Parked),
+}
+
+/// Runs a subcommand.
+///
+/// # Errors
+/// With what went wrong and the exit code: 2 for settings, 1 for everything else.
+pub async fn run(command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Serve(serve) => serve.run().await,
+        Command::Migrate(migrate) => migrate.run().await,
+        Command::Ingest(ingest) => ingest.run().await,
+        Command::Publish(publish) => publish.run().await,
+        Command::Outbox(outbox) => outbox.run().await,
+        Command::Parked(parked) => parked.run().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Arguments::command().debug_assert();
+    }
+}

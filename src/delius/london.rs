@@ -1,0 +1,57 @@
+//! Delius keeps the wall clock of London, to the second, without saying so.
+
+use chrono::{DateTime, NaiveDateTime, Timelike, Utc};
+use chrono_tz::Europe::London;
+
+/// The wall clock of London at an instant, cut to whole seconds: how Delius stores a time.
+///
+/// In the hour that the clocks repeat in autumn two instants an hour apart have the same wall-clock time, and an
+/// event of the second pass can get an earlier time than one of the first. Delius cannot tell them apart, so neither
+/// can we: within that hour of the year, events of one case are ordered as Delius sees them.
+pub fn wall_clock(at: DateTime<Utc>) -> NaiveDateTime {
+    let local = at.with_timezone(&London).naive_local();
+    local.with_nanosecond(0).unwrap_or(local)
+}
+
+/// `dd/MM/yyyy HH:mm:ss`, as notes and telemetry print a time.
+pub(crate) fn date_and_time(time: NaiveDateTime) -> String {
+    time.format("%d/%m/%Y %H:%M:%S").to_string()
+}
+
+/// `dd/MM/yyyy`, as notes print a date.
+pub(crate) fn date(time: NaiveDateTime) -> String {
+    time.format("%d/%m/%Y").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn printed(instant: &str) -> String {
+        date_and_time(wall_clock(instant.parse().unwrap()))
+    }
+
+    #[test]
+    fn summer_is_an_hour_ahead_and_winter_is_not() {
+        assert_eq!(printed("2026-07-01T09:00:00Z"), "01/07/2026 10:00:00");
+        assert_eq!(printed("2026-12-01T09:00:00Z"), "01/12/2026 09:00:00");
+        assert_eq!(printed("2026-06-30T23:30:00Z"), "01/07/2026 00:30:00");
+    }
+
+    #[test]
+    fn fractions_of_a_second_are_cut_and_not_rounded() {
+        assert_eq!(
+            printed("2026-12-01T09:00:59.999999999Z"),
+            "01/12/2026 09:00:59"
+        );
+    }
+
+    #[test]
+    fn the_clock_jumps_in_spring_and_repeats_an_hour_in_autumn() {
+        assert_eq!(printed("2026-03-29T00:59:59Z"), "29/03/2026 00:59:59");
+        assert_eq!(printed("2026-03-29T01:00:00Z"), "29/03/2026 02:00:00");
+        assert_eq!(printed("2026-10-25T00:30:00Z"), "25/10/2026 01:30:00");
+        assert_eq!(printed("2026-10-25T01:30:00Z"), "25/10/2026 01:30:00");
+    }
+}

@@ -1,0 +1,308 @@
+//! A change of prison offender manager: allocation, reallocation and deallocation are one change with different
+//! holders.
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDateTime;
+
+use super::{
+    change::{Change, Plan, Row},
+    moment::Moment,
+    responsible_officer::{self, Move},
+    rows::{ContactRow, Holder, PomRow, Reason, RoRow, RowRef},
+};
+use crate::{
+    case::OutcomeName,
+    delius::{london, notes},
+};
+
+/// What Delius holds about a person's prison offender managers and responsible officers, soft-deleted rows included.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct PersonRows {
+    pub(crate) offender_id: i64,
+    pub(crate) poms: Vec<PomRow>,
+    pub(crate) officers: Vec<RoRow>,
+}
+
+/// From `at` on the case is held by `holder`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Intent {
+    pub(crate) at: NaiveDateTime,
+    pub(crate) now: NaiveDateTime,
+    pub(crate) holder: Holder,
+    pub(crate) email: Option<String>,
+}
+
+/// Why a case changed hands, with the type of the contact that says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Transfer {
+    pub(crate) reason: Reason,
+    pub(crate) contact_type_id: i64,
+}
+
+/// The reference rows that a change of manager needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Transfers {
+    /// `AUT` and `EPOMAT`.
+    pub(crate) automatic: Transfer,
+    /// `INA` and `EPOMIN`.
+    pub(crate) internal: Transfer,
+    /// `EXT` and `EPOMEX`.
+    pub(crate) external: Transfer,
+    /// `ROC`.
+    pub(crate) responsible_officer_contact_type_id: i64,
+}
+
+impl Transfers {
+    fn between(&self, previous: Option<&PomRow>, holder: &Holder) -> &Transfer {
+        match previous {
+            Some(previous) if !holder.placeholder => {
+                if previous.holder.provider.id == holder.provider.id {
+                    &self.internal
+                } else {
+                    &self.external
+                }
+            }
+            _ => &self.automatic,
+        }
+    }
+}
+
+/// Plans the change. The same holder as at that instant is no change of manager; but an e-mail address that differs
+/// is refreshed (one that the message does not bring is kept), and plans for the future are replaced all the same.
+pub(crate) fn plan(person: &PersonRows, transfers: &Transfers, intent: &Intent) -> Plan {
+    let moment = Moment::of(&person.poms, intent.at, intent.now);
+    let mut draft = Draft {
+        person,
+        poms: person.poms.clone(),
+        officers: person.officers.clone(),
+        contacts: vec![],
+    };
+    let outcome = match moment.current {
+        Some(current) if person.poms[current].holder.is(&intent.holder) => {
+            draft.keep(current, &moment, intent);
+            OutcomeName::NoPomChange
+        }
+        _ => {
+            draft.hand_over(&moment, transfers, intent);
+            if intent.holder.placeholder {
+                OutcomeName::PomDeallocated
+            } else {
+                OutcomeName::PomAllocated
+            }
+        }
+    };
+    let mut properties = BTreeMap::from([(
+        "allocationDate".to_owned(),
+        london::date_and_time(intent.at),
+    )]);
+    if let Some(prison) = &intent.holder.provider.prison {
+        properties.insert("prisonId".to_owned(), prison.clone());
+    }
+    Plan {
+        outcome,
+        changes: draft.changes(),
+        properties,
+    }
+}
+
+/// The rows as they shall be; what differs from the rows as they are becomes the plan.
+struct Draft<'a> {
+    person: &'a PersonRows,
+    poms: Vec<PomRow>,
+    officers: Vec<RoRow>,
+    contacts: Vec<ContactRow>,
+}
+
+impl Draft<'_> {
+    fn keep(&mut self, current: usize, moment: &Moment, intent: &Intent) {
+        self.refresh_email(current, intent);
+        if let Some(end) = moment.end_of_plans(&self.poms) {
+            self.poms[current].set_end(end);
+            self.withdraw(&moment.plans);
+            let step = Move {
+                at: intent.at,
+                until: end,
+                target: self.poms[current].id,
+                shortened: vec![],
+                tied: vec![],
+                absorbed: self.ids(&moment.plans),
+            };
+            responsible_officer::follow(&mut self.officers, &step);
+        }
+    }
+
+    fn hand_over(&mut self, moment: &Moment, transfers: &Transfers, intent: &Intent) {
+        let (at, before) = (intent.at, &self.person.poms);
+        let until = moment.end(before);
+        let resumed = moment.resumed(before, &intent.holder);
+        let joined = moment.joined(before, &intent.holder);
+        // Who had the case before this second; or, when that is who gets it back, who had it in between.
+        let previous = if moment.tied.is_empty() || resumed.is_some() {
+            moment.current
+        } else {
+            moment.before
+        };
+        let previous = previous.map(|row| self.ended_row(row, at));
+        let transfer = transfers.between(previous.as_ref(), &intent.holder);
+
+        let mut absorbed = moment.plans.clone();
+        for row in &moment.covering {
+            self.poms[*row].set_end(Some(at));
+        }
+        for row in &moment.tied {
+            self.poms[*row] = before[*row].clone();
+        }
+        let target = match (resumed, joined) {
+            (Some(resumed), joined) => {
+                self.poms[resumed].set_end(joined.map_or(until, |next| before[next].end));
+                self.refresh_email(resumed, intent);
+                absorbed.extend(joined);
+                resumed
+            }
+            (None, Some(next)) => {
+                self.poms[next].start = at;
+                next
+            }
+            (None, None) => {
+                self.poms.push(self.new_row(until, transfer, intent));
+                self.poms.len() - 1
+            }
+        };
+        self.withdraw(&moment.tied);
+        self.withdraw(&absorbed);
+        self.log_transfer(target, transfer, previous.as_ref(), intent);
+
+        let shortened: Vec<usize> = moment
+            .covering
+            .iter()
+            .copied()
+            .filter(|row| !moment.tied.contains(row) && *row != target)
+            .collect();
+        let step = Move {
+            at,
+            until,
+            target: self.poms[target].id,
+            shortened: self.ids(&shortened),
+            tied: self.ids(&moment.tied),
+            absorbed: self.ids(&absorbed),
+        };
+        if responsible_officer::follow(&mut self.officers, &step) {
+            // With a row that started at this very second nobody may have had the case before: then it was that row.
+            let previous = previous.or_else(|| moment.current.map(|row| self.ended_row(row, at)));
+            self.log_responsible_officer(target, transfer, previous.as_ref(), transfers, intent);
+        }
+    }
+
+    fn ended_row(&self, row: usize, at: NaiveDateTime) -> PomRow {
+        let mut row = self.person.poms[row].clone();
+        row.set_end(Some(at));
+        row
+    }
+
+    fn new_row(&self, end: Option<NaiveDateTime>, transfer: &Transfer, intent: &Intent) -> PomRow {
+        PomRow {
+            id: RowRef::New,
+            version: 0,
+            offender_id: self.person.offender_id,
+            start: intent.at,
+            end,
+            holder: intent.holder.clone(),
+            reason: transfer.reason.clone(),
+            email: intent.email.clone(),
+            active: end.is_none(),
+            soft_deleted: false,
+        }
+    }
+
+    fn refresh_email(&mut self, row: usize, intent: &Intent) {
+        if intent.email.is_some() {
+            self.poms[row].email.clone_from(&intent.email);
+        }
+    }
+
+    fn withdraw(&mut self, rows: &[usize]) {
+        for row in rows {
+            self.poms[*row].soft_deleted = true;
+        }
+    }
+
+    fn ids(&self, rows: &[usize]) -> Vec<RowRef> {
+        rows.iter().map(|row| self.poms[*row].id).collect()
+    }
+
+    fn log_transfer(
+        &mut self,
+        target: usize,
+        transfer: &Transfer,
+        previous: Option<&PomRow>,
+        intent: &Intent,
+    ) {
+        let notes = notes::transfer(&transfer.reason.description, intent.at, previous);
+        self.log(target, transfer.contact_type_id, notes, intent.at);
+    }
+
+    fn log_responsible_officer(
+        &mut self,
+        target: usize,
+        transfer: &Transfer,
+        previous: Option<&PomRow>,
+        transfers: &Transfers,
+        intent: &Intent,
+    ) {
+        let Some(previous) = previous else { return };
+        let new = PomRow {
+            reason: transfer.reason.clone(),
+            ..self.poms[target].clone()
+        };
+        let notes = notes::responsible_officer_change(&new, previous);
+        self.log(
+            target,
+            transfers.responsible_officer_contact_type_id,
+            notes,
+            intent.at,
+        );
+    }
+
+    fn log(&mut self, target: usize, type_id: i64, notes: String, at: NaiveDateTime) {
+        let holder = &self.poms[target].holder;
+        self.contacts.push(ContactRow {
+            offender_id: self.person.offender_id,
+            type_id,
+            at,
+            notes,
+            provider_id: holder.provider.id,
+            team_id: holder.team.id,
+            officer: holder.officer.id,
+        });
+    }
+
+    fn changes(self) -> Vec<Change> {
+        fn differences<T: Clone + PartialEq>(
+            before: &[T],
+            after: Vec<T>,
+            row: fn(T) -> Row,
+        ) -> Vec<Change> {
+            let mut after = after.into_iter();
+            let mut changes: Vec<Change> = before
+                .iter()
+                .zip(after.by_ref().take(before.len()))
+                .filter(|(before, after)| *before != after)
+                .map(|(before, after)| Change::Update {
+                    before: row(before.clone()),
+                    after: row(after),
+                })
+                .collect();
+            changes.extend(after.map(|inserted| Change::Insert(row(inserted))));
+            changes
+        }
+        let mut changes = differences(&self.person.poms, self.poms, Row::Pom);
+        changes.extend(differences(&self.person.officers, self.officers, Row::Ro));
+        changes.extend(
+            self.contacts
+                .into_iter()
+                .map(|contact| Change::Insert(Row::Contact(contact))),
+        );
+        changes
+    }
+}

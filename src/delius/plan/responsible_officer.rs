@@ -1,0 +1,85 @@
+//! The responsible officer follows the prison offender manager, if the manager was the responsible officer.
+
+use chrono::NaiveDateTime;
+
+use super::rows::{RoRow, RowRef};
+
+/// How the POM rows of a person changed at an instant.
+#[derive(Debug, Clone)]
+pub(crate) struct Move {
+    /// From when the case is held by `target`.
+    pub(crate) at: NaiveDateTime,
+    /// Until when, if there is an end.
+    pub(crate) until: Option<NaiveDateTime>,
+    /// The POM row that holds the case from `at` on.
+    pub(crate) target: RowRef,
+    /// POM rows that lost `[at, until)` to it and keep what was before.
+    pub(crate) shortened: Vec<RowRef>,
+    /// POM rows that started at `at` and are gone.
+    pub(crate) tied: Vec<RowRef>,
+    /// POM rows that start later and are gone: plans, or a row that the target took in.
+    pub(crate) absorbed: Vec<RowRef>,
+}
+
+/// Changes the responsible-officer rows accordingly; answers whether the responsibility at `at` went to the target.
+///
+/// - If (and only if) the manager who is replaced is responsible at `at`, that row ends at `at` and the new manager is
+///   responsible from `at` to where it ended. A row that starts at `at` is pointed at the new manager instead, so that
+///   no row without length remains.
+/// - A community offender manager's row is never touched, and where nobody is responsible nobody becomes it.
+/// - Rows that point at a POM row that is gone, and later rows of the replaced manager within the time that the new
+///   one takes over, follow to the POM row that holds the case then. They keep their dates.
+/// - Should Delius hold a responsibility that outlives the POM row it points at, the part after `until` stays as it
+///   was: a write changes nothing outside the time of its own POM row, and never leaves a person without a
+///   responsible officer who had one.
+pub(crate) fn follow(rows: &mut Vec<RoRow>, step: &Move) -> bool {
+    let mut handed_over = false;
+    for i in 0..rows.len() {
+        let Some(pom) = rows[i].pom else { continue };
+        let covers = rows[i].covers(step.at);
+        if step.tied.contains(&pom) || step.absorbed.contains(&pom) {
+            handed_over |= covers;
+            rows[i].pom = Some(step.target);
+        } else if step.shortened.contains(&pom) {
+            let later =
+                rows[i].start > step.at && step.until.is_none_or(|until| rows[i].start < until);
+            if covers && rows[i].start < step.at {
+                handed_over = true;
+                split(rows, i, step);
+            } else if covers || later {
+                handed_over |= covers;
+                rows[i].pom = Some(step.target);
+            }
+        }
+    }
+    handed_over
+}
+
+fn split(rows: &mut Vec<RoRow>, i: usize, step: &Move) {
+    let old = rows[i].clone();
+    let end = match (old.end, step.until) {
+        (Some(old), Some(until)) => Some(old.min(until)),
+        (old, until) => old.or(until),
+    };
+    rows[i].end = Some(step.at);
+
+    let inserted = |pom, start, end| RoRow {
+        id: None,
+        version: 0,
+        pom,
+        com: None,
+        start,
+        end,
+        ..old.clone()
+    };
+    let next_of_target = rows
+        .iter()
+        .position(|row| row.pom == Some(step.target) && Some(row.start) == end);
+    match next_of_target {
+        Some(next) => rows[next].start = step.at,
+        None => rows.push(inserted(Some(step.target), step.at, end)),
+    }
+    if let Some(end) = end.filter(|_| end != old.end) {
+        rows.push(inserted(old.pom, end, old.end));
+    }
+}

@@ -1,0 +1,103 @@
+//! What a history is made from: everything that the store holds about one case.
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+use crate::case::{CaseEvent, DeliusWrite, NomsNumber, WriteRef};
+
+/// Everything that the store holds about one case.
+#[derive(Debug, Clone)]
+pub struct CaseFile {
+    /// Whose case.
+    pub noms: NomsNumber,
+    /// The time of the store's clock when the file was read.
+    pub read_at: DateTime<Utc>,
+    /// Start of the oldest transaction that could still add events with an earlier time of recording; `None`
+    /// when there was none.
+    pub unsettled_since: Option<DateTime<Utc>>,
+    /// The events of the case's stream, in order.
+    pub events: Vec<StoredEvent>,
+    /// The receipts of messages about the case, in the order in which they were recorded.
+    pub receipts: Vec<Receipt>,
+    /// The derived writes as they stand now.
+    pub outbox: Vec<OutboxRow>,
+    /// Messages about the case that could not become events.
+    pub parked: Vec<ParkedMessage>,
+}
+
+/// An event as stored.
+#[derive(Debug, Clone)]
+pub struct StoredEvent {
+    /// Place in the stream of its case, from 1.
+    pub sequence: u64,
+    /// When it was recorded, by the clock of the store.
+    pub recorded_at: DateTime<Utc>,
+    /// The fact.
+    pub event: CaseEvent,
+}
+
+/// One receipt of a message: SQS delivers at least once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// SNS `MessageId` (or `sha256:…` of the body).
+    pub message_id: String,
+    /// What became of this delivery.
+    pub disposition: String,
+    /// SHA-256 of the body as delivered.
+    pub body_sha256: String,
+    /// How often SQS had delivered it by then.
+    pub receive_count: u32,
+    /// When it was received.
+    pub received_at: DateTime<Utc>,
+    /// When the receipt was recorded.
+    pub recorded_at: DateTime<Utc>,
+}
+
+/// A derived write as it stands now.
+#[derive(Debug, Clone)]
+pub struct OutboxRow {
+    /// Stable identity of the write.
+    pub id: Uuid,
+    /// Which write of the case.
+    pub write: WriteRef,
+    /// What is to be written.
+    pub intent: DeliusWrite,
+    /// `pending`, `done`, `parked` or `skipped`.
+    pub state: String,
+    /// Attempts so far.
+    pub attempt: u32,
+    /// The attempts that failed.
+    pub failures: Vec<FailedAttempt>,
+}
+
+/// An attempt to apply a write that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedAttempt {
+    /// Which attempt, from 1.
+    pub attempt: u32,
+    /// When it failed.
+    pub at: DateTime<Utc>,
+    /// The error, without personal data.
+    pub error: String,
+}
+
+/// A message about the case that could not become an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParkedMessage {
+    /// Its number in the list of parked messages.
+    pub id: i64,
+    /// SNS `MessageId` (or `sha256:…` of the body).
+    pub message_id: String,
+    /// Event type it was routed by, when it had one.
+    pub event_type: Option<String>,
+    /// Why it was parked.
+    pub reason: String,
+    /// What exactly is wrong, without personal data.
+    pub detail: String,
+    /// When it was received.
+    pub received_at: DateTime<Utc>,
+    /// When it was parked.
+    pub recorded_at: DateTime<Utc>,
+    /// What operators decided since: decision, who, why and when.
+    pub decisions: Vec<(String, String, String, DateTime<Utc>)>,
+}

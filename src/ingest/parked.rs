@@ -1,0 +1,148 @@
+//! Parked messages: kept with their bytes and the reason until an operator decides.
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgPool, Postgres, Transaction, types::Json};
+
+use super::{message::Delivery, route::Parking};
+use crate::{
+    case::NomsNumber,
+    event_store::receipts::{self, Receipt},
+};
+
+/// Parks a message, with its receipt, in one transaction. A message that was retried and failed again is parked
+/// again.
+pub async fn park(
+    pool: &PgPool,
+    receipt: Receipt,
+    delivery: &Delivery,
+    noms: Option<&NomsNumber>,
+    parking: &Parking,
+) -> sqlx::Result<()> {
+    let mut transaction = pool.begin().await?;
+    sqlx::query(
+        "insert into parked_messages
+             (message_id, event_type, case_id, reason, detail, body, body_sha256, attributes, received_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+         on conflict (message_id) do update
+         set state = 'parked', reason = excluded.reason, detail = excluded.detail",
+    )
+    .bind(&receipt.message_id)
+    .bind(&receipt.event_type)
+    .bind(noms.map(NomsNumber::as_str))
+    .bind(parking.reason.as_str())
+    .bind(&parking.detail)
+    .bind(&delivery.body)
+    .bind(&receipt.body_sha256)
+    .bind(Json(&delivery.attributes))
+    .bind(delivery.received_at)
+    .execute(&mut *transaction)
+    .await?;
+    receipts::insert(&mut *transaction, &receipt.parked(noms, parking.reason.as_str())).await?;
+    transaction.commit().await
+}
+
+/// Whether the message waits for an operator, or was given up by one.
+pub async fn is_parked(pool: &PgPool, message_id: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "select exists (select from parked_messages where message_id = $1 and state in ('parked', 'skipped'))",
+    )
+    .bind(message_id)
+    .fetch_one(pool)
+    .await
+}
+
+/// A parked message.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct ParkedMessage {
+    /// Its number, by which operators name it.
+    pub id: i64,
+    /// SNS `MessageId`, or `sha256:…` of the body.
+    pub message_id: String,
+    /// Event type, when the message has one.
+    pub event_type: Option<String>,
+    /// NOMS number, when it is known.
+    pub case_id: Option<String>,
+    /// Why it was parked: a name.
+    pub reason: String,
+    /// Why it was parked: what is wrong and what to do.
+    pub detail: String,
+    /// The bytes as received.
+    pub body: Vec<u8>,
+    /// Their SHA-256.
+    pub body_sha256: String,
+    /// Attributes of the SQS message.
+    pub attributes: Json<std::collections::BTreeMap<String, String>>,
+    /// When it was received.
+    pub received_at: DateTime<Utc>,
+    /// `parked`, `retried` or `skipped`.
+    pub state: String,
+}
+
+const COLUMNS: &str =
+    "id, message_id, event_type, case_id, reason, detail, body, body_sha256, attributes, received_at, state";
+
+/// The parked messages, oldest first; those already decided on only when `all`.
+pub async fn list(pool: &PgPool, all: bool) -> sqlx::Result<Vec<ParkedMessage>> {
+    sqlx::query_as(&format!("select {COLUMNS} from parked_messages where $1 or state = 'parked' order by id"))
+        .bind(all)
+        .fetch_all(pool)
+        .await
+}
+
+/// One parked message.
+pub async fn find(pool: &PgPool, id: i64) -> sqlx::Result<Option<ParkedMessage>> {
+    sqlx::query_as(&format!("select {COLUMNS} from parked_messages where id = $1"))
+        .bind(id)
+        .fetch_optional(pool)
+        .await
+}
+
+/// A decision on a parked message.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Decision {
+    /// `retried`, `skipped` or `parkedAgain`.
+    pub decision: String,
+    /// Who decided.
+    pub by_whom: String,
+    /// Why.
+    pub why: String,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// The decisions on a parked message, oldest first.
+pub async fn decisions(pool: &PgPool, id: i64) -> sqlx::Result<Vec<Decision>> {
+    sqlx::query_as("select decision, by_whom, why, at from parked_decisions where parked_id = $1 order by id")
+        .bind(id)
+        .fetch_all(pool)
+        .await
+}
+
+/// Records a decision. `retried` and `skipped` take the message off the list; `false` when it was not on it.
+pub async fn decide(pool: &PgPool, id: i64, decision: &str, by_whom: &str, why: &str) -> sqlx::Result<bool> {
+    let mut transaction: Transaction<'_, Postgres> = pool.begin().await?;
+    let changed = match decision {
+        "parkedAgain" => true,
+        _ => {
+            let state =
+                sqlx::query("update parked_messages set state = $2 where id = $1 and state = 'parked'")
+                    .bind(id)
+                    .bind(decision)
+                    .execute(&mut *transaction)
+                    .await?;
+            state.rows_affected() == 1
+        }
+    };
+    if !changed {
+        return Ok(false);
+    }
+    sqlx::query("insert into parked_decisions (parked_id, decision, by_whom, why) values ($1, $2, $3, $4)")
+        .bind(id)
+        .bind(decision)
+        .bind(by_whom)
+        .bind(why)
+        .execute(&mut *transaction)
+        .await?;
+    transaction.commit().await?;
+    Ok(true)
+}

@@ -1,0 +1,46 @@
+//! Allocations that waited for the name behind their staff code are recorded at their own dates as soon as the
+//! code is known.
+
+use std::{collections::HashMap, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    case::CaseCommand,
+    event_store::{CaseStore, ExecuteError, reflectable},
+};
+
+const BATCH: u32 = 100;
+const POLL: Duration = Duration::from_secs(5);
+
+/// Reflects what can be reflected now; how many allocations were recorded.
+///
+/// # Errors
+/// When the store is unavailable; what was not reflected is found again by the next call.
+pub async fn step(store: &CaseStore) -> Result<usize, ExecuteError> {
+    let known = reflectable(store.pool(), BATCH)
+        .await
+        .map_err(|error| ExecuteError::Unavailable(error.to_string()))?;
+    let mut recorded = 0;
+    for (noms, staff) in known {
+        let command = CaseCommand::ReflectAllocations { staff };
+        recorded += store.execute(&noms, command, HashMap::new()).await?.len();
+    }
+    Ok(recorded)
+}
+
+/// Reflects until cancelled: after every append of this process, and every few seconds for those of others.
+pub async fn run(store: &CaseStore, stop: CancellationToken) {
+    let appended = store.appended();
+    while !stop.is_cancelled() {
+        let woken = appended.notified();
+        if let Err(error) = step(store).await {
+            tracing::warn!(%error, "could not reflect allocations whose staff code became known; trying again");
+        }
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = woken => {}
+            () = tokio::time::sleep(POLL) => {}
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! What a message asks for: a pure reading of the event.
+
+use serde_json::Value;
+
+use super::message::{Event, IdentifierFault, Parsed};
+use crate::case::{
+    CaseCommand, Crn, DetailAddress, Evidence, Message, NomsNumber, PrisonCode, StatedAllocation,
+};
+
+/// What is to be done about a message.
+#[derive(Debug, Clone)]
+pub enum Route {
+    /// A command to a case.
+    Command(NomsNumber, CaseCommand),
+    /// A case got its NOMS number: a command, and its cached record is out of date.
+    Linked(NomsNumber, Option<Crn>, CaseCommand),
+    /// The sentence of this person changed: their handover dates may fit now, and their cached record is out of
+    /// date.
+    SentenceChanged(Crn, Message),
+    /// The cached record of this person is out of date.
+    ChangeFeed(Crn),
+    /// It cannot become events: to be parked.
+    Park(Parking),
+}
+
+/// Why a message is parked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parking {
+    /// The reason's name.
+    pub reason: ParkReason,
+    /// What is wrong and what to do, without values of the message.
+    pub detail: String,
+}
+
+/// The reasons for parking a message, as stored and shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names say it; the README explains each")]
+pub enum ParkReason {
+    InvalidMessage,
+    UnhandledEventType,
+    MissingIdentifier,
+    InvalidIdentifier,
+    IdentifierMismatch,
+    MissingDetailUrl,
+    ForeignDetailUrl,
+    DetailNotFound,
+    InvalidDetail,
+}
+
+impl ParkReason {
+    /// The name as stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidMessage => "InvalidMessage",
+            Self::UnhandledEventType => "UnhandledEventType",
+            Self::MissingIdentifier => "MissingIdentifier",
+            Self::InvalidIdentifier => "InvalidIdentifier",
+            Self::IdentifierMismatch => "IdentifierMismatch",
+            Self::MissingDetailUrl => "MissingDetailUrl",
+            Self::ForeignDetailUrl => "ForeignDetailUrl",
+            Self::DetailNotFound => "DetailNotFound",
+            Self::InvalidDetail => "InvalidDetail",
+        }
+    }
+
+    pub(super) fn because(self, detail: impl Into<String>) -> Parking {
+        Parking { reason: self, detail: detail.into() }
+    }
+}
+
+impl From<IdentifierFault> for Parking {
+    fn from(fault: IdentifierFault) -> Self {
+        let reason = match fault {
+            IdentifierFault::Missing(_) => ParkReason::MissingIdentifier,
+            IdentifierFault::Invalid(_) => ParkReason::InvalidIdentifier,
+            IdentifierFault::Contradictory(_) => ParkReason::IdentifierMismatch,
+        };
+        reason.because(fault.to_string())
+    }
+}
+
+/// The event types after which a cached case record is out of date. `SENTENCE_CHANGED` is one of them too, and
+/// does more.
+const CHANGE_FEED: [&str; 14] = [
+    "OFFENDER_MANAGER_CHANGED",
+    "OFFENDER_OFFICER_CHANGED",
+    "OFFENDER_DETAILS_CHANGED",
+    "OFFENDER_CHANGED",
+    "OFFENDER_REGISTRATION_CHANGED",
+    "OFFENDER_REGISTRATION_DELETED",
+    "OFFENDER_REGISTRATION_DEREGISTERED",
+    "CONVICTION_CHANGED",
+    "OFFENDER_MANAGEMENT_TIER_CALCULATION_REQUIRED",
+    "probation-case.registration.added",
+    "probation-case.registration.updated",
+    "probation-case.registration.deleted",
+    "probation-case.registration.deregistered",
+    "tier.calculation.complete",
+];
+
+/// Whether cached case records are out of date after an event of this type.
+pub(super) fn dates_records(event_type: &str) -> bool {
+    CHANGE_FEED.contains(&event_type)
+        || event_type == "SENTENCE_CHANGED"
+        || event_type.starts_with("probation-case.prison-identifier.")
+}
+
+/// The event type of our own bulk run.
+pub const BULK_UPDATE: &str = "pom-handover-dates.internal.bulk-update";
+
+/// Routes a parsed message.
+pub fn route(parsed: &Parsed, evidence: Evidence, received_at: chrono::DateTime<chrono::Utc>) -> Route {
+    decide(parsed, evidence, received_at).unwrap_or_else(Route::Park)
+}
+
+fn decide(
+    parsed: &Parsed,
+    evidence: Evidence,
+    received_at: chrono::DateTime<chrono::Utc>,
+) -> Result<Route, Parking> {
+    let event = &parsed.event;
+    let Some(event_type) = parsed.event_type.as_deref() else {
+        return Err(ParkReason::InvalidMessage
+            .because("eventType is missing, both as message attribute and in the event; set one of them"));
+    };
+    let message = || -> Result<Message, Parking> {
+        Ok(Message {
+            id: parsed.message_id.clone(),
+            event_type: event_type.to_owned(),
+            occurred_at: event.occurred_at().map_err(|wrong| ParkReason::InvalidMessage.because(wrong.0))?,
+            received_at,
+            evidence,
+        })
+    };
+    Ok(match event_type {
+        "offender-management.allocation.changed" | "offender-management.pom.allocated" => {
+            let (noms, message, address) = (event.noms()?, message()?, detail_address(event)?);
+            let stated = stated_allocation(event)?;
+            Route::Command(noms.clone(), CaseCommand::RecordAllocation { noms, message, stated, address })
+        }
+        "offender-management.handover.changed" => {
+            let (noms, message, address) = (event.noms()?, message()?, detail_address(event)?);
+            let command =
+                CaseCommand::RecordHandover { noms: noms.clone(), message, address, dry_run: false };
+            Route::Command(noms, command)
+        }
+        BULK_UPDATE => {
+            let (noms, message, dry_run) = (event.noms()?, message()?, dry_run(event)?);
+            let address = DetailAddress::OfCase;
+            let command = CaseCommand::RecordHandover { noms: noms.clone(), message, address, dry_run };
+            Route::Command(noms, command)
+        }
+        "probation-case.prison-identifier.added" | "probation-case.prison-identifier.updated" => {
+            let (noms, message) = (event.noms()?, message()?);
+            let command = CaseCommand::LinkIdentifier { noms: noms.clone(), message };
+            Route::Linked(noms, event.crn().ok(), command)
+        }
+        "SENTENCE_CHANGED" => Route::SentenceChanged(event.crn()?, message()?),
+        feed if CHANGE_FEED.contains(&feed) => Route::ChangeFeed(event.crn()?),
+        _ => {
+            return Err(ParkReason::UnhandledEventType
+                .because("no rule for this event type; skip it, or retry it with a version that has one"));
+        }
+    })
+}
+
+fn detail_address(event: &Event) -> Result<DetailAddress, Parking> {
+    match event.detail_url() {
+        Some(url) => Ok(DetailAddress::Given(url.to_owned())),
+        None => Err(ParkReason::MissingDetailUrl.because("detailUrl is missing or not a text")),
+    }
+}
+
+/// What the event itself says of the allocation. Staff code and prison belong together; a null staff code alone
+/// says that the POM was removed.
+fn stated_allocation(event: &Event) -> Result<StatedAllocation, Parking> {
+    let staff_code = match event.information("staffCode") {
+        None => return Ok(StatedAllocation::Unstated),
+        Some(Value::Null) => return Ok(StatedAllocation::Deallocated),
+        Some(Value::Number(number)) => number.as_i64(),
+        Some(Value::String(text)) => text.trim().parse().ok(),
+        Some(_) => None,
+    };
+    let Some(staff_code) = staff_code else {
+        return Err(ParkReason::InvalidMessage
+            .because("additionalInformation.staffCode is neither a whole number nor null"));
+    };
+    match event.information("prisonId") {
+        None | Some(Value::Null) => Ok(StatedAllocation::Unstated),
+        Some(prison) => {
+            let prison: Option<PrisonCode> = prison.as_str().and_then(|text| text.parse().ok());
+            let prison = prison.ok_or_else(|| {
+                ParkReason::InvalidMessage
+                    .because("additionalInformation.prisonId is not a prison code, for example LEI")
+            })?;
+            Ok(StatedAllocation::Allocated { staff_code, prison })
+        }
+    }
+}
+
+/// The flag of a bulk run. Anything but a boolean is refused: a dry run that writes is worse than none.
+fn dry_run(event: &Event) -> Result<bool, Parking> {
+    match event.information("dryRun") {
+        None | Some(Value::Null) => Ok(false),
+        Some(Value::Bool(flag)) => Ok(*flag),
+        Some(Value::String(text)) if text.eq_ignore_ascii_case("true") => Ok(true),
+        Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => Ok(false),
+        Some(_) => {
+            Err(ParkReason::InvalidMessage.because("additionalInformation.dryRun is neither true nor false"))
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Times in messages.
+
+use chrono::{DateTime, LocalResult, NaiveDateTime, TimeZone, Utc};
+use chrono_tz::Europe::London;
+
+/// Parses `2026-07-01T09:00:00Z` with any offset (`Z`, `+01:00`, `+0100`, `+01`) and up to nine digits of
+/// fraction. A time without an offset is Europe/London, as Delius writes them; of an hour that the clocks repeat
+/// the first is taken, and a time that the clocks skip is none.
+pub(super) fn parse(text: &str) -> Option<DateTime<Utc>> {
+    let text = text.trim();
+    // Java prints a zone's name behind the offset.
+    let text = text.split_once('[').map_or(text, |(time, _)| time);
+    if text.len() > 40 {
+        return None;
+    }
+    for format in ["%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M%#z"] {
+        if let Ok(time) = DateTime::parse_from_str(text, format) {
+            return Some(time.to_utc());
+        }
+    }
+    let local = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").ok()?;
+    match London.from_local_datetime(&local) {
+        LocalResult::Single(time) | LocalResult::Ambiguous(time, _) => Some(time.to_utc()),
+        LocalResult::None => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_offset_and_fraction_is_understood() {
+        for (text, expected) in [
+            ("2026-07-01T09:00:00Z", "2026-07-01T09:00:00Z"),
+            ("2026-07-01T10:00:00+01:00", "2026-07-01T09:00:00Z"),
+            ("2026-07-01T10:00:00+0100", "2026-07-01T09:00:00Z"),
+            ("2026-07-01T10:00:00+01", "2026-07-01T09:00:00Z"),
+            ("2026-07-01T03:30:00.5-05:30", "2026-07-01T09:00:00.5Z"),
+            ("2026-07-01T09:00:00.123456789Z", "2026-07-01T09:00:00.123456789Z"),
+            ("2026-07-01T10:00:00.1+01:00[Europe/London]", "2026-07-01T09:00:00.1Z"),
+            ("2026-07-01T10:00:00", "2026-07-01T09:00:00Z"),
+            ("2026-12-01T10:00:00.25", "2026-12-01T10:00:00.25Z"),
+            ("2026-07-01T10:00+01:00", "2026-07-01T09:00:00Z"),
+        ] {
+            assert_eq!(parse(text), expected.parse().ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_is_none() {
+        let long = "2".repeat(10_000);
+        for text in ["", "yesterday", "2026-13-01T00:00:00Z", "2026-02-30T00:00:00Z", "2026-07-01", &long] {
+            assert_eq!(parse(text), None);
+        }
+    }
+}

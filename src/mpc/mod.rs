@@ -1,0 +1,189 @@
+//! Manage POM Cases, as we ask it: the callbacks that a message asks for.
+//!
+//! Architecture invariant: the bearer token goes to the configured origin and nowhere else. An address on any
+//! other origin is never fetched, and a redirect off the origin is never followed.
+
+mod answers;
+mod origin;
+mod token;
+
+use std::time::Duration;
+
+use anyhow::Context;
+use async_trait::async_trait;
+use chrono::Utc;
+use reqwest::{StatusCode, header, redirect};
+use url::Url;
+
+pub use token::{ClientCredentials, TokenSource};
+
+use crate::case::{
+    AllocationAnswer, DetailAddress, Evidence, FetchError, Fetched, HandoverAnswer, ManagePomCases,
+    NomsNumber,
+};
+
+/// An answer is a few hundred bytes; one beyond this is not an answer.
+const MAX_ANSWER_BYTES: usize = 1024 * 1024;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+const MAX_REDIRECTS: usize = 3;
+
+pub(crate) const MPC: &str = "Manage POM Cases";
+pub(crate) const AUTH: &str = "HMPPS Auth";
+
+/// A client of Manage POM Cases.
+pub struct MpcClient {
+    http: reqwest::Client,
+    base: Url,
+    token: TokenSource,
+}
+
+impl MpcClient {
+    /// A client of the origin `base`, for example `https://moic.service.justice.gov.uk`.
+    ///
+    /// # Errors
+    /// When `base` is not an http(s) origin, or the HTTP client cannot be set up.
+    pub fn new(base: &str, token: TokenSource) -> anyhow::Result<Self> {
+        let base = origin::parse_base(base)?;
+        let own = base.clone();
+        let policy = redirect::Policy::custom(move |attempt| {
+            let on_origin = origin::is_on(&own, attempt.url());
+            if on_origin && attempt.previous().len() <= MAX_REDIRECTS {
+                attempt.follow()
+            } else {
+                attempt.stop()
+            }
+        });
+        let http = reqwest::Client::builder()
+            .redirect(policy)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(REQUEST_TIMEOUT)
+            .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .context("while setting up the HTTP client")?;
+        Ok(Self { http, base, token })
+    }
+
+    fn resolve(&self, noms: &NomsNumber, address: &DetailAddress, own_path: &str) -> Result<Url, FetchError> {
+        match address {
+            DetailAddress::Given(given) => origin::check(&self.base, given, noms),
+            DetailAddress::OfCase => self.base.join(own_path).map_err(|_| FetchError::InvalidAnswer {
+                reason: "the address of the case cannot be built from MPC_URL".into(),
+            }),
+        }
+    }
+
+    /// Asks once; on 401 once more with a new token.
+    async fn get(&self, url: &Url) -> Result<Fetched, FetchError> {
+        let token = self.token.get().await?;
+        let fetched = self.get_with(url, &token).await?;
+        if fetched.status != StatusCode::UNAUTHORIZED.as_u16() {
+            return Ok(fetched);
+        }
+        let token = self.token.renew(&token).await?;
+        let fetched = self.get_with(url, &token).await?;
+        if fetched.status == StatusCode::UNAUTHORIZED.as_u16() {
+            return Err(unavailable(
+                "401 with a new token; check the client's role ROLE_VIEW_POM_ALLOCATIONS",
+            ));
+        }
+        Ok(fetched)
+    }
+
+    async fn get_with(&self, url: &Url, token: &str) -> Result<Fetched, FetchError> {
+        let request =
+            self.http.get(url.clone()).bearer_auth(token).header(header::ACCEPT, "application/json");
+        let mut response = request.send().await.map_err(|error| unavailable(&describe(&error)))?;
+        let status = response.status();
+        if status.is_redirection() {
+            return Err(FetchError::ForeignUrl { origin: origin::of_redirect(url, response.headers()) });
+        }
+        if status.is_server_error()
+            || status == StatusCode::TOO_MANY_REQUESTS
+            || status == StatusCode::REQUEST_TIMEOUT
+        {
+            return Err(unavailable(status.as_str()));
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| unavailable(&describe(&error)))? {
+            body.extend_from_slice(&chunk);
+            if body.len() > MAX_ANSWER_BYTES {
+                return Err(FetchError::InvalidAnswer { reason: "it is longer than 1 MiB".into() });
+            }
+        }
+        let body = String::from_utf8(body)
+            .map_err(|_| FetchError::InvalidAnswer { reason: "it is not UTF-8".into() })?;
+        Ok(Fetched {
+            url: url.to_string(),
+            status: status.as_u16(),
+            at: Utc::now(),
+            answer: Evidence::of(body),
+            staff: None,
+        })
+    }
+}
+
+#[async_trait]
+impl ManagePomCases for MpcClient {
+    async fn allocation(
+        &self,
+        noms: &NomsNumber,
+        address: &DetailAddress,
+    ) -> Result<(AllocationAnswer, Fetched), FetchError> {
+        let url = self.resolve(noms, address, &format!("/api/allocation/{noms}/primary_pom"))?;
+        let mut fetched = self.get(&url).await?;
+        let answer = answers::allocation(&fetched)?;
+        if let AllocationAnswer::Allocated { staff, .. } = &answer {
+            fetched.staff = Some(staff.clone());
+        }
+        Ok((answer, fetched))
+    }
+
+    async fn handover(
+        &self,
+        noms: &NomsNumber,
+        address: &DetailAddress,
+    ) -> Result<(HandoverAnswer, Fetched), FetchError> {
+        let url = self.resolve(noms, address, &format!("/api/handovers/{noms}"))?;
+        let fetched = self.get(&url).await?;
+        let answer = answers::handover(&fetched, noms)?;
+        Ok((answer, fetched))
+    }
+}
+
+/// Stands where Manage POM Cases is not configured, for commands that ask nobody.
+pub struct NotConfigured;
+
+#[async_trait]
+impl ManagePomCases for NotConfigured {
+    async fn allocation(
+        &self,
+        _: &NomsNumber,
+        _: &DetailAddress,
+    ) -> Result<(AllocationAnswer, Fetched), FetchError> {
+        Err(unavailable("MPC_URL is not set"))
+    }
+
+    async fn handover(
+        &self,
+        _: &NomsNumber,
+        _: &DetailAddress,
+    ) -> Result<(HandoverAnswer, Fetched), FetchError> {
+        Err(unavailable("MPC_URL is not set"))
+    }
+}
+
+fn unavailable(reason: &str) -> FetchError {
+    FetchError::Unavailable { dependency: MPC, reason: reason.to_owned() }
+}
+
+/// What went wrong with a request, without the address (its query may carry anything).
+fn describe(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        "no answer in time".into()
+    } else if error.is_connect() {
+        "no connection".into()
+    } else {
+        "the connection broke".into()
+    }
+}

@@ -1,0 +1,220 @@
+//! The relay: applies the writes of the outbox to Delius, in order within a case and in parallel across cases.
+//!
+//! A write is claimed for a lease, applied in one Delius transaction together with its row in the ledger of Delius,
+//! and its outcome is recorded as an event of the case in the store transaction that finishes the row. A crash
+//! between the two is found by the ledger on the next attempt, which answers the same outcome.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use chrono::Utc;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::table::{self, Claim};
+use crate::{
+    case::{CaseCommand, WriteOutcome},
+    delius::{Delius, DeliusError},
+    event_store::{CaseStore, ExecuteError},
+};
+
+/// How the relay works.
+#[derive(Debug, Clone)]
+pub struct RelayConfig {
+    /// Name of this worker, unique to the process.
+    pub worker: String,
+    /// Writes applied at once, each of another case.
+    pub concurrency: u32,
+    /// How long a claim holds; renewed while the write is applied.
+    pub lease: Duration,
+    /// How long to sleep when nothing is due and nobody wakes the relay.
+    pub poll: Duration,
+    /// After so many attempts that failed for no reason we know, a write is parked.
+    pub park_after: u32,
+    /// Longest pause between two attempts.
+    pub longest_backoff: Duration,
+}
+
+impl RelayConfig {
+    /// The usual settings for a worker.
+    pub fn of(worker: impl Into<String>) -> Self {
+        Self {
+            worker: worker.into(),
+            concurrency: 8,
+            lease: Duration::from_secs(15),
+            poll: Duration::from_secs(1),
+            park_after: 8,
+            longest_backoff: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What became of one claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Applied (or refused): recorded and finished.
+    Settled(WriteOutcome),
+    /// To be tried again later.
+    Deferred,
+    /// Given up until an operator decides.
+    Parked,
+    /// Another worker has it.
+    LeaseLost,
+}
+
+/// See the module.
+#[derive(Clone)]
+pub struct Relay {
+    store: Arc<CaseStore>,
+    delius: Delius,
+    config: RelayConfig,
+}
+
+impl Relay {
+    /// A relay from the store's outbox to Delius.
+    pub fn new(store: Arc<CaseStore>, delius: Delius, config: RelayConfig) -> Self {
+        Self { store, delius, config }
+    }
+
+    /// Claims and applies what is due now, once; empty when nothing was due.
+    ///
+    /// # Errors
+    /// When the outbox cannot be read.
+    pub async fn step(&self) -> sqlx::Result<Vec<Step>> {
+        let mut steps = vec![];
+        for claim in self.claim(self.config.concurrency).await? {
+            steps.push(self.settle(claim).await);
+        }
+        Ok(steps)
+    }
+
+    async fn claim(&self, limit: u32) -> sqlx::Result<Vec<Claim>> {
+        table::claim(self.store.pool(), &self.config.worker, limit, self.config.lease).await
+    }
+
+    /// Applies until cancelled, then finishes what is in work.
+    pub async fn run(self, stop: CancellationToken) {
+        let tasks = TaskTracker::new();
+        let appended = self.store.appended();
+        while !stop.is_cancelled() {
+            let woken = appended.notified();
+            tokio::pin!(woken);
+            woken.as_mut().enable();
+            let busy = u32::try_from(tasks.len()).unwrap_or(u32::MAX);
+            let free = self.config.concurrency.saturating_sub(busy);
+            let claims = if free == 0 { Ok(vec![]) } else { self.claim(free).await };
+            let found = match claims {
+                Ok(claims) => {
+                    let found = !claims.is_empty();
+                    for claim in claims {
+                        let this = self.clone();
+                        let appended = Arc::clone(&appended);
+                        tasks.spawn(async move {
+                            this.settle(claim).await;
+                            // The next write of the same case may be due now.
+                            appended.notify_waiters();
+                        });
+                    }
+                    found
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "could not claim from the outbox; trying again");
+                    false
+                }
+            };
+            if !found {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = woken => {}
+                    () = tokio::time::sleep(self.config.poll) => {}
+                }
+            }
+        }
+        tasks.close();
+        tasks.wait().await;
+    }
+
+    /// Applies one claimed write and finishes, defers or parks its row.
+    async fn settle(&self, claim: Claim) -> Step {
+        let applied = tokio::select! {
+            applied = self.delius.apply(&claim.write, Utc::now()) => applied,
+            () = self.hold(&claim) => return Step::LeaseLost,
+        };
+        match applied {
+            Ok(outcome) => self.record(&claim, outcome).await,
+            Err(error) => self.failed(&claim, &error).await,
+        }
+    }
+
+    /// Renews the lease while the write is applied; returns when it is lost.
+    async fn hold(&self, claim: &Claim) {
+        loop {
+            tokio::time::sleep(self.config.lease / 3).await;
+            match table::renew(self.store.pool(), claim, self.config.lease).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => tracing::warn!(%error, write_id = %claim.write.id, "could not renew a lease"),
+            }
+        }
+    }
+
+    async fn record(&self, claim: &Claim, outcome: WriteOutcome) -> Step {
+        let command = CaseCommand::RecordOutcome {
+            write: claim.reference,
+            intent: claim.write.write.clone(),
+            attempt: claim.attempt,
+            outcome: outcome.clone(),
+        };
+        match self.store.execute(&claim.write.noms, command, HashMap::new()).await {
+            Ok(_) => {
+                super::telemetry::applied(claim, &outcome);
+                Step::Settled(outcome)
+            }
+            Err(ExecuteError::LeaseLost(_)) => {
+                tracing::warn!(write_id = %claim.write.id, "the lease was lost; another worker records the outcome");
+                Step::LeaseLost
+            }
+            // Delius has the write and its ledger row: the next attempt finds the outcome there.
+            Err(error) => {
+                let known = matches!(error, ExecuteError::Unavailable(_));
+                self.defer(claim, &error.to_string(), known).await
+            }
+        }
+    }
+
+    async fn failed(&self, claim: &Claim, error: &DeliusError) -> Step {
+        if error.is_transient() || claim.unknown_failures + 1 < self.config.park_after {
+            return self.defer(claim, &error.to_string(), error.is_transient()).await;
+        }
+        let command = CaseCommand::ParkWrite {
+            write: claim.reference,
+            attempts: claim.attempt,
+            error: error.to_string(),
+        };
+        match self.store.execute(&claim.write.noms, command, HashMap::new()).await {
+            Ok(_) => {
+                let (noms, write_id, attempts) = (&claim.write.noms, claim.write.id, claim.attempt);
+                tracing::error!(%error, %noms, %write_id, attempts, "write parked; later writes of this case wait behind it");
+                metrics::counter!("relay_writes_total", "outcome" => "Parked").increment(1);
+                Step::Parked
+            }
+            Err(ExecuteError::LeaseLost(_)) => Step::LeaseLost,
+            Err(error) => self.defer(claim, &error.to_string(), true).await,
+        }
+    }
+
+    async fn defer(&self, claim: &Claim, error: &str, known: bool) -> Step {
+        let ceiling =
+            self.config.longest_backoff.min(Duration::from_millis(250) * (1 << claim.attempt.min(10)));
+        let delay = ceiling.mul_f64(fastrand::f64());
+        let (noms, write_id, attempt) = (&claim.write.noms, claim.write.id, claim.attempt);
+        tracing::warn!(error, %noms, %write_id, attempt, delay_ms = delay.as_millis(), "write not applied; trying again");
+        metrics::counter!("relay_deferrals_total").increment(1);
+        match table::defer(self.store.pool(), claim, &self.config.worker, error, known, delay).await {
+            Ok(true) => Step::Deferred,
+            Ok(false) => Step::LeaseLost,
+            Err(error) => {
+                tracing::warn!(%error, %write_id, "could not put the write back; its lease ends by itself");
+                Step::Deferred
+            }
+        }
+    }
+}
