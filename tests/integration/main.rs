@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod event_samples;
 #[path = "../../deploy/local/stand_ins/mod.rs"]
 mod stand_ins;
 mod stand_ins_contract;
