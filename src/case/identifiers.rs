@@ -110,13 +110,12 @@ impl FromStr for PersonId {
     type Err = InvalidIdentifier;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse()
-            .map(Self::Crn)
-            .or_else(|_| text.parse().map(Self::Noms))
-            .map_err(|_: InvalidIdentifier| InvalidIdentifier {
+        text.parse().map(Self::Crn).or_else(|_| text.parse().map(Self::Noms)).map_err(
+            |_: InvalidIdentifier| InvalidIdentifier {
                 kind: "CRN or NOMS number",
                 shape: "X123456 or A1234BC",
-            })
+            },
+        )
     }
 }
 
@@ -136,29 +135,15 @@ mod tests {
     #[test]
     fn identifiers_are_told_apart_by_their_shape() {
         assert_eq!("x123456".parse(), Ok(PersonId::Crn(Crn("X123456".into()))));
-        assert_eq!(
-            " a1234bc ".parse(),
-            Ok(PersonId::Noms(NomsNumber("A1234BC".into())))
-        );
+        assert_eq!(" a1234bc ".parse(), Ok(PersonId::Noms(NomsNumber("A1234BC".into()))));
     }
 
     #[test]
     fn what_is_neither_is_refused_without_being_repeated() {
-        for text in [
-            "",
-            "A1234B",
-            "A1234BCD",
-            "1234567",
-            "Ä1234BC",
-            "X12345٣",
-            "X123456 OR 1=1",
-        ] {
+        for text in ["", "A1234B", "A1234BCD", "1234567", "Ä1234BC", "X12345٣", "X123456 OR 1=1"] {
             let error = text.parse::<PersonId>().expect_err(text).to_string();
             assert!(error.contains("X123456 or A1234BC"), "{error}");
-            assert!(
-                text.is_empty() || text == "A1234B" || !error.contains(text),
-                "{error}"
-            );
+            assert!(text.is_empty() || text == "A1234B" || !error.contains(text), "{error}");
         }
     }
 

@@ -26,11 +26,7 @@ pub struct Pom {
 
 /// One write to Delius, derived from one case event. Lives in the outbox until it is applied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    tag = "kind",
-    rename_all = "camelCase",
-    rename_all_fields = "camelCase"
-)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum DeliusWrite {
     /// The POM becomes the prison offender manager at `at`.
     AllocatePom {
@@ -78,10 +74,7 @@ pub struct AddressedWrite {
 
 /// Name of what became of a write. The names are a contract with telemetry queries and with the history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[allow(
-    missing_docs,
-    reason = "the names say it; the contract on them is in the README"
-)]
+#[allow(missing_docs, reason = "the names say it; the contract on them is in the README")]
 pub enum OutcomeName {
     PomAllocated,
     PomDeallocated,

@@ -11,6 +11,7 @@ mod london;
 mod notes;
 mod officer_code;
 mod plan;
+pub mod records;
 mod staff_name;
 
 pub use london::wall_clock;

@@ -12,6 +12,8 @@ pub mod message;
 pub mod parked;
 pub mod reflector;
 pub mod route;
+#[cfg(test)]
+mod tests;
 mod time;
 
 pub use accept::{Disposition, Ingest, NotAccepted};

@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-mod event_samples;
 #[path = "../../deploy/local/stand_ins/mod.rs"]
 mod stand_ins;
+
+mod event_samples;
+mod records_fields;
+mod records_people;
 mod stand_ins_contract;

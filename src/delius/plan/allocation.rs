@@ -72,12 +72,8 @@ impl Transfers {
 /// is refreshed (one that the message does not bring is kept), and plans for the future are replaced all the same.
 pub(crate) fn plan(person: &PersonRows, transfers: &Transfers, intent: &Intent) -> Plan {
     let moment = Moment::of(&person.poms, intent.at, intent.now);
-    let mut draft = Draft {
-        person,
-        poms: person.poms.clone(),
-        officers: person.officers.clone(),
-        contacts: vec![],
-    };
+    let mut draft =
+        Draft { person, poms: person.poms.clone(), officers: person.officers.clone(), contacts: vec![] };
     let outcome = match moment.current {
         Some(current) if person.poms[current].holder.is(&intent.holder) => {
             draft.keep(current, &moment, intent);
@@ -85,25 +81,14 @@ pub(crate) fn plan(person: &PersonRows, transfers: &Transfers, intent: &Intent) 
         }
         _ => {
             draft.hand_over(&moment, transfers, intent);
-            if intent.holder.placeholder {
-                OutcomeName::PomDeallocated
-            } else {
-                OutcomeName::PomAllocated
-            }
+            if intent.holder.placeholder { OutcomeName::PomDeallocated } else { OutcomeName::PomAllocated }
         }
     };
-    let mut properties = BTreeMap::from([(
-        "allocationDate".to_owned(),
-        london::date_and_time(intent.at),
-    )]);
+    let mut properties = BTreeMap::from([("allocationDate".to_owned(), london::date_and_time(intent.at))]);
     if let Some(prison) = &intent.holder.provider.prison {
         properties.insert("prisonId".to_owned(), prison.clone());
     }
-    Plan {
-        outcome,
-        changes: draft.changes(),
-        properties,
-    }
+    Plan { outcome, changes: draft.changes(), properties }
 }
 
 /// The rows as they shall be; what differs from the rows as they are becomes the plan.
@@ -138,11 +123,8 @@ impl Draft<'_> {
         let resumed = moment.resumed(before, &intent.holder);
         let joined = moment.joined(before, &intent.holder);
         // Who had the case before this second; or, when that is who gets it back, who had it in between.
-        let previous = if moment.tied.is_empty() || resumed.is_some() {
-            moment.current
-        } else {
-            moment.before
-        };
+        let previous =
+            if moment.tied.is_empty() || resumed.is_some() { moment.current } else { moment.before };
         let previous = previous.map(|row| self.ended_row(row, at));
         let transfer = transfers.between(previous.as_ref(), &intent.holder);
 
@@ -251,17 +233,9 @@ impl Draft<'_> {
         intent: &Intent,
     ) {
         let Some(previous) = previous else { return };
-        let new = PomRow {
-            reason: transfer.reason.clone(),
-            ..self.poms[target].clone()
-        };
+        let new = PomRow { reason: transfer.reason.clone(), ..self.poms[target].clone() };
         let notes = notes::responsible_officer_change(&new, previous);
-        self.log(
-            target,
-            transfers.responsible_officer_contact_type_id,
-            notes,
-            intent.at,
-        );
+        self.log(target, transfers.responsible_officer_contact_type_id, notes, intent.at);
     }
 
     fn log(&mut self, target: usize, type_id: i64, notes: String, at: NaiveDateTime) {
@@ -278,31 +252,20 @@ impl Draft<'_> {
     }
 
     fn changes(self) -> Vec<Change> {
-        fn differences<T: Clone + PartialEq>(
-            before: &[T],
-            after: Vec<T>,
-            row: fn(T) -> Row,
-        ) -> Vec<Change> {
+        fn differences<T: Clone + PartialEq>(before: &[T], after: Vec<T>, row: fn(T) -> Row) -> Vec<Change> {
             let mut after = after.into_iter();
             let mut changes: Vec<Change> = before
                 .iter()
                 .zip(after.by_ref().take(before.len()))
                 .filter(|(before, after)| *before != after)
-                .map(|(before, after)| Change::Update {
-                    before: row(before.clone()),
-                    after: row(after),
-                })
+                .map(|(before, after)| Change::Update { before: row(before.clone()), after: row(after) })
                 .collect();
             changes.extend(after.map(|inserted| Change::Insert(row(inserted))));
             changes
         }
         let mut changes = differences(&self.person.poms, self.poms, Row::Pom);
         changes.extend(differences(&self.person.officers, self.officers, Row::Ro));
-        changes.extend(
-            self.contacts
-                .into_iter()
-                .map(|contact| Change::Insert(Row::Contact(contact))),
-        );
+        changes.extend(self.contacts.into_iter().map(|contact| Change::Insert(Row::Contact(contact))));
         changes
     }
 }

@@ -41,8 +41,7 @@ pub(crate) fn follow(rows: &mut Vec<RoRow>, step: &Move) -> bool {
             handed_over |= covers;
             rows[i].pom = Some(step.target);
         } else if step.shortened.contains(&pom) {
-            let later =
-                rows[i].start > step.at && step.until.is_none_or(|until| rows[i].start < until);
+            let later = rows[i].start > step.at && step.until.is_none_or(|until| rows[i].start < until);
             if covers && rows[i].start < step.at {
                 handed_over = true;
                 split(rows, i, step);
@@ -63,18 +62,9 @@ fn split(rows: &mut Vec<RoRow>, i: usize, step: &Move) {
     };
     rows[i].end = Some(step.at);
 
-    let inserted = |pom, start, end| RoRow {
-        id: None,
-        version: 0,
-        pom,
-        com: None,
-        start,
-        end,
-        ..old.clone()
-    };
-    let next_of_target = rows
-        .iter()
-        .position(|row| row.pom == Some(step.target) && Some(row.start) == end);
+    let inserted =
+        |pom, start, end| RoRow { id: None, version: 0, pom, com: None, start, end, ..old.clone() };
+    let next_of_target = rows.iter().position(|row| row.pom == Some(step.target) && Some(row.start) == end);
     match next_of_target {
         Some(next) => rows[next].start = step.at,
         None => rows.push(inserted(Some(step.target), step.at, end)),

@@ -1,0 +1,185 @@
+//! The case: given events, when a command comes, then these events.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod allocations;
+mod handover;
+mod identifier_linked;
+mod outcomes;
+mod unreflected;
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use chrono::{DateTime, NaiveDate, Utc};
+use cqrs_es::test::TestFramework;
+
+use super::*;
+
+type Harness = TestFramework<Case>;
+
+/// Answers as it was told to, and knows the staff it was told of.
+struct Told {
+    allocation: Mutex<Result<AllocationAnswer, FetchError>>,
+    handover: Mutex<Result<HandoverAnswer, FetchError>>,
+    staff: Vec<StaffMember>,
+}
+
+fn fetched(staff: Option<StaffMember>) -> Fetched {
+    Fetched {
+        url: "https://mpc.example/api".into(),
+        status: 200,
+        at: time("2026-07-05T12:00:00Z"),
+        answer: Evidence::of("{}"),
+        staff,
+    }
+}
+
+#[async_trait]
+impl ManagePomCases for Told {
+    async fn allocation(
+        &self,
+        _: &NomsNumber,
+        _: &DetailAddress,
+    ) -> Result<(AllocationAnswer, Fetched), FetchError> {
+        let answer = self.allocation.lock().unwrap().clone()?;
+        Ok((answer, fetched(None)))
+    }
+
+    async fn handover(
+        &self,
+        _: &NomsNumber,
+        _: &DetailAddress,
+    ) -> Result<(HandoverAnswer, Fetched), FetchError> {
+        Ok((self.handover.lock().unwrap().clone()?, fetched(None)))
+    }
+}
+
+#[async_trait]
+impl StaffDirectory for Told {
+    async fn find(&self, staff_code: i64) -> Result<Option<StaffMember>, FetchError> {
+        Ok(self.staff.iter().find(|staff| staff.code == staff_code).cloned())
+    }
+}
+
+struct World {
+    allocation: AllocationAnswer,
+    handover: HandoverAnswer,
+    staff: Vec<StaffMember>,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self { allocation: AllocationAnswer::NotAllocated, handover: HandoverAnswer::NotFound, staff: vec![] }
+    }
+}
+
+impl World {
+    fn harness(self) -> Harness {
+        let told = Arc::new(Told {
+            allocation: Mutex::new(Ok(self.allocation)),
+            handover: Mutex::new(Ok(self.handover)),
+            staff: self.staff,
+        });
+        TestFramework::with(CaseServices { mpc: told.clone(), staff: told })
+    }
+}
+
+fn time(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+fn day(day: u32) -> DateTime<Utc> {
+    time(&format!("2026-07-{day:02}T09:00:00Z"))
+}
+
+fn noms() -> NomsNumber {
+    "A1234BC".parse().unwrap()
+}
+
+fn lei() -> PrisonCode {
+    "LEI".parse().unwrap()
+}
+
+fn ada() -> StaffMember {
+    StaffMember { code: 1, forename: "ADA".into(), surname: "BYRON".into(), email: None }
+}
+
+fn mary() -> StaffMember {
+    StaffMember { code: 2, forename: "MARY".into(), surname: "SOMERVILLE".into(), email: None }
+}
+
+fn pom_of(staff: &StaffMember) -> Pom {
+    Pom {
+        prison: lei(),
+        staff_code: Some(staff.code),
+        forename: staff.forename.clone(),
+        surname: staff.surname.clone(),
+        email: staff.email.clone(),
+    }
+}
+
+fn message(id: &str, on: u32) -> Message {
+    Message {
+        id: id.into(),
+        event_type: "offender-management.allocation.changed".into(),
+        occurred_at: day(on),
+        received_at: time("2026-07-05T11:59:59Z"),
+        evidence: Evidence::of("{}"),
+    }
+}
+
+fn allocated_now(staff: StaffMember) -> AllocationAnswer {
+    AllocationAnswer::Allocated { staff, prison: lei() }
+}
+
+fn states(staff: &StaffMember) -> StatedAllocation {
+    StatedAllocation::Allocated { staff_code: staff.code, prison: lei() }
+}
+
+fn allocation_of(message: Message, stated: StatedAllocation) -> CaseCommand {
+    CaseCommand::RecordAllocation { noms: noms(), message, stated, address: DetailAddress::OfCase }
+}
+
+fn allocated(id: &str, on: u32, staff: &StaffMember, named_by: NameSource) -> CaseEvent {
+    CaseEvent::PomAllocated {
+        provenance: message(id, on).provenance(vec![fetched(None)]),
+        at: day(on),
+        pom: pom_of(staff),
+        named_by,
+        reflects: None,
+        followed_by: None,
+    }
+}
+
+fn deallocated(id: &str, on: u32) -> CaseEvent {
+    CaseEvent::PomDeallocated {
+        provenance: message(id, on).provenance(vec![fetched(None)]),
+        at: day(on),
+        followed_by: None,
+    }
+}
+
+fn superseded(id: &str, on: u32, staff: &StaffMember) -> CaseEvent {
+    CaseEvent::AllocationSuperseded {
+        provenance: message(id, on).provenance(vec![fetched(None)]),
+        at: day(on),
+        prison: lei(),
+        staff_code: staff.code,
+    }
+}
+
+fn refused(write: WriteRef, intent: DeliusWrite, name: OutcomeName) -> CaseEvent {
+    let outcome = WriteOutcome { name, applied_at: day(6), changes: vec![], properties: Default::default() };
+    CaseEvent::DeliusWriteRefused(WriteResult {
+        write,
+        intent,
+        attempt: 1,
+        outcome,
+        code_version: CODE_VERSION.into(),
+    })
+}
+
+fn first(sequence: u64) -> WriteRef {
+    WriteRef { sequence, ordinal: 0 }
+}

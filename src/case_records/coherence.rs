@@ -1,0 +1,170 @@
+//! What this replica knows about being up to date: which invalidations it has heard, whether it would hear the next
+//! one, and whether the change feed is current.
+
+use std::{
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use moka::future::Cache;
+
+use super::{CaseRecordsConfig, FeedHealth, feed::Heartbeat};
+use crate::case::Crn;
+
+/// Number of a LISTEN connection; zero is "none". What was kept under another connection may have missed an
+/// invalidation and is not served from memory.
+pub(super) type Connection = u64;
+
+/// State shared by the watcher, which learns, and the readers, who ask.
+#[derive(Debug)]
+pub(super) struct Coherence {
+    config: CaseRecordsConfig,
+    born: Instant,
+    connection: AtomicU64,
+    connections: AtomicU64,
+    heard: AtomicU64,
+    /// Milliseconds since birth, plus one, of the latest word that was said and came back; zero is "never".
+    proven: AtomicU64,
+    feed: Mutex<(FeedHealth, Option<Instant>)>,
+    dropped: Cache<Crn, i64>,
+}
+
+impl Coherence {
+    pub(super) fn new(config: CaseRecordsConfig) -> Self {
+        Self {
+            born: Instant::now(),
+            connection: AtomicU64::new(0),
+            connections: AtomicU64::new(0),
+            heard: AtomicU64::new(0),
+            proven: AtomicU64::new(0),
+            feed: Mutex::new((FeedHealth::Unknown, None)),
+            dropped: Cache::builder().time_to_live(config.stale_limit).build(),
+            config,
+        }
+    }
+
+    // What the watcher learns.
+
+    pub(super) fn connected(&self) {
+        let number = self.connections.fetch_add(1, Ordering::SeqCst) + 1;
+        self.connection.store(number, Ordering::SeqCst);
+    }
+
+    pub(super) fn disconnected(&self) {
+        self.connection.store(0, Ordering::SeqCst);
+        self.proven.store(0, Ordering::SeqCst);
+        self.heard.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// An invalidation was heard. `crn` is none when all that is known is a NOMS number.
+    pub(super) async fn hear(&self, crn: Option<(Crn, i64)>) {
+        if let Some((crn, generation)) = crn {
+            let known = self.dropped.get(&crn).await.unwrap_or(i64::MIN);
+            self.dropped.insert(crn, known.max(generation)).await;
+        }
+        self.heard.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// A word that was said at `said` has come back on the connection: whatever was committed before it, was heard.
+    pub(super) fn prove(&self, said: Instant) {
+        let stamp = u64::try_from(said.saturating_duration_since(self.born).as_millis()).unwrap_or(0) + 1;
+        self.proven.fetch_max(stamp, Ordering::SeqCst);
+    }
+
+    pub(super) fn observe(&self, heartbeats: Option<&[Heartbeat]>) {
+        let health = heartbeats.map_or(FeedHealth::Unknown, |it| FeedHealth::judge(it, &self.config));
+        *self.feed.lock().unwrap_or_else(PoisonError::into_inner) = (health, Some(Instant::now()));
+    }
+
+    // What the readers ask.
+
+    /// How current the change feed is, as far as this replica knows.
+    pub(super) fn feed(&self) -> FeedHealth {
+        match *self.feed.lock().unwrap_or_else(PoisonError::into_inner) {
+            (health, Some(at)) if at.elapsed() <= self.config.coherence_limit => health,
+            _ => FeedHealth::Unknown,
+        }
+    }
+
+    /// Whether invalidations reach this replica, shown within the limit.
+    pub(super) fn hears(&self) -> bool {
+        let proven = self.proven.load(Ordering::SeqCst);
+        proven > 0
+            && self.born.elapsed().saturating_sub(Duration::from_millis(proven - 1))
+                <= self.config.coherence_limit
+    }
+
+    /// Whether what this replica holds in memory may be served as current.
+    pub(super) fn memory_is_current(&self) -> bool {
+        self.hears() && self.feed() == FeedHealth::Current
+    }
+
+    pub(super) fn connection(&self) -> Connection {
+        self.connection.load(Ordering::SeqCst)
+    }
+
+    /// Number of invalidations heard so far, breaks of the connection included.
+    pub(super) fn heard(&self) -> u64 {
+        self.heard.load(Ordering::SeqCst)
+    }
+
+    /// Whether an answer that contains the invalidations up to `generation` is not outdated by a later one.
+    pub(super) async fn contains_all(&self, crn: &Crn, generation: i64) -> bool {
+        self.dropped.get(crn).await.is_none_or(|dropped| dropped <= generation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn current(coherence: &Coherence) {
+        coherence.observe(Some(&[Heartbeat { age: Duration::ZERO, lag: Duration::ZERO }]));
+    }
+
+    #[test]
+    fn memory_is_trusted_only_with_a_current_feed_and_a_proof_of_hearing() {
+        let coherence = Coherence::new(CaseRecordsConfig::default());
+        assert!(!coherence.memory_is_current(), "nothing is known yet");
+        coherence.connected();
+        current(&coherence);
+        assert!(!coherence.memory_is_current(), "connected, and nothing heard yet");
+        coherence.prove(Instant::now());
+        assert!(coherence.memory_is_current());
+        coherence.observe(None);
+        assert!(!coherence.memory_is_current(), "the store did not answer");
+        current(&coherence);
+        coherence.disconnected();
+        assert!(!coherence.memory_is_current(), "the connection broke");
+    }
+
+    #[test]
+    fn an_old_proof_is_none() {
+        let config = CaseRecordsConfig { coherence_limit: Duration::ZERO, ..CaseRecordsConfig::default() };
+        let mut coherence = Coherence::new(config);
+        coherence.born = Instant::now().checked_sub(Duration::from_secs(10)).unwrap();
+        coherence.connected();
+        coherence.prove(coherence.born);
+        assert!(!coherence.hears());
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_outdated_by_a_later_invalidation_of_its_case_alone() {
+        let coherence = Coherence::new(CaseRecordsConfig::default());
+        let crn: Crn = "X000001".parse().unwrap();
+        assert!(coherence.contains_all(&crn, 1).await);
+        coherence.hear(Some((crn.clone(), 7))).await;
+        coherence.hear(Some((crn.clone(), 5))).await;
+        assert!(!coherence.contains_all(&crn, 6).await);
+        assert!(
+            coherence.contains_all(&crn, 7).await,
+            "the read began after the invalidation had its number"
+        );
+        assert!(coherence.contains_all(&"X000002".parse().unwrap(), 1).await);
+    }
+}

@@ -1,0 +1,50 @@
+//! How long what is kept, and when it is trusted.
+
+use std::time::Duration;
+
+/// Bounds of the cache. The defaults are what the README promises.
+#[derive(Debug, Clone)]
+pub struct CaseRecordsConfig {
+    /// A kept record older than this is read again, even though no message asked for it: the bound on how long a
+    /// change that Delius announces with no message (a renamed team, a new e-mail address) can go unseen.
+    /// Default 10 minutes.
+    pub max_age: Duration,
+    /// While Delius gives no answer a kept record may be served, marked as stale, up to this age. Default 4 hours.
+    pub stale_limit: Duration,
+    /// How long "no such person" is believed. Default 2 seconds: less than the 3 seconds after which Manage POM
+    /// Cases reads a case that it was told about.
+    pub negative_age: Duration,
+    /// A consumer of the change feed must have polled within this time, or the feed counts as unknown. Default
+    /// 5 seconds: it polls every 2.
+    pub feed_poll_limit: Duration,
+    /// The oldest unprocessed message of the feed may be this old. Default 1 second.
+    pub feed_lag_limit: Duration,
+    /// A consumer that fell silent without taking leave may still hold a message: until this time has passed, the
+    /// feed counts as unknown. Must exceed the queue's visibility timeout. Default 5 minutes.
+    pub feed_forget_after: Duration,
+    /// How old the last proof may be that invalidations reach this replica. Default 2 seconds.
+    pub coherence_limit: Duration,
+    /// How often that proof is sought. Default 500 milliseconds.
+    pub coherence_interval: Duration,
+    /// One read of Delius may take this long. Default 5 seconds.
+    pub load_timeout: Duration,
+    /// Records held in memory. Default 50 000.
+    pub memory_entries: u64,
+}
+
+impl Default for CaseRecordsConfig {
+    fn default() -> Self {
+        Self {
+            max_age: Duration::from_secs(600),
+            stale_limit: Duration::from_secs(4 * 3600),
+            negative_age: Duration::from_secs(2),
+            feed_poll_limit: Duration::from_secs(5),
+            feed_lag_limit: Duration::from_secs(1),
+            feed_forget_after: Duration::from_secs(300),
+            coherence_limit: Duration::from_secs(2),
+            coherence_interval: Duration::from_millis(500),
+            load_timeout: Duration::from_secs(5),
+            memory_entries: 50_000,
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! One read per person at a time: who asks while another's read is under way waits for that.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use futures_util::{FutureExt, future::BoxFuture, future::Shared};
+
+use crate::case::{Crn, PersonId};
+
+/// A read that began longer ago is not joined: what it brings may be older than the question.
+const JOINABLE: Duration = Duration::from_secs(1);
+
+struct Flight<T> {
+    number: u64,
+    began: Instant,
+    read: Shared<BoxFuture<'static, T>>,
+}
+
+/// The reads under way.
+pub(super) struct Flights<T> {
+    under_way: Mutex<(u64, HashMap<PersonId, Flight<T>>)>,
+}
+
+impl<T: Clone + Send + Sync + 'static> Flights<T> {
+    pub(super) fn new() -> Self {
+        Self { under_way: Mutex::new((0, HashMap::new())) }
+    }
+
+    /// Joins the read of this person that is under way, or begins one. The read goes on when its first asker leaves.
+    pub(super) async fn join<F>(&self, person: &PersonId, begin: impl FnOnce() -> F) -> T
+    where
+        F: Future<Output = T> + Send + 'static,
+        T: From<Abandoned>,
+    {
+        let (number, read) = {
+            let mut guard = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+            let (last, flights) = &mut *guard;
+            match flights.get(person).filter(|it| it.began.elapsed() < JOINABLE) {
+                Some(flight) => (flight.number, flight.read.clone()),
+                None => {
+                    let task = tokio::spawn(begin());
+                    let read =
+                        async move { task.await.unwrap_or_else(|_| T::from(Abandoned)) }.boxed().shared();
+                    *last += 1;
+                    let flight = Flight { number: *last, began: Instant::now(), read: read.clone() };
+                    flights.insert(person.clone(), flight);
+                    (*last, read)
+                }
+            }
+        };
+        let answer = read.await;
+        let mut guard = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        if guard.1.get(person).is_some_and(|it| it.number == number) {
+            guard.1.remove(person);
+        }
+        answer
+    }
+
+    /// No one shall join the reads that an invalidation of this case may have overtaken. Which case a NOMS number
+    /// leads to is known only when its read is done, so none of those is joined either.
+    pub(super) fn forget(&self, crn: Option<&Crn>) {
+        let mut guard = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        guard.1.retain(|person, _| match person {
+            PersonId::Crn(read) => crn.is_some_and(|crn| crn != read),
+            PersonId::Noms(_) => false,
+        });
+    }
+}
+
+/// A read ended without an answer: it panicked, or the runtime is shutting down.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Abandoned;

@@ -1,0 +1,113 @@
+//! What this replica holds in memory.
+
+use std::{sync::Arc, time::Duration};
+
+use moka::future::Cache;
+
+use super::{
+    CaseRecordsConfig,
+    coherence::{Coherence, Connection},
+    document::Document,
+};
+use crate::case::{Crn, PersonId};
+
+/// What is held of one person.
+#[derive(Debug, Clone)]
+enum Held {
+    Document { document: Arc<Document>, connection: Connection },
+    NotFound { heard: u64 },
+}
+
+/// What memory has to say.
+pub(super) enum Recall {
+    Document(Arc<Document>),
+    NotFound,
+    Nothing,
+}
+
+/// The point before a read, so that what was read is not held for more than it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Before {
+    connection: Connection,
+    heard: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Memory {
+    held: Cache<PersonId, Held>,
+    unknown: Cache<PersonId, Held>,
+    max_age: Duration,
+}
+
+impl Memory {
+    pub(super) fn new(config: &CaseRecordsConfig) -> Self {
+        Self {
+            held: Cache::builder()
+                .max_capacity(config.memory_entries)
+                .time_to_live(config.stale_limit)
+                .build(),
+            unknown: Cache::builder()
+                .max_capacity(config.memory_entries)
+                .time_to_live(config.negative_age)
+                .build(),
+            max_age: config.max_age,
+        }
+    }
+
+    /// Must be taken before a read begins.
+    pub(super) fn before(coherence: &Coherence) -> Before {
+        Before { connection: coherence.connection(), heard: coherence.heard() }
+    }
+
+    /// What may be served as current.
+    pub(super) async fn recall(&self, person: &PersonId, coherence: &Coherence) -> Recall {
+        if !coherence.memory_is_current() {
+            return Recall::Nothing;
+        }
+        match self.held.get(person).await {
+            Some(Held::Document { document, connection })
+                if connection == coherence.connection()
+                    && document.age() <= self.max_age
+                    && coherence.contains_all(&document.facts.record.crn, document.generation).await =>
+            {
+                return Recall::Document(document);
+            }
+            _ => {}
+        }
+        match self.unknown.get(person).await {
+            Some(Held::NotFound { heard }) if heard == coherence.heard() => Recall::NotFound,
+            _ => Recall::Nothing,
+        }
+    }
+
+    /// The last that was known, whether or not it is current; but not what is known to be outdated.
+    pub(super) async fn recall_stale(
+        &self,
+        person: &PersonId,
+        coherence: &Coherence,
+    ) -> Option<Arc<Document>> {
+        match self.held.get(person).await? {
+            Held::Document { document, .. }
+                if coherence.contains_all(&document.facts.record.crn, document.generation).await =>
+            {
+                Some(document)
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) async fn hold(&self, person: &PersonId, document: &Arc<Document>, before: Before) {
+        let held = Held::Document { document: Arc::clone(document), connection: before.connection };
+        self.held.insert(person.clone(), held).await;
+    }
+
+    pub(super) async fn hold_not_found(&self, person: &PersonId, before: Before) {
+        self.held.invalidate(person).await;
+        self.unknown.insert(person.clone(), Held::NotFound { heard: before.heard }).await;
+    }
+
+    /// Frees what is outdated. (That it is not served any more is seen to by the generation.)
+    pub(super) async fn release(&self, crn: &Crn) {
+        self.held.invalidate(&PersonId::Crn(crn.clone())).await;
+    }
+}

@@ -1,0 +1,172 @@
+//! The kept records in our store.
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgPool, types::Json};
+
+use super::{document::Document, feed::Heartbeat};
+use crate::{
+    case::{Crn, NomsNumber, PersonId},
+    delius::records::CaseFacts,
+};
+
+/// The point before a read of Delius: invalidations up to `generation` are contained in what it reads.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark {
+    pub(super) generation: i64,
+    pub(super) at: DateTime<Utc>,
+}
+
+/// Name of the channel on which invalidations are told to every replica.
+pub(super) const CHANNEL: &str = "case_records";
+
+/// Takes the mark that a read-through must take before it asks Delius.
+pub(super) async fn mark(store: &PgPool) -> Result<Mark, sqlx::Error> {
+    let (generation, at) = sqlx::query_as("SELECT last_value, clock_timestamp() FROM case_record_generation")
+        .fetch_one(store)
+        .await?;
+    Ok(Mark { generation, at })
+}
+
+/// Keeps what a read-through brought, unless the case was invalidated after its mark or a later read was kept.
+/// Returns the CRNs that were kept.
+pub(super) async fn keep(store: &PgPool, mark: Mark, facts: &[&CaseFacts]) -> Result<Vec<Crn>, sqlx::Error> {
+    let crns: Vec<_> = facts.iter().map(|it| it.record.crn.as_str()).collect();
+    let noms: Vec<_> = facts.iter().map(|it| it.record.noms_id.as_ref().map(NomsNumber::as_str)).collect();
+    let bodies: Vec<_> = facts.iter().map(|it| Json(*it)).collect();
+    let kept: Vec<String> = sqlx::query_scalar(
+        "INSERT INTO case_records AS held (crn, noms_number, generation, facts, loaded_at)
+         SELECT crn, noms_number, $4, facts, $5
+           FROM unnest($1::text[], $2::text[], $3::jsonb[]) AS new (crn, noms_number, facts)
+          ORDER BY crn
+         ON CONFLICT (crn) DO UPDATE
+            SET noms_number = excluded.noms_number, facts = excluded.facts, loaded_at = excluded.loaded_at,
+                touched_at = now()
+          WHERE held.generation <= $4 AND (held.loaded_at IS NULL OR held.loaded_at <= $5)
+         RETURNING crn",
+    )
+    .bind(crns)
+    .bind(noms)
+    .bind(bodies)
+    .bind(mark.generation)
+    .bind(mark.at)
+    .fetch_all(store)
+    .await?;
+    Ok(kept.into_iter().filter_map(|crn| crn.parse().ok()).collect())
+}
+
+/// The kept records of these people. A row that this version cannot read is as good as none.
+pub(super) async fn fetch(store: &PgPool, people: &[PersonId]) -> Result<Vec<Document>, sqlx::Error> {
+    let (crns, noms) = identifiers(people);
+    let rows: Vec<(i64, Option<Json<serde_json::Value>>, f64)> = sqlx::query_as(
+        "SELECT generation, facts, extract(epoch FROM clock_timestamp() - loaded_at)::float8
+           FROM case_records
+          WHERE facts IS NOT NULL AND (crn = ANY ($1) OR noms_number = ANY ($2))",
+    )
+    .bind(crns)
+    .bind(noms)
+    .fetch_all(store)
+    .await?;
+    Ok(rows.into_iter().filter_map(|(generation, facts, age)| document(generation, facts?.0, age)).collect())
+}
+
+fn document(generation: i64, facts: serde_json::Value, age_s: f64) -> Option<Document> {
+    let age = chrono::Duration::milliseconds((age_s * 1000.0) as i64);
+    let facts = serde_json::from_value(facts).ok()?;
+    Document::new(facts, Utc::now() - age, generation).ok()
+}
+
+/// Drops what is kept of these people, gives the drop a number, and tells every replica: one transaction.
+pub(super) async fn drop_kept(store: &PgPool, people: &[PersonId]) -> Result<(), sqlx::Error> {
+    let (crns, noms) = identifiers(people);
+    sqlx::query(
+        "WITH named AS (
+             SELECT unnest($1::text[]) AS crn
+             UNION
+             SELECT crn FROM case_records WHERE noms_number = ANY ($2)
+         ), dropped AS (
+             INSERT INTO case_records AS held (crn, generation)
+             SELECT crn, nextval('case_record_generation') FROM named ORDER BY crn
+             ON CONFLICT (crn) DO UPDATE
+                SET generation = nextval('case_record_generation'), noms_number = NULL, facts = NULL,
+                    loaded_at = NULL, touched_at = now()
+             RETURNING crn, generation
+         )
+         SELECT pg_notify($3, crn || ' ' || generation) FROM dropped
+         UNION ALL
+         SELECT pg_notify($3, number) FROM unnest($2::text[]) AS number",
+    )
+    .bind(crns)
+    .bind(noms)
+    .bind(CHANNEL)
+    .execute(store)
+    .await?;
+    Ok(())
+}
+
+/// Drops what is kept of people whom Delius does not know (any more).
+pub(super) async fn drop_unknown(store: &PgPool, people: &[PersonId]) -> Result<(), sqlx::Error> {
+    let (crns, noms) = identifiers(people);
+    sqlx::query(
+        "WITH dropped AS (
+             UPDATE case_records
+                SET generation = nextval('case_record_generation'), noms_number = NULL, facts = NULL,
+                    loaded_at = NULL, touched_at = now()
+              WHERE facts IS NOT NULL AND (crn = ANY ($1) OR noms_number = ANY ($2))
+             RETURNING crn, generation
+         )
+         SELECT pg_notify($3, crn || ' ' || generation) FROM dropped",
+    )
+    .bind(crns)
+    .bind(noms)
+    .bind(CHANNEL)
+    .execute(store)
+    .await?;
+    Ok(())
+}
+
+/// Says a word on the channel, to hear whether it arrives, and asks how current the change feed is.
+pub(super) async fn probe(store: &PgPool, word: &str) -> Result<Vec<Heartbeat>, sqlx::Error> {
+    let rows: Vec<(Option<f64>, Option<i64>)> = sqlx::query_as(
+        "WITH said AS MATERIALIZED (SELECT pg_notify($1, $2))
+         SELECT extract(epoch FROM now() - polled_at)::float8, lag_ms
+           FROM said LEFT JOIN change_feed_heartbeat ON TRUE",
+    )
+    .bind(CHANNEL)
+    .bind(word)
+    .fetch_all(store)
+    .await?;
+    let millis = std::time::Duration::from_millis;
+    Ok(rows
+        .into_iter()
+        .filter_map(|(age, lag)| {
+            Some(Heartbeat { age: millis((age?.max(0.0) * 1000.0) as u64), lag: millis(lag?.unsigned_abs()) })
+        })
+        .collect())
+}
+
+/// Forgets rows that nobody can need any more: invalidations older than any read can last, records older than may
+/// be served.
+pub(super) async fn forget(store: &PgPool, keep_s: f64) -> Result<u64, sqlx::Error> {
+    let done = sqlx::query(
+        "DELETE FROM case_records
+          WHERE touched_at < now() - make_interval(secs => CASE WHEN facts IS NULL THEN 3600 ELSE $1 END)",
+    )
+    .bind(keep_s)
+    .execute(store)
+    .await?;
+    sqlx::query("DELETE FROM change_feed_heartbeat WHERE polled_at < now() - interval '1 day'")
+        .execute(store)
+        .await?;
+    Ok(done.rows_affected())
+}
+
+fn identifiers(people: &[PersonId]) -> (Vec<&str>, Vec<&str>) {
+    let (mut crns, mut noms) = (Vec::new(), Vec::new());
+    for person in people {
+        match person {
+            PersonId::Crn(crn) => crns.push(crn.as_str()),
+            PersonId::Noms(number) => noms.push(number.as_str()),
+        }
+    }
+    (crns, noms)
+}

@@ -1,0 +1,152 @@
+//! Keeps a replica's knowledge of its own freshness up to date: listens for invalidations, proves that it would hear
+//! one, and looks at the change feed.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use sqlx::postgres::PgListener;
+use tokio::time::MissedTickBehavior;
+use uuid::Uuid;
+
+use super::{
+    reader::{CaseRecords, Inner},
+    store::{self, CHANNEL},
+};
+use crate::case::Crn;
+
+/// Words that were said and have not come back yet.
+#[derive(Default)]
+struct Said {
+    last: u64,
+    at: HashMap<u64, Instant>,
+}
+
+struct Watch {
+    inner: Arc<Inner>,
+    replica: Uuid,
+    said: Mutex<Said>,
+}
+
+impl CaseRecords {
+    /// Runs until `shutdown` resolves. Takes one connection of the store's pool for itself.
+    pub async fn watch(&self, shutdown: impl Future<Output = ()> + Send) {
+        let watch = Watch { inner: Arc::clone(&self.inner), replica: Uuid::now_v7(), said: Mutex::default() };
+        tokio::select! {
+            () = shutdown => {}
+            () = watch.listen() => {}
+            () = watch.probe() => {}
+            () = watch.forget() => {}
+        }
+        self.inner.coherence.disconnected();
+    }
+}
+
+impl Watch {
+    async fn listen(&self) {
+        let mut pause = Duration::from_millis(100);
+        loop {
+            match self.hear_until_it_breaks(&mut pause).await {
+                Ok(()) => {
+                    tracing::warn!("the connection that hears invalidations broke; memory is not served")
+                }
+                Err(error) => tracing::warn!(%error, "invalidations cannot be heard; memory is not served"),
+            }
+            self.inner.coherence.disconnected();
+            self.inner.flights.forget(None);
+            tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64())).await;
+            pause = (pause * 2).min(Duration::from_secs(5));
+        }
+    }
+
+    async fn hear_until_it_breaks(&self, pause: &mut Duration) -> Result<(), sqlx::Error> {
+        let mut listener = PgListener::connect_with(&self.inner.store).await?;
+        listener.eager_reconnect(false);
+        listener.listen(CHANNEL).await?;
+        self.inner.coherence.connected();
+        *pause = Duration::from_millis(100);
+        while let Some(notification) = listener.try_recv().await? {
+            self.hear(notification.payload()).await;
+        }
+        Ok(())
+    }
+
+    /// `<crn> <generation>`, a NOMS number, or a word of a replica's own.
+    async fn hear(&self, payload: &str) {
+        let inner = &self.inner;
+        let mut words = payload.split(' ');
+        match (words.next(), words.next(), words.next()) {
+            (Some("probe"), Some(replica), Some(number)) => {
+                if replica == self.replica.to_string() {
+                    self.came_back(number);
+                }
+            }
+            (Some(crn), Some(generation), None) => {
+                if let (Ok(crn), Ok(generation)) = (crn.parse::<Crn>(), generation.parse()) {
+                    inner.coherence.hear(Some((crn.clone(), generation))).await;
+                    inner.flights.forget(Some(&crn));
+                    inner.memory.release(&crn).await;
+                }
+            }
+            _ => {
+                inner.coherence.hear(None).await;
+                inner.flights.forget(None);
+            }
+        }
+    }
+
+    fn came_back(&self, number: &str) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(at) = number.parse().ok().and_then(|number| said.at.remove(&number)) {
+            self.inner.coherence.prove(at);
+        }
+    }
+
+    async fn probe(&self) {
+        let mut tick = tokio::time::interval(self.inner.config.coherence_interval);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            let word = self.say();
+            let limit = self.inner.config.coherence_limit;
+            let heartbeats = match tokio::time::timeout(limit, store::probe(&self.inner.store, &word)).await {
+                Ok(Ok(heartbeats)) => Some(heartbeats),
+                Ok(Err(error)) => {
+                    tracing::debug!(%error, "the change feed's heartbeats cannot be read");
+                    None
+                }
+                Err(_) => None,
+            };
+            self.inner.coherence.observe(heartbeats.as_deref());
+            let current = self.inner.coherence.memory_is_current();
+            metrics::gauge!("case_records_current").set(if current { 1.0 } else { 0.0 });
+            if let Some(lag) = heartbeats.iter().flatten().map(|it| it.lag + it.age).max() {
+                metrics::gauge!("change_feed_lag_seconds").set(lag.as_secs_f64());
+            }
+        }
+    }
+
+    fn say(&self) -> String {
+        let limit = self.inner.config.coherence_limit;
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.at.retain(|_, at| at.elapsed() <= limit);
+        said.last += 1;
+        let number = said.last;
+        said.at.insert(number, Instant::now());
+        format!("probe {} {number}", self.replica)
+    }
+
+    async fn forget(&self) {
+        let mut tick = tokio::time::interval(Duration::from_secs(600));
+        loop {
+            tick.tick().await;
+            let keep_s = self.inner.config.stale_limit.as_secs_f64();
+            if let Err(error) = store::forget(&self.inner.store, keep_s).await {
+                tracing::debug!(%error, "old case records stay for now");
+            }
+        }
+    }
+}
