@@ -108,3 +108,12 @@ fn what_is_parked_by_its_content_alone_says_so() {
     }
     assert_eq!(parked.len(), by_content.len(), "{parked:?}");
 }
+
+#[test]
+fn the_filter_policy_lets_through_every_type_but_our_own() {
+    let policy = include_str!("../../deploy/filter-policy.json");
+    let policy: BTreeMap<String, BTreeSet<String>> = serde_json::from_str(policy).unwrap();
+    let mut expected: BTreeSet<String> = EVENT_TYPES.map(str::to_owned).into();
+    expected.remove("pom-handover-dates.internal.bulk-update"); // never comes through the topic
+    assert_eq!(policy["eventType"], expected);
+}
