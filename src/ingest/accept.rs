@@ -14,7 +14,8 @@ use super::{
 };
 use crate::{
     case::{
-        CaseCommand, CaseError, Crn, DetailAddress, Evidence, FetchError, Message, NomsNumber, sha256_hex,
+        CaseCommand, CaseError, Crn, DetailAddress, Evidence, FetchError, Message, NomsNumber, PersonId,
+        sha256_hex,
     },
     case_records,
     delius::{Delius, DeliusError, LiveCustody},
@@ -123,9 +124,10 @@ impl Ingest {
         match route(&parsed, evidence, delivery.received_at) {
             Route::Command(noms, command) => self.command(delivery, receipt, noms, command).await,
             Route::Linked(noms, crn, command) => {
-                if let Some(crn) = crn {
-                    self.drop_record(&crn).await?;
-                }
+                // The record is found by either identifier, and both may be new to it.
+                let people: Vec<PersonId> =
+                    crn.map(PersonId::Crn).into_iter().chain([PersonId::Noms(noms.clone())]).collect();
+                case_records::invalidate(self.pool(), &people).await?;
                 self.command(delivery, receipt, noms, command).await
             }
             Route::SentenceChanged(crn, message) => {
@@ -213,7 +215,7 @@ impl Ingest {
     }
 
     async fn drop_record(&self, crn: &Crn) -> Result<(), NotAccepted> {
-        Ok(case_records::invalidate(self.pool(), std::slice::from_ref(crn)).await?)
+        Ok(case_records::invalidate(self.pool(), &[PersonId::Crn(crn.clone())]).await?)
     }
 
     fn pool(&self) -> &PgPool {

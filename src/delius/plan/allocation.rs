@@ -1,8 +1,6 @@
 //! A change of prison offender manager: allocation, reallocation and deallocation are one change with different
 //! holders.
 
-use std::collections::BTreeMap;
-
 use chrono::NaiveDateTime;
 
 use super::{
@@ -11,10 +9,7 @@ use super::{
     responsible_officer::{self, Move},
     rows::{ContactRow, Holder, PomRow, Reason, RoRow, RowRef},
 };
-use crate::{
-    case::OutcomeName,
-    delius::{london, notes},
-};
+use crate::{case::OutcomeName, delius::notes};
 
 /// What Delius holds about a person's prison offender managers and responsible officers, soft-deleted rows included.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -84,10 +79,8 @@ pub(crate) fn plan(person: &PersonRows, transfers: &Transfers, intent: &Intent) 
             if intent.holder.placeholder { OutcomeName::PomDeallocated } else { OutcomeName::PomAllocated }
         }
     };
-    let mut properties = BTreeMap::from([("allocationDate".to_owned(), london::date_and_time(intent.at))]);
-    if let Some(prison) = &intent.holder.provider.prison {
-        properties.insert("prisonId".to_owned(), prison.clone());
-    }
+    let prison = intent.holder.provider.prison.clone();
+    let properties = prison.map(|prison| ("prisonId".to_owned(), prison)).into_iter().collect();
     Plan { outcome, changes: draft.changes(), properties }
 }
 

@@ -12,6 +12,7 @@ use crate::case::{OutcomeName, RowAction};
 pub(crate) struct Plan {
     pub(crate) outcome: OutcomeName,
     pub(crate) changes: Vec<Change>,
+    /// Telemetry properties that only the rows can tell.
     pub(crate) properties: BTreeMap<String, String>,
 }
 

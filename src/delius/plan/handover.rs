@@ -46,15 +46,13 @@ pub(crate) fn plan(
     let mut changes = Vec::new();
     let mut properties = BTreeMap::new();
     let mut effect = Effect::None;
-    for (type_id, date, given, existing) in [
-        (types.start, dates.start, "handoverStartDate", "existingPOM1"),
-        (types.handover, dates.handover, "handoverDate", "existingPOM2"),
-    ] {
+    for (type_id, date, existing) in
+        [(types.start, dates.start, "existingPOM1"), (types.handover, dates.handover, "existingPOM2")]
+    {
         let mut live: Vec<&KeyDateRow> =
             rows.iter().filter(|row| row.type_id == type_id && !row.soft_deleted).collect();
         live.sort_by_key(|row| row.id);
         effect = effect.max(plan_one(custody_id, type_id, &live, date, &mut changes));
-        properties.extend(date.map(|date| (given.to_owned(), date.to_string())));
         properties.extend(live.first().map(|row| (existing.to_owned(), row.date.to_string())));
     }
     Plan { outcome: name(effect, dry_run), changes, properties }
