@@ -144,7 +144,11 @@ async fn a_case_that_gets_its_noms_number_late_has_everything_written_at_its_own
     assert_eq!(world.poms(NOMS).await, ["01.10:00:00 - open N03POM Byron"]);
     assert_eq!(world.key_dates(NOMS).await, ["POM2=2026-09-01"]);
     let events = world.events(NOMS).await;
-    assert_eq!(events.iter().filter(|name| **name == "PomAllocated").count(), 1, "the same state adds no event");
+    assert_eq!(
+        events.iter().filter(|name| **name == "PomAllocated").count(),
+        1,
+        "the same state adds no event"
+    );
     world.end().await;
 }
 
@@ -204,7 +208,11 @@ async fn what_cannot_become_events_is_parked_with_its_bytes(store: PgPool) {
             .await
             .unwrap();
     assert_eq!(body, b"\xff\x00 not a message");
-    assert_eq!(world.mpc.mpc().calls("/api/allocation/A1234BC/primary_pom"), 0, "a foreign URL is never fetched");
+    assert_eq!(
+        world.mpc.mpc().calls("/api/allocation/A1234BC/primary_pom"),
+        0,
+        "a foreign URL is never fetched"
+    );
     assert!(world.events(NOMS).await.is_empty());
     // Delivered again, it stays parked once.
     assert_eq!(world.accept(&foreign).await, Disposition::Duplicate);
@@ -237,10 +245,7 @@ async fn while_mpc_is_down_a_message_stays_where_it_is(store: PgPool) {
     let message = world.allocation("m1", MORNING, 1);
     world.mpc.mpc().break_down(Some(Breakdown::ServerError));
     let error = world.try_accept(&message).await.unwrap_err();
-    assert!(
-        matches!(error, NotAccepted::Unavailable { dependency: "Manage POM Cases", .. }),
-        "{error}"
-    );
+    assert!(matches!(error, NotAccepted::Unavailable { dependency: "Manage POM Cases", .. }), "{error}");
     assert!(world.parked().await.is_empty());
     world.mpc.mpc().break_down(None);
     world.apply(&message).await;

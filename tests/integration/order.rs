@@ -64,7 +64,9 @@ async fn thirty_events_shuffled_and_each_delivered_twice_leave_the_rows_of_the_o
     in_order.end().await;
 
     for seed in 1..=3 {
-        for table in ["outbox_attempts", "outbox", "message_receipts", "staff_directory", "unreflected_allocations"] {
+        for table in
+            ["outbox_attempts", "outbox", "message_receipts", "staff_directory", "unreflected_allocations"]
+        {
             sqlx::query(&format!("delete from {table}")).execute(&store).await.unwrap();
         }
         // The store of one test serves several runs: its events are set aside as only a superuser can.

@@ -99,7 +99,10 @@ async fn a_write_that_fails_for_an_unknown_reason_is_parked_and_blocks_its_case_
         steps.extend(relay.step().await.unwrap());
     }
     assert_eq!(steps, [Step::Deferred, Step::Deferred, Step::Parked]);
-    assert!(relay.step().await.unwrap().is_empty(), "the second write of the case waits behind the parked one");
+    assert!(
+        relay.step().await.unwrap().is_empty(),
+        "the second write of the case waits behind the parked one"
+    );
     assert_eq!(world.events(NOMS).await.last(), Some(&"DeliusWriteParked"));
 
     sqlx::raw_sql("drop trigger odd on prison_offender_manager").execute(&world.delius).await.unwrap();

@@ -197,7 +197,8 @@ impl World {
     /// An allocation message of this case, with a `detailUrl` on the stand-in.
     pub(crate) fn allocation(&self, id: &str, at: &str, staff_code: impl Into<Value>) -> Value {
         let url = format!("{}/api/allocation/{NOMS}/primary_pom", self.mpc.mpc_url());
-        let information = json!({ "staffCode": staff_code.into(), "prisonId": "LEI", "eventTrigger": "user" });
+        let information =
+            json!({ "staffCode": staff_code.into(), "prisonId": "LEI", "eventTrigger": "user" });
         envelope(id, "offender-management.allocation.changed", at, Some(&url), &information)
     }
 
