@@ -12,7 +12,12 @@ pub enum LiveCustody {
     /// The person has this NOMS number and exactly one live custody.
     One(NomsNumber),
     /// Handover dates cannot apply.
-    NotApplicable(NotApplicable),
+    NotApplicable {
+        /// The person's NOMS number, when Delius holds one.
+        noms: Option<NomsNumber>,
+        /// Why not.
+        reason: NotApplicable,
+    },
 }
 
 /// Why handover dates cannot apply to a person.
@@ -75,14 +80,15 @@ impl Delius {
         .fetch_optional(&self.pool)
         .await
         .during("while looking up a live custody")?;
-        Ok(match found {
-            None => LiveCustody::NotApplicable(NotApplicable::UnknownPerson),
-            Some((noms, custodies)) => match (noms.and_then(|noms| noms.parse().ok()), custodies) {
-                (None, _) => LiveCustody::NotApplicable(NotApplicable::NoNomsNumber),
-                (_, 0) => LiveCustody::NotApplicable(NotApplicable::NoLiveCustody),
-                (Some(noms), 1) => LiveCustody::One(noms),
-                _ => LiveCustody::NotApplicable(NotApplicable::SeveralLiveCustodies),
-            },
+        let Some((noms, custodies)) = found else {
+            return Ok(LiveCustody::NotApplicable { noms: None, reason: NotApplicable::UnknownPerson });
+        };
+        let noms: Option<NomsNumber> = noms.and_then(|noms| noms.parse().ok());
+        Ok(match (noms, custodies) {
+            (None, _) => LiveCustody::NotApplicable { noms: None, reason: NotApplicable::NoNomsNumber },
+            (Some(noms), 1) => LiveCustody::One(noms),
+            (noms, 0) => LiveCustody::NotApplicable { noms, reason: NotApplicable::NoLiveCustody },
+            (noms, _) => LiveCustody::NotApplicable { noms, reason: NotApplicable::SeveralLiveCustodies },
         })
     }
 

@@ -32,4 +32,4 @@ pub use holdings::{HeldBy, Holdings, Responsible};
 pub use london::wall_clock;
 pub use lookups::{LiveCustody, NomsCursor, NomsPage, NotApplicable};
 pub use reference::AUDIT_USER;
-pub use schema::migrate;
+pub use schema::migrator;

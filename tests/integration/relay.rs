@@ -40,7 +40,7 @@ async fn a_crash_after_the_delius_commit_is_found_by_the_ledger(store: PgPool) {
     let world = with_two_writes(store).await;
     // A worker claims, Delius commits, and the worker is gone before it records the outcome.
     let claims = table::claim(&world.store, "gone", 1, Duration::ZERO).await.unwrap();
-    let delius = Delius::open(world.delius.clone()).await.unwrap();
+    let delius = Delius::new(world.delius.clone());
     let first = delius.apply(&claims[0].write, chrono::Utc::now()).await.unwrap();
 
     let steps = world.drain().await;
@@ -67,7 +67,7 @@ async fn a_worker_that_lost_its_lease_changes_nothing(store: PgPool) {
 #[sqlx::test(migrations = "migrations/store")]
 async fn two_relays_apply_every_write_once(store: PgPool) {
     let world = with_two_writes(store).await;
-    let delius = Delius::open(world.delius.clone()).await.unwrap();
+    let delius = Delius::new(world.delius.clone());
     let relay = |name: &str| Relay::new(Arc::clone(&world.cases), delius.clone(), RelayConfig::of(name));
     let (one, two) = (relay("one"), relay("two"));
     while table::backlog(&world.store).await.unwrap().pending > 0 {
@@ -91,7 +91,7 @@ async fn a_write_that_fails_for_an_unknown_reason_is_parked_and_blocks_its_case_
     .execute(&world.delius)
     .await
     .unwrap();
-    let delius = Delius::open(world.delius.clone()).await.unwrap();
+    let delius = Delius::new(world.delius.clone());
     let impatient = RelayConfig { park_after: 3, longest_backoff: Duration::ZERO, ..RelayConfig::of("test") };
     let relay = Relay::new(Arc::clone(&world.cases), delius, impatient);
     let mut steps = vec![];

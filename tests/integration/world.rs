@@ -44,7 +44,7 @@ impl World {
 
         let mpc = StandIns::start(StandInsConfig::default()).await.unwrap();
         let cases = Self::cases_on(&store, &mpc);
-        let gateway = Delius::open(delius_pool.clone()).await.unwrap();
+        let gateway = Delius::new(delius_pool.clone());
         Self {
             ingest: Ingest::new(Arc::clone(&cases), gateway.clone()),
             relay: Relay::new(Arc::clone(&cases), gateway, RelayConfig::of("test")),
