@@ -5,9 +5,11 @@
 #[path = "../../deploy/local/stand_ins/mod.rs"]
 mod stand_ins;
 
+mod event_samples;
 mod messages;
 mod order;
 mod records_fields;
 mod records_people;
 mod relay;
+mod stand_ins_contract;
 mod world;
