@@ -1,11 +1,8 @@
 //! The development Delius: its schema, reference data and audit user. Production has a real one.
 
-use sqlx::{PgPool, migrate::MigrateError};
+use sqlx::migrate::Migrator;
 
-/// Brings a database up to the development Delius. Running it again changes nothing.
-///
-/// # Errors
-/// When the database cannot be reached, or holds something else.
-pub async fn migrate(pool: &PgPool) -> Result<(), MigrateError> {
-    sqlx::migrate!("migrations/delius").run(pool).await
+/// The migrations that build the development Delius; running them again changes nothing.
+pub fn migrator() -> Migrator {
+    sqlx::migrate!("migrations/delius")
 }
