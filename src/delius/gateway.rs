@@ -48,7 +48,18 @@ pub struct Delius {
 }
 
 impl Delius {
-    /// A gateway over a pool of connections to Delius. Does not touch the database yet.
+    /// A gateway over a pool of connections to Delius, after the start-up [check](Self::check).
+    ///
+    /// # Errors
+    /// When Delius cannot be reached or the check fails.
+    pub async fn open(pool: PgPool) -> Result<Self, DeliusError> {
+        let delius = Self::new(pool);
+        delius.check().await?;
+        Ok(delius)
+    }
+
+    /// A gateway over a pool of connections to Delius. Does not touch the database yet: what the check would look up
+    /// is looked up by the first write.
     pub fn new(pool: PgPool) -> Self {
         Self { pool, limits: Limits::default(), reference: Arc::default() }
     }
