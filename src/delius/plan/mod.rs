@@ -10,11 +10,12 @@
 //! > was recorded last.
 //!
 //! For that event may have found nothing to do when it came (its holder had the case already), and has something to
-//! do now; or it was a deallocation, whose placeholder is that of the provider which the late event changed. Applied
-//! to rows that need no change, an event changes nothing.
+//! do now; or it finds its own holder before it, and the two rows become one; or it was a deallocation, whose
+//! placeholder is that of the provider which the late event changed. Applied to rows that need no change, an event
+//! changes nothing. Joining rows is left to that event, because others may lie between a late event and the next row.
 //!
-//! One limit: when a case is allocated *and* deallocated again within one second, an event that comes late from another
-//! provider before them makes the placeholder that of its own provider.
+//! One limit: when a case is allocated *and* deallocated again within one second, an event that comes late before them
+//! can make the placeholder that of its own provider, or leave the placeholder's time in two adjoining rows.
 //!
 //! Architecture invariant: nothing in here knows a database, a clock or a queue.
 
