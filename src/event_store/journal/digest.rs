@@ -70,11 +70,8 @@ mod tests {
 
     #[test]
     fn a_digest_is_read_back_from_its_line() {
-        let digest = Digest {
-            position: 42,
-            hash: Hash::of(b"abc"),
-            at: "2026-07-01T09:00:00Z".parse().unwrap(),
-        };
+        let digest =
+            Digest { position: 42, hash: Hash::of(b"abc"), at: "2026-07-01T09:00:00Z".parse().unwrap() };
         assert_eq!(parse(&format!("# noted daily\n\n{digest}\n")), Ok(vec![digest]));
     }
 

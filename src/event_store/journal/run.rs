@@ -30,9 +30,13 @@ impl Journal {
         let mut failing = false;
         loop {
             if listener.is_none() {
-                listener = self.listen().await.inspect_err(|error| {
-                    tracing::debug!(%error, "journal cannot listen; it polls");
-                }).ok();
+                listener = self
+                    .listen()
+                    .await
+                    .inspect_err(|error| {
+                        tracing::debug!(%error, "journal cannot listen; it polls");
+                    })
+                    .ok();
             }
             match self.catch_up_and_measure().await {
                 Ok(()) => failing = false,

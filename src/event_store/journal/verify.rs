@@ -76,7 +76,9 @@ impl fmt::Display for Finding {
             Wrong::Inserted => {
                 f.write_str(": inserted. The event lies before this position and was never entered")
             }
-            Wrong::Reordered => f.write_str(": reordered. The entries stand in another order than their events"),
+            Wrong::Reordered => {
+                f.write_str(": reordered. The entries stand in another order than their events")
+            }
             Wrong::Rehashed => {
                 f.write_str(": re-hashed. The event is as entered, but the chain before it was written anew")
             }
@@ -129,8 +131,7 @@ impl Chain {
         let hash = self.hash.followed_by(&bytes);
         if hash != entered.hash || entered.key != key(event) {
             let intact = Hash::of(&bytes) == entered.digest && entered.key == key(event);
-            let overtakes =
-                entered.key < self.key || next.is_some_and(|next| next.key < entered.key);
+            let overtakes = entered.key < self.key || next.is_some_and(|next| next.key < entered.key);
             return found(match (intact, overtakes) {
                 (false, _) => Wrong::Edited,
                 (true, true) => Wrong::Reordered,
