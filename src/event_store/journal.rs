@@ -13,10 +13,13 @@ pub mod digest;
 mod run;
 pub mod verify;
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgConnection, PgPool};
 
 use super::reader::{COLUMNS, EventRow, ReadError};
+use crate::case::NomsNumber;
 use canonical::Hash;
 
 /// Key of the advisory lock that the leader holds.
@@ -142,6 +145,24 @@ impl Journal {
                 .await?;
         Ok(last.map(|(position, hash)| (position, Hash::from_stored(&hash))))
     }
+}
+
+/// The positions of a case's events in the journal and the hashes there, by sequence.
+pub async fn places_of(
+    connection: &mut PgConnection,
+    noms: &NomsNumber,
+) -> sqlx::Result<BTreeMap<u64, (i64, String)>> {
+    let places: Vec<(i64, i64, Vec<u8>)> = sqlx::query_as(
+        "select sequence, position, hash from journal
+         where aggregate_type = 'case' and aggregate_id = $1",
+    )
+    .bind(noms.as_str())
+    .fetch_all(connection)
+    .await?;
+    let place = |(sequence, position, hash): (i64, i64, Vec<u8>)| {
+        (sequence.cast_unsigned(), (position, Hash::from_stored(&hash).to_string()))
+    };
+    Ok(places.into_iter().map(place).collect())
 }
 
 /// The next events in order. After a restore into a younger cluster the last entry bears a transaction number from

@@ -109,3 +109,22 @@ pub async fn begin_picture(connection: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::raw_sql("set transaction isolation level repeatable read, read only").execute(connection).await?;
     Ok(())
 }
+
+/// Case and sequence of every event that records a change of the row in Delius, oldest first.
+pub async fn changes_of_row(
+    connection: &mut PgConnection,
+    table: &str,
+    row_id: &str,
+) -> sqlx::Result<Vec<(String, i64)>> {
+    sqlx::query_as(
+        "select aggregate_id, sequence from events
+         where event_type = 'DeliusUpdated'
+           and payload #> '{outcome,changes}'
+               @> jsonb_build_array(jsonb_build_object('table', $1::text, 'rowId', $2::text))
+         order by recorded_at, sequence",
+    )
+    .bind(table)
+    .bind(row_id)
+    .fetch_all(connection)
+    .await
+}

@@ -6,10 +6,16 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool, Row, postgres::PgRow, types::Json};
 use uuid::Uuid;
 
-use super::{CaseFile, FailedAttempt, OutboxRow, ParkedMessage, Receipt, StoredEvent};
+use super::{
+    Access, Action, CaseFile, DeliusRow, Explanation, FailedAttempt, OutboxRow, ParkedMessage, Receipt,
+    StoredEvent, explain,
+};
 use crate::{
     case::{NomsNumber, WriteRef},
-    event_store::reader::{self, ReadError},
+    event_store::{
+        journal,
+        reader::{self, ReadError},
+    },
 };
 
 /// Reads everything that the store holds about the case; `None` when it holds nothing.
@@ -40,12 +46,49 @@ pub async fn load(pool: &PgPool, noms: &NomsNumber) -> Result<Option<CaseFile>, 
     let receipts = receipts(&mut transaction, noms, &messages).await?;
     let parked = parked(&mut transaction, noms).await?;
     let outbox = outbox(&mut transaction, noms).await?;
+    let journal = journal::places_of(&mut transaction, noms).await?;
     transaction.rollback().await?;
 
     if events.is_empty() && receipts.is_empty() && parked.is_empty() {
         return Ok(None);
     }
-    Ok(Some(CaseFile { noms: noms.clone(), read_at, unsettled_since, events, receipts, outbox, parked }))
+    let noms = noms.clone();
+    Ok(Some(CaseFile { noms, read_at, unsettled_since, events, receipts, outbox, parked, journal }))
+}
+
+/// Reads the file of a case for somebody, and records that.
+pub async fn load_for(
+    pool: &PgPool,
+    noms: &NomsNumber,
+    access: Access,
+) -> Result<Option<CaseFile>, ReadError> {
+    let file = load(pool, noms).await?;
+    access.record(pool, noms, file.is_some()).await?;
+    Ok(file)
+}
+
+/// Explains every entry whose write changed the row in Delius, oldest first, and records the reading.
+pub async fn by_delius_row(
+    pool: &PgPool,
+    row: &DeliusRow,
+    access: Access,
+) -> Result<Vec<Explanation>, ReadError> {
+    let access = access.to(Action::DeliusRow);
+    let mut connection = pool.acquire().await?;
+    let changes = reader::changes_of_row(&mut connection, &row.table, &row.id).await?;
+    drop(connection);
+    let mut files: HashMap<String, Option<CaseFile>> = HashMap::new();
+    let mut explanations = vec![];
+    for (case, sequence) in changes {
+        let noms: NomsNumber = case.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+        if !files.contains_key(&case) {
+            files.insert(case.clone(), load_for(pool, &noms, access.clone()).await?);
+        }
+        let file = files.get(&case).and_then(Option::as_ref);
+        explanations.extend(file.and_then(|file| explain(file, sequence.cast_unsigned())));
+    }
+    explanations.dedup();
+    Ok(explanations)
 }
 
 async fn receipts(
