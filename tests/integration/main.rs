@@ -5,11 +5,18 @@
 #[path = "../../deploy/local/stand_ins/mod.rs"]
 mod stand_ins;
 
+#[path = "../faults/queue.rs"]
+mod queue;
+#[path = "../faults/sqs_layer.rs"]
+mod sqs_layer;
+
 mod event_samples;
 mod messages;
 mod order;
 mod records_fields;
 mod records_people;
 mod relay;
+mod relay_stops;
+mod sqs;
 mod stand_ins_contract;
 mod world;
