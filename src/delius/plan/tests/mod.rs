@@ -11,4 +11,4 @@ mod pom;
 mod responsible_officer;
 mod ties;
 
-use memory::{Memory, at, person_of};
+use memory::{Memory, at};
