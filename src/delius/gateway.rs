@@ -64,6 +64,20 @@ impl Delius {
         Self { pool, limits: Limits::default(), reference: Arc::default() }
     }
 
+    /// The pool, for the reads of case records.
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Whether Delius answers at all.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self) -> Result<(), DeliusError> {
+        sqlx::query("select 1").execute(&self.pool).await.during("while asking for a sign of life")?;
+        Ok(())
+    }
+
     /// With other limits than the default ones.
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }

@@ -2,5 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../../deploy/local/stand_ins/mod.rs"]
+mod stand_ins;
+
+mod event_samples;
+mod messages;
+mod order;
 mod records_fields;
 mod records_people;
+mod relay;
+mod stand_ins_contract;
+mod world;
