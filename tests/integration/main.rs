@@ -5,6 +5,11 @@
 #[path = "../../deploy/local/stand_ins/mod.rs"]
 mod stand_ins;
 
+mod delius_allocation;
+mod delius_ground;
+mod delius_handover;
+mod delius_lookups;
+mod delius_once;
 mod event_samples;
 mod messages;
 mod order;
