@@ -5,9 +5,16 @@
 #[path = "../../deploy/local/stand_ins/mod.rs"]
 mod stand_ins;
 
+mod api_limits;
+mod api_records;
+mod api_tokens;
+mod api_world;
 mod messages;
 mod order;
+mod records_cache;
 mod records_fields;
 mod records_people;
+mod records_replicas;
 mod relay;
+mod severable;
 mod world;
