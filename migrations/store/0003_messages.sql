@@ -9,7 +9,8 @@ create table message_receipts (
     detail        text, -- in one line, without personal data
     body_sha256   text        not null,
     receive_count integer     not null default 1,
-    received_at   timestamptz not null
+    received_at   timestamptz not null,
+    recorded_at   timestamptz not null default clock_timestamp() -- what was known when, for the history
 );
 create index message_receipts_by_message on message_receipts (message_id);
 create index message_receipts_by_case on message_receipts (case_id);
@@ -26,6 +27,7 @@ create table parked_messages (
     body_sha256  text        not null,
     attributes   jsonb       not null default '{}', -- of the SQS message (raw delivery)
     received_at  timestamptz not null,
+    recorded_at  timestamptz not null default clock_timestamp(),
     state        text        not null default 'parked' check (state in ('parked', 'retried', 'skipped')),
     unique (message_id)
 );

@@ -1,6 +1,7 @@
 //! The command line: one file per subcommand. Flags mirror the environment.
 
 mod failure;
+mod history;
 mod ingest;
 pub mod logging;
 mod migrate;
@@ -46,6 +47,8 @@ pub enum Command {
     Outbox(outbox::Outbox),
     /// Messages that could not become events: list, show, retry or skip.
     Parked(parked::Parked),
+    /// Show a case's allocation and handover history: as it was in the world, or as we knew it at a time.
+    History(Box<history::History>),
 }
 
 /// Runs a subcommand.
@@ -60,6 +63,7 @@ pub async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Publish(publish) => publish.run().await,
         Command::Outbox(outbox) => outbox.run().await,
         Command::Parked(parked) => parked.run().await,
+        Command::History(history) => history.run().await,
     }
 }
 

@@ -62,9 +62,7 @@ impl DeliusSettings {
     /// Connects and checks that the audit user is there.
     pub(super) async fn connect(&self) -> Result<Delius, Failure> {
         let pool = connect("DELIUS_DATABASE_URL", &self.delius_database_url).await?;
-        let delius = Delius::new(pool);
-        delius.check().await.map_err(|error| Failure::setting("DELIUS_DATABASE_URL", error))?;
-        Ok(delius)
+        Delius::open(pool).await.map_err(|error| Failure::setting("DELIUS_DATABASE_URL", error))
     }
 }
 

@@ -48,9 +48,34 @@ pub struct Delius {
 }
 
 impl Delius {
-    /// A gateway over a pool of connections to Delius. Does not touch the database yet.
+    /// A gateway over a pool of connections to Delius, after the start-up [check](Self::check).
+    ///
+    /// # Errors
+    /// When Delius cannot be reached or the check fails.
+    pub async fn open(pool: PgPool) -> Result<Self, DeliusError> {
+        let delius = Self::new(pool);
+        delius.check().await?;
+        Ok(delius)
+    }
+
+    /// A gateway over a pool of connections to Delius. Does not touch the database yet: what the check would look up
+    /// is looked up by the first write.
     pub fn new(pool: PgPool) -> Self {
         Self { pool, limits: Limits::default(), reference: Arc::default() }
+    }
+
+    /// The pool, for the reads of case records.
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Whether Delius answers at all.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self) -> Result<(), DeliusError> {
+        sqlx::query("select 1").execute(&self.pool).await.during("while asking for a sign of life")?;
+        Ok(())
     }
 
     /// With other limits than the default ones.

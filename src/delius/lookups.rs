@@ -6,35 +6,18 @@ use super::{
 };
 use crate::case::{Crn, NomsNumber};
 
-/// What Delius knows of a CRN whose sentence changed.
+/// Whether handover dates can apply to a person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LiveCustody {
     /// The person has this NOMS number and exactly one live custody.
     One(NomsNumber),
-    /// Handover dates cannot apply.
+    /// They cannot.
     NotApplicable {
-        /// The person's NOMS number, when Delius holds one.
+        /// The NOMS number, when there is one all the same.
         noms: Option<NomsNumber>,
-        /// Why not.
-        reason: NotApplicable,
+        /// Why not, in words.
+        reason: String,
     },
-}
-
-/// Why handover dates cannot apply to a person.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum NotApplicable {
-    /// Delius has no such CRN.
-    #[error("Delius has no person with this CRN")]
-    UnknownPerson,
-    /// Delius holds no NOMS number for the person, or one that is none.
-    #[error("the person has no NOMS number")]
-    NoNomsNumber,
-    /// No live custody.
-    #[error("the person has no live custody")]
-    NoLiveCustody,
-    /// Several live custodies.
-    #[error("the person has several live custodies")]
-    SeveralLiveCustodies,
 }
 
 /// One page of the NOMS numbers that the bulk handover update goes through.
@@ -60,11 +43,11 @@ impl NomsCursor {
 }
 
 impl Delius {
-    /// The NOMS number of a CRN that has exactly one live custody.
+    /// Whether a person, given by CRN, has a NOMS number and exactly one live custody.
     ///
     /// # Errors
     /// When Delius cannot answer.
-    pub async fn noms_with_one_live_custody(&self, crn: &Crn) -> Result<LiveCustody, DeliusError> {
+    pub async fn live_custody(&self, crn: &Crn) -> Result<LiveCustody, DeliusError> {
         let found: Option<(Option<String>, i64)> = sqlx::query_as(
             "select person.noms_number,
                     (select count(*)
@@ -80,16 +63,17 @@ impl Delius {
         .fetch_optional(&self.pool)
         .await
         .during("while looking up a live custody")?;
-        let Some((noms, custodies)) = found else {
-            return Ok(LiveCustody::NotApplicable { noms: None, reason: NotApplicable::UnknownPerson });
-        };
+        let known = found.is_some();
+        let (noms, custodies) = found.unwrap_or_default();
         let noms: Option<NomsNumber> = noms.and_then(|noms| noms.parse().ok());
-        Ok(match (noms, custodies) {
-            (None, _) => LiveCustody::NotApplicable { noms: None, reason: NotApplicable::NoNomsNumber },
-            (Some(noms), 1) => LiveCustody::One(noms),
-            (noms, 0) => LiveCustody::NotApplicable { noms, reason: NotApplicable::NoLiveCustody },
-            (noms, _) => LiveCustody::NotApplicable { noms, reason: NotApplicable::SeveralLiveCustodies },
-        })
+        let reason = match (&noms, custodies) {
+            (Some(noms), 1) => return Ok(LiveCustody::One(noms.clone())),
+            _ if !known => "Delius has no person with this CRN",
+            (None, _) => "the person has no NOMS number",
+            (_, 0) => "the person has no live custody",
+            _ => "the person has several live custodies",
+        };
+        Ok(LiveCustody::NotApplicable { noms, reason: reason.to_owned() })
     }
 
     /// The NOMS number that Delius holds for a CRN, if any.

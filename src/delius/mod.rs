@@ -30,6 +30,6 @@ pub use error::DeliusError;
 pub use gateway::{Delius, Limits};
 pub use holdings::{HeldBy, Holdings, Responsible};
 pub use london::wall_clock;
-pub use lookups::{LiveCustody, NomsCursor, NomsPage, NotApplicable};
+pub use lookups::{LiveCustody, NomsCursor, NomsPage};
 pub use reference::AUDIT_USER;
 pub use schema::migrator;

@@ -2,7 +2,7 @@
 
 use sqlx::migrate::Migrator;
 
-/// The migrations that bring an empty database up to the development Delius. Running them again changes nothing.
+/// The migrations that build the development Delius; running them again changes nothing.
 pub fn migrator() -> Migrator {
     sqlx::migrate!("migrations/delius")
 }

@@ -7,6 +7,8 @@
 
 mod directory;
 mod effects;
+pub mod journal;
+pub mod reader;
 pub mod receipts;
 mod repository;
 

@@ -9,20 +9,30 @@
 //! time never changes afterwards, so nothing that can be changed later (the state of an outbox row, say) may
 //! take part in it.
 
+mod access;
+mod csv;
 mod entries;
+mod explain;
+mod html;
+mod load;
 mod london;
 mod question;
+mod render;
 #[cfg(test)]
 mod samples;
 mod source;
+pub mod subject_access;
 mod table;
 mod timeline;
 mod view;
 mod words;
 
+pub use access::{Access, Action};
 pub use entries::{Entry, Kind, Marks, Write, WriteState};
+pub use explain::{DeliusRow, Explanation, InvalidRow, explain};
+pub use load::{by_delius_row, load, load_for};
 pub use question::{InvalidTime, Moment, Question};
+pub use render::{Format, render};
 pub use source::{CaseFile, FailedAttempt, OutboxRow, ParkedMessage, Receipt, StoredEvent};
-pub use table::render as to_table;
 pub use timeline::{DatesPeriod, Holder, Period};
-pub use view::{Answer, Counts, Held, History, Page, ParkedItem, build};
+pub use view::{Answer, Belief, Counts, Held, History, Page, ParkedItem, build};

@@ -61,6 +61,7 @@ impl Story {
             receipts: vec![],
             outbox: vec![],
             parked: vec![],
+            journal: BTreeMap::new(),
         })
     }
 

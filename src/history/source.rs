@@ -1,6 +1,9 @@
 //! What a history is made from: everything that the store holds about one case.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use uuid::Uuid;
 
 use crate::case::{CaseEvent, DeliusWrite, NomsNumber, WriteRef};
@@ -23,6 +26,8 @@ pub struct CaseFile {
     pub outbox: Vec<OutboxRow>,
     /// Messages about the case that could not become events.
     pub parked: Vec<ParkedMessage>,
+    /// By sequence of the event: its position in the journal and the hash there, once it is entered.
+    pub journal: BTreeMap<u64, (i64, String)>,
 }
 
 /// An event as stored.
@@ -71,7 +76,7 @@ pub struct OutboxRow {
 }
 
 /// An attempt to apply a write that failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FailedAttempt {
     /// Which attempt, from 1.
     pub attempt: u32,

@@ -9,6 +9,9 @@ use super::{
     CaseFile, DatesPeriod, Entry, Holder, ParkedMessage, Period, Question, WriteState, entries, timeline,
 };
 
+/// So many changes of what we thought are kept for the picture: more could not be told apart.
+const BELIEFS: usize = 20;
+
 /// The history of a case.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -29,6 +32,9 @@ pub struct History {
     pub timeline: Vec<Period>,
     /// Which handover dates were in force when.
     pub handover: Vec<DatesPeriod>,
+    /// What we thought of who held the case, each time that changed; the last of them only.
+    #[serde(skip)]
+    pub knowledge: Vec<Belief>,
     /// Every fact and decision in the order of recording.
     pub entries: Vec<Entry>,
     /// Messages about the case that could not become facts.
@@ -37,6 +43,17 @@ pub struct History {
     pub counts: Counts,
     /// Which part of the entries this is.
     pub page: Page,
+}
+
+/// What we thought of who held the case, from some recording on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Belief {
+    /// From when we thought so.
+    pub known_from: DateTime<Utc>,
+    /// The entry that taught us.
+    pub position: u64,
+    /// Who held the case when, as we thought.
+    pub periods: Vec<Period>,
 }
 
 /// The state of the case at the time asked about.
@@ -153,6 +170,7 @@ pub fn build(file: &CaseFile, question: &Question) -> History {
     file.parked.retain(|parked| known(parked.recorded_at));
 
     let timeline = timeline::periods(&file.events, question.as_of);
+    let knowledge = knowledge(&file, question.as_of);
     let mut handover = timeline::dates(&file.events);
     handover.retain(|period| happened(Some(period.from)));
     if let Some(as_of) = question.as_of {
@@ -179,11 +197,31 @@ pub fn build(file: &CaseFile, question: &Question) -> History {
         answer: answer(at, &timeline, &handover),
         timeline,
         handover,
+        knowledge,
         entries,
         parked,
         counts,
         page,
     }
+}
+
+/// The last changes of what we thought, at most [`BELIEFS`].
+fn knowledge(file: &CaseFile, as_of: Option<DateTime<Utc>>) -> Vec<Belief> {
+    let changes: Vec<usize> = file
+        .events
+        .iter()
+        .enumerate()
+        .filter(|(_, stored)| timeline::holding(&stored.event).is_some())
+        .map(|(index, _)| index)
+        .collect();
+    changes[changes.len().saturating_sub(BELIEFS)..]
+        .iter()
+        .map(|index| Belief {
+            known_from: file.events[*index].recorded_at,
+            position: file.events[*index].sequence,
+            periods: timeline::periods(&file.events[..=*index], as_of),
+        })
+        .collect()
 }
 
 fn answer(at: DateTime<Utc>, timeline: &[Period], handover: &[DatesPeriod]) -> Answer {

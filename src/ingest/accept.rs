@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// So often an unexplained 404 is tried before the message is parked.
-const UNEXPLAINED_TRIES: u32 = 5;
+pub const UNEXPLAINED_TRIES: u32 = 5;
 
 /// What became of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,7 +181,7 @@ impl Ingest {
         crn: &Crn,
         message: Message,
     ) -> Result<Disposition, NotAccepted> {
-        match self.delius.noms_with_one_live_custody(crn).await? {
+        match self.delius.live_custody(crn).await? {
             LiveCustody::One(noms) => {
                 let address = DetailAddress::OfCase;
                 let command =
@@ -189,11 +189,10 @@ impl Ingest {
                 self.command(delivery, receipt, noms, command).await
             }
             LiveCustody::NotApplicable { noms: Some(noms), reason } => {
-                let command = CaseCommand::RecordNotApplicable { message, reason: reason.to_string() };
+                let command = CaseCommand::RecordNotApplicable { message, reason };
                 self.command(delivery, receipt, noms, command).await
             }
             LiveCustody::NotApplicable { noms: None, reason } => {
-                let reason = reason.to_string();
                 if receipts::is_accounted(self.pool(), &receipt.message_id).await? {
                     receipts::insert(self.pool(), &receipt.duplicate(None)).await?;
                     return Ok(Disposition::Duplicate);

@@ -94,73 +94,65 @@ struct Draft<'a> {
 
 impl Draft<'_> {
     fn keep(&mut self, current: usize, moment: &Moment, intent: &Intent) {
-        self.refresh_email(current, intent);
-        if let Some(end) = moment.end_of_plans(&self.poms) {
-            self.poms[current].set_end(end);
-            self.withdraw(&moment.plans);
-            let step = Move {
-                at: intent.at,
-                until: end,
-                target: self.poms[current].id,
-                shortened: vec![],
-                tied: vec![],
-                absorbed: self.ids(&moment.plans),
-            };
-            responsible_officer::follow(&mut self.officers, &step);
-        }
+        let before = &self.person.poms;
+        let mut gone = moment.plans.clone();
+        let target = match moment.continued(before, &intent.holder) {
+            Some(continued) => {
+                gone.extend(&moment.tied);
+                continued
+            }
+            None => current,
+        };
+        self.poms[target].set_end(moment.end_of_plans(before).unwrap_or(before[current].end));
+        self.refresh_email(target, intent);
+        self.withdraw(&gone);
+        let step = Move {
+            at: intent.at,
+            until: self.poms[target].end,
+            target: self.poms[target].id,
+            shortened: vec![],
+            gone: self.ids(&gone),
+        };
+        responsible_officer::follow(&mut self.officers, &step);
     }
 
     fn hand_over(&mut self, moment: &Moment, transfers: &Transfers, intent: &Intent) {
         let (at, before) = (intent.at, &self.person.poms);
         let until = moment.end(before);
-        let resumed = moment.resumed(before, &intent.holder);
-        let joined = moment.joined(before, &intent.holder);
+        let continued = moment.continued(before, &intent.holder);
         // Who had the case before this second; or, when that is who gets it back, who had it in between.
         let previous =
-            if moment.tied.is_empty() || resumed.is_some() { moment.current } else { moment.before };
+            if moment.tied.is_empty() || continued.is_some() { moment.current } else { moment.before };
         let previous = previous.map(|row| self.ended_row(row, at));
         let transfer = transfers.between(previous.as_ref(), &intent.holder);
 
-        let mut absorbed = moment.plans.clone();
-        for row in &moment.covering {
+        let gone: Vec<usize> = moment.tied.iter().chain(&moment.plans).copied().collect();
+        let mut shortened: Vec<usize> =
+            moment.covering.iter().copied().filter(|row| !gone.contains(row)).collect();
+        for row in &shortened {
             self.poms[*row].set_end(Some(at));
         }
-        for row in &moment.tied {
-            self.poms[*row] = before[*row].clone();
-        }
-        let target = match (resumed, joined) {
-            (Some(resumed), joined) => {
-                self.poms[resumed].set_end(joined.map_or(until, |next| before[next].end));
-                self.refresh_email(resumed, intent);
-                absorbed.extend(joined);
-                resumed
+        let target = match continued {
+            Some(continued) => {
+                self.poms[continued].set_end(until);
+                self.refresh_email(continued, intent);
+                shortened.retain(|row| *row != continued);
+                continued
             }
-            (None, Some(next)) => {
-                self.poms[next].start = at;
-                next
-            }
-            (None, None) => {
+            None => {
                 self.poms.push(self.new_row(until, transfer, intent));
                 self.poms.len() - 1
             }
         };
-        self.withdraw(&moment.tied);
-        self.withdraw(&absorbed);
+        self.withdraw(&gone);
         self.log_transfer(target, transfer, previous.as_ref(), intent);
 
-        let shortened: Vec<usize> = moment
-            .covering
-            .iter()
-            .copied()
-            .filter(|row| !moment.tied.contains(row) && *row != target)
-            .collect();
         let step = Move {
             at,
             until,
             target: self.poms[target].id,
             shortened: self.ids(&shortened),
-            tied: self.ids(&moment.tied),
-            absorbed: self.ids(&absorbed),
+            gone: self.ids(&gone),
         };
         if responsible_officer::follow(&mut self.officers, &step) {
             // With a row that started at this very second nobody may have had the case before: then it was that row.

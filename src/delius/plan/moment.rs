@@ -68,16 +68,11 @@ impl Moment {
         self.plans.last().map(|last| rows[*last].end)
     }
 
-    /// The row that held the case until `at`, when the events of this second come to leaving it in place: an event
-    /// of the same second had replaced it and `holder`, who held it before, takes the case back.
-    pub(crate) fn resumed(&self, rows: &[PomRow], holder: &Holder) -> Option<usize> {
+    /// The row that held the case until `at` for the same holder who holds it from `at` on. With a row that starts
+    /// at `at` the two are one period: either an event of the same second that had replaced the holder is undone by a
+    /// later one, or a late event put the same holder before an event that is now asserted again.
+    pub(crate) fn continued(&self, rows: &[PomRow], holder: &Holder) -> Option<usize> {
         self.before.filter(|before| !self.tied.is_empty() && rows[*before].holder.is(holder))
-    }
-
-    /// The row that begins where a row starting at `at` would end and has the same holder: it begins earlier instead.
-    pub(crate) fn joined(&self, rows: &[PomRow], holder: &Holder) -> Option<usize> {
-        let end = self.end(rows);
-        self.next_begun.filter(|next| Some(rows[*next].start) == end && rows[*next].holder.is(holder))
     }
 
     /// Whose unallocated placeholder takes over from `at` when the case is deallocated; `None` when nobody holds it.

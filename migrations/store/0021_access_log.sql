@@ -1,0 +1,24 @@
+-- Who looked at whose history: every reading is recorded before its answer is given.
+create table access_log (
+    id       bigint      generated always as identity primary key,
+    at       timestamptz not null default clock_timestamp(),
+    by_whom  text        not null, -- user name of the token, or of the command line
+    via      text        not null check (via in ('http', 'cli')),
+    client   text, -- client id of the token
+    action   text        not null check (action in ('history', 'explain', 'deliusRow', 'subjectAccess')),
+    case_id  text        not null, -- NOMS number
+    as_of    timestamptz,
+    known_at timestamptz,
+    format   text,
+    found    boolean     not null
+);
+create index access_log_by_case on access_log (case_id, at);
+
+create trigger access_log_is_append_only before update or delete on access_log
+    for each row execute function refuse_change();
+create trigger access_log_is_never_truncated before truncate on access_log
+    for each statement execute function refuse_change();
+
+-- From a row in Delius back to the events that changed it.
+create index events_by_delius_row on events using gin ((payload #> '{outcome,changes}') jsonb_path_ops)
+    where event_type = 'DeliusUpdated';

@@ -1,0 +1,123 @@
+//! `history`: what happened to a case, as a person or a program wants to read it.
+
+use std::{io::Write as _, process::ExitCode};
+
+use anyhow::{Context, anyhow};
+use clap::Args;
+
+use super::{
+    Failure,
+    settings::{self, StoreSettings},
+};
+use crate::{
+    case::{NomsNumber, PersonId},
+    delius::Delius,
+    history::{self, Access, Action, CaseFile, DeliusRow, Format, Moment, Question},
+};
+
+/// Arguments of `history`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Times: 2026-03-03 (the end of that day), 2026-03-03T10:00 (London time) or 2026-03-03T10:00:00Z.\n\
+    Every reading is recorded in the access log."
+)]
+pub struct History {
+    /// NOMS number (A1234BC) or CRN (X123456; needs DELIUS_DATABASE_URL)
+    #[arg(value_name = "ID", required_unless_present = "delius_row")]
+    id: Option<PersonId>,
+    /// What was true in the world at this time
+    #[arg(long, value_name = "T")]
+    as_of: Option<Moment>,
+    /// What we knew at this time
+    #[arg(long, value_name = "T")]
+    known_at: Option<Moment>,
+    /// Form of the answer
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+    /// List entries after this position only
+    #[arg(long, value_name = "POSITION", default_value_t = 0)]
+    after: u64,
+    /// List at most so many entries
+    #[arg(long, value_name = "COUNT")]
+    limit: Option<usize>,
+    /// Show where the entry at this position comes from and what became of it, down to the rows in Delius
+    #[arg(long, value_name = "POSITION", conflicts_with_all = ["as_of", "known_at", "delius_row"])]
+    explain: Option<u64>,
+    /// Show which events changed this row in Delius, for example prison_offender_manager:123
+    #[arg(long, value_name = "TABLE:ID", conflicts_with_all = ["as_of", "known_at"])]
+    delius_row: Option<DeliusRow>,
+    /// Who asks; recorded
+    #[arg(long, env = "USER", default_value = "unknown operator")]
+    by: String,
+    #[command(flatten)]
+    store: StoreSettings,
+    /// Delius, to find a case by its CRN
+    #[arg(long, env = "DELIUS_DATABASE_URL", hide_env_values = true)]
+    delius_database_url: Option<String>,
+}
+
+impl History {
+    pub(super) async fn run(self) -> Result<ExitCode, Failure> {
+        let pool = self.store.connect().await?;
+        let access = Access::cli(&self.by);
+        if let Some(row) = &self.delius_row {
+            let explanations = history::by_delius_row(&pool, row, access).await?;
+            if explanations.is_empty() {
+                return Err(anyhow!("no recorded write touched {row}").into());
+            }
+            for explanation in explanations {
+                print(&explanation.render(self.format)?)?;
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+        let id = self.id.as_ref().context("an identifier is needed")?;
+        let noms = self.noms(id).await?;
+        let question = Question {
+            as_of: self.as_of.map(|moment| moment.0),
+            known_at: self.known_at.map(|moment| moment.0),
+            after: self.after,
+            limit: self.limit,
+        };
+        let action = if self.explain.is_some() { Action::Explain } else { Action::History };
+        let access = access.to(action).asking(&question).as_format(self.format);
+        let file = history::load_for(&pool, &noms, access).await?.ok_or_else(|| not_found(id, &noms))?;
+        print(&self.answer(&file, &question)?)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn answer(&self, file: &CaseFile, question: &Question) -> anyhow::Result<String> {
+        match self.explain {
+            None => history::render(&history::build(file, question), self.format),
+            Some(position) => history::explain(file, position)
+                .with_context(|| format!("case {} has no position {position}", file.noms))?
+                .render(self.format),
+        }
+    }
+
+    async fn noms(&self, id: &PersonId) -> Result<NomsNumber, Failure> {
+        let crn = match id {
+            PersonId::Noms(noms) => return Ok(noms.clone()),
+            PersonId::Crn(crn) => crn,
+        };
+        let url = settings::required("DELIUS_DATABASE_URL", self.delius_database_url.as_deref())?;
+        let delius = Delius::new(settings::connect("DELIUS_DATABASE_URL", url).await?);
+        let noms = delius.noms_of(crn).await?;
+        noms.ok_or_else(|| anyhow!("Delius knows no NOMS number for CRN {crn}").into())
+    }
+}
+
+fn not_found(id: &PersonId, noms: &NomsNumber) -> anyhow::Error {
+    match id {
+        PersonId::Crn(crn) => anyhow!("nothing is recorded for CRN {crn} (NOMS number {noms})"),
+        PersonId::Noms(noms) => anyhow!("nothing is recorded for NOMS number {noms}"),
+    }
+}
+
+/// A reader that closes its end early (`| head`) is no failure.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}

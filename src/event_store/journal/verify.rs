@@ -1,0 +1,272 @@
+//! Checks the whole journal against the events, and names the first position that is wrong.
+
+use std::fmt;
+
+use sqlx::{PgConnection, PgPool, Row, postgres::PgRow};
+
+use super::{
+    super::reader::{self, COLUMNS, EventRow, ReadError},
+    canonical::{self, Hash},
+    digest::Digest,
+};
+
+/// Positions read at once: bounds the memory.
+const PAGE: i64 = 500;
+
+/// A journal in which nothing is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Intact {
+    /// How many events were checked.
+    pub count: u64,
+    /// Hash of the first position.
+    pub first: Option<Hash>,
+    /// The last position and its hash.
+    pub last: Option<(i64, Hash)>,
+    /// Events that wait to be entered.
+    pub waiting: u64,
+}
+
+/// What is wrong first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// The first bad position.
+    pub position: i64,
+    /// Case and sequence of the event there, where they are known.
+    pub event: Option<(String, i64)>,
+    /// What is wrong.
+    pub wrong: Wrong,
+}
+
+/// What can be wrong with a position.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wrong {
+    /// The event is not what was entered.
+    Edited,
+    /// The event or its entry is gone.
+    Missing,
+    /// An event lies among older ones and was never entered; the position is that of the event it lies before.
+    Inserted,
+    /// The entries stand in another order than their events.
+    Reordered,
+    /// The event is as entered, but its hash does not follow from the position before: what comes before was
+    /// hashed anew.
+    Rehashed,
+    /// The journal ends before a position that was noted outside.
+    Truncated {
+        /// The position that was noted.
+        noted: i64,
+    },
+    /// The chain is sound but not the one that was noted outside: it was written anew, after the position that
+    /// still agrees and up to this one.
+    Rewritten {
+        /// The last noted position that agrees; 0 for none.
+        agrees: i64,
+    },
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "position {}", self.position)?;
+        if let Some((case, sequence)) = &self.event {
+            write!(f, " (case {case}, event {sequence})")?;
+        }
+        match &self.wrong {
+            Wrong::Edited => f.write_str(": edited. The event is not what was entered"),
+            Wrong::Missing => f.write_str(": missing. The event or its entry is gone"),
+            Wrong::Inserted => {
+                f.write_str(": inserted. The event lies before this position and was never entered")
+            }
+            Wrong::Reordered => {
+                f.write_str(": reordered. The entries stand in another order than their events")
+            }
+            Wrong::Rehashed => {
+                f.write_str(": re-hashed. The event is as entered, but the chain before it was written anew")
+            }
+            Wrong::Truncated { noted } => {
+                write!(f, ": truncated. The digest knows position {noted}, the journal ends before this one")
+            }
+            Wrong::Rewritten { agrees } => {
+                write!(f, ": rewritten. The chain differs from the digest, somewhere after position {agrees}")
+            }
+        }
+    }
+}
+
+/// A position with its event, as far as they are there.
+pub(in crate::event_store) struct Entered {
+    pub(in crate::event_store) position: i64,
+    case: String,
+    sequence: i64,
+    key: (u64, i64),
+    digest: Hash,
+    pub(in crate::event_store) hash: Hash,
+    pub(in crate::event_store) event: Option<EventRow>,
+}
+
+/// Follows the chain position by position.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::event_store) struct Chain {
+    position: i64,
+    hash: Hash,
+    key: (u64, i64),
+}
+
+impl Chain {
+    pub(in crate::event_store) const START: Self = Self { position: 0, hash: Hash::GENESIS, key: (0, 0) };
+
+    /// Takes the next position, or says what is wrong with it. `next` is the one after it, when there is one.
+    pub(in crate::event_store) fn follow(
+        &mut self,
+        entered: &Entered,
+        next: Option<&Entered>,
+    ) -> Result<(), Finding> {
+        let expected = self.position + 1;
+        let named = Some((entered.case.clone(), entered.sequence));
+        if entered.position != expected {
+            return Err(Finding { position: expected, event: None, wrong: Wrong::Missing });
+        }
+        let found = |wrong| Err(Finding { position: expected, event: named.clone(), wrong });
+        let Some(event) = &entered.event else { return found(Wrong::Missing) };
+        let Ok(bytes) = canonical::bytes(event) else { return found(Wrong::Edited) };
+        let hash = self.hash.followed_by(&bytes);
+        if hash != entered.hash || entered.key != key(event) {
+            let intact = Hash::of(&bytes) == entered.digest && entered.key == key(event);
+            let overtakes = entered.key < self.key || next.is_some_and(|next| next.key < entered.key);
+            return found(match (intact, overtakes) {
+                (false, _) => Wrong::Edited,
+                (true, true) => Wrong::Reordered,
+                (true, false) => Wrong::Rehashed,
+            });
+        }
+        *self = Self { position: expected, hash, key: entered.key };
+        Ok(())
+    }
+}
+
+/// Checks every position, streaming. `progress` is told positions done and positions in all.
+pub async fn verify(
+    pool: &PgPool,
+    digests: &[Digest],
+    mut progress: impl FnMut(u64, u64),
+) -> Result<Result<Intact, Finding>, ReadError> {
+    let mut transaction = pool.begin().await?;
+    reader::begin_picture(&mut transaction).await?;
+    let inserted = inserted(&mut transaction).await?;
+    // Of two findings the one at the lower position is the first.
+    let first_of = |finding: Finding| match &inserted {
+        Some(inserted) if inserted.position <= finding.position => inserted.clone(),
+        _ => finding,
+    };
+    let total: i64 = sqlx::query_scalar("select coalesce(max(position), 0) from journal")
+        .fetch_one(&mut *transaction)
+        .await?;
+    let mut chain = Chain::START;
+    let mut first = None;
+    let mut digests_left = digests.iter().peekable();
+    let mut agrees = 0;
+    loop {
+        let page = entered_after(&mut transaction, chain.position, PAGE).await?;
+        // One more than is followed, so that each position is seen together with the next one.
+        let follow = if page.len() > PAGE as usize { PAGE as usize } else { page.len() };
+        for (index, entered) in page[..follow].iter().enumerate() {
+            if let Err(finding) = chain.follow(entered, page.get(index + 1)) {
+                return Ok(Err(first_of(finding)));
+            }
+            first = first.or(Some(chain.hash));
+            while let Some(digest) = digests_left.next_if(|digest| digest.position <= chain.position) {
+                if digest.position == chain.position && digest.hash != chain.hash {
+                    let event = Some((entered.case.clone(), entered.sequence));
+                    let wrong = Wrong::Rewritten { agrees };
+                    return Ok(Err(first_of(Finding { position: chain.position, event, wrong })));
+                }
+                agrees = digest.position;
+            }
+        }
+        progress(chain.position.cast_unsigned(), total.cast_unsigned());
+        if page.len() <= PAGE as usize {
+            break;
+        }
+    }
+    let end = chain.position;
+    if let Some(digest) = digests_left.next() {
+        let wrong = Wrong::Truncated { noted: digest.position };
+        return Ok(Err(first_of(Finding { position: end + 1, event: None, wrong })));
+    }
+    if let Some(inserted) = inserted {
+        return Ok(Err(inserted));
+    }
+    let waiting: i64 =
+        sqlx::query_scalar("select (select count(*) from events) - (select count(*) from journal)")
+            .fetch_one(&mut *transaction)
+            .await?;
+    transaction.rollback().await?;
+    Ok(Ok(Intact {
+        count: end.cast_unsigned(),
+        first,
+        last: (end > 0).then_some((end, chain.hash)),
+        waiting: waiting.max(0).cast_unsigned(),
+    }))
+}
+
+/// The next positions with their events: one more than the page, to look ahead.
+pub(in crate::event_store) async fn entered_after(
+    connection: &mut PgConnection,
+    position: i64,
+    page: i64,
+) -> sqlx::Result<Vec<Entered>> {
+    let sql = format!(
+        "select j.position, j.aggregate_id as entered_case, j.sequence as entered_sequence,
+                j.event_xid::text as entered_xid, j.event_id as entered_id, j.event_digest, j.hash, {COLUMNS}
+         from journal j left join events e
+              on e.aggregate_type = j.aggregate_type and e.aggregate_id = j.aggregate_id
+             and e.sequence = j.sequence
+         where j.position > $1 order by j.position limit $2"
+    );
+    sqlx::query(&sql)
+        .bind(position)
+        .bind(page + 1)
+        .try_map(|row: PgRow| {
+            let present = row.try_get::<Option<i64>, _>("id")?.is_some();
+            let event = if present { Some(sqlx::FromRow::from_row(&row)?) } else { None };
+            let xid: String = row.try_get("entered_xid")?;
+            Ok(Entered {
+                position: row.try_get("position")?,
+                case: row.try_get("entered_case")?,
+                sequence: row.try_get("entered_sequence")?,
+                key: (xid.parse().unwrap_or(u64::MAX), row.try_get("entered_id")?),
+                digest: Hash::from_stored(row.try_get("event_digest")?),
+                hash: Hash::from_stored(row.try_get("hash")?),
+                event,
+            })
+        })
+        .fetch_all(connection)
+        .await
+}
+
+fn key(event: &EventRow) -> (u64, i64) {
+    (event.xid.parse().unwrap_or(u64::MAX), event.id)
+}
+
+/// The first event that was never entered although everything after it was: the journal takes events in order, so
+/// such an event cannot have been there. Where the last entry comes from an older cluster (a restored dump), the
+/// transaction numbers say nothing.
+async fn inserted(connection: &mut PgConnection) -> sqlx::Result<Option<Finding>> {
+    let found: Option<(String, i64, i64)> = sqlx::query_as(
+        "with last as (select event_xid, event_id from journal order by position desc limit 1)
+         select e.aggregate_id, e.sequence,
+                (select min(j.position) from journal j where (j.event_xid, j.event_id) > (e.xid, e.id))
+         from events e, last
+         where (e.xid, e.id) < (last.event_xid, last.event_id)
+           and last.event_xid < pg_snapshot_xmax(pg_current_snapshot())
+           and not exists (select from journal j where j.aggregate_type = e.aggregate_type
+                               and j.aggregate_id = e.aggregate_id and j.sequence = e.sequence)
+         order by e.xid, e.id limit 1",
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(found.map(|(case, sequence, position)| Finding {
+        position,
+        event: Some((case, sequence)),
+        wrong: Wrong::Inserted,
+    }))
+}

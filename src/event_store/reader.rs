@@ -1,0 +1,130 @@
+//! Reads stored events for audit: whole rows with their raw text, in pages, on a connection of the caller's.
+//!
+//! Architecture invariant: an error ends the reading and reaches the caller. Nothing here can return a part as if
+//! it were the whole.
+
+use chrono::{DateTime, Utc};
+use cqrs_es::persist::SerializedEvent;
+use sqlx::{FromRow, PgConnection};
+
+use super::upcasters;
+use crate::case::{CaseEvent, NomsNumber};
+
+/// A row of the events table, with JSON as text: numbers keep every digit that was stored.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct EventRow {
+    /// Kind of the stream.
+    pub aggregate_type: String,
+    /// NOMS number of the case.
+    pub aggregate_id: String,
+    /// Place in the stream, from 1.
+    pub sequence: i64,
+    /// Name of the event.
+    pub event_type: String,
+    /// Version of its shape.
+    pub event_version: String,
+    /// The event as JSON.
+    pub payload: String,
+    /// Its metadata as JSON.
+    pub metadata: String,
+    /// Identity of the row.
+    pub id: i64,
+    /// The transaction that added it, as decimal text.
+    pub xid: String,
+    /// When it was recorded.
+    pub recorded_at: DateTime<Utc>,
+}
+
+/// The columns of an [`EventRow`] from the table `events` under the alias `e`.
+pub(super) const COLUMNS: &str = "e.aggregate_type, e.aggregate_id, e.sequence, e.event_type, e.event_version, \
+     e.payload::text as payload, e.metadata::text as metadata, e.id, e.xid::text as xid, e.recorded_at";
+
+/// Why stored events could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The store did not answer.
+    #[error("the event store could not be read")]
+    Store(#[from] sqlx::Error),
+    /// A stored event is not what this code takes it for. The message never repeats the event.
+    #[error("event {sequence} of case {case} cannot be understood by this version of the code ({what})")]
+    Event {
+        /// NOMS number.
+        case: String,
+        /// Place in the stream.
+        sequence: i64,
+        /// What does not fit.
+        what: String,
+    },
+}
+
+impl EventRow {
+    /// The event in its present shape.
+    pub fn event(&self) -> Result<CaseEvent, ReadError> {
+        let lifts = upcasters();
+        let lifted = lifts.iter().any(|lift| lift.can_upcast(&self.event_type, &self.event_version));
+        let event = if lifted {
+            self.serialized().and_then(|event| {
+                let lift = |event: SerializedEvent, lift: &Box<dyn cqrs_es::persist::EventUpcaster>| {
+                    if lift.can_upcast(&event.event_type, &event.event_version) {
+                        lift.upcast(event)
+                    } else {
+                        event
+                    }
+                };
+                serde_json::from_value(lifts.iter().fold(event, lift).payload)
+            })
+        } else {
+            serde_json::from_str(&self.payload)
+        };
+        event.map_err(|error| ReadError::Event {
+            case: self.aggregate_id.clone(),
+            sequence: self.sequence,
+            what: format!("{:?} at column {}", error.classify(), error.column()),
+        })
+    }
+
+    fn serialized(&self) -> serde_json::Result<SerializedEvent> {
+        Ok(SerializedEvent::new(
+            self.aggregate_id.clone(),
+            usize::try_from(self.sequence).unwrap_or_default(),
+            self.aggregate_type.clone(),
+            self.event_type.clone(),
+            self.event_version.clone(),
+            serde_json::from_str(&self.payload)?,
+            serde_json::from_str(&self.metadata)?,
+        ))
+    }
+}
+
+/// Every event of a case, in order; empty for an unknown case.
+pub async fn events_of(connection: &mut PgConnection, noms: &NomsNumber) -> sqlx::Result<Vec<EventRow>> {
+    let sql = format!(
+        "select {COLUMNS} from events e where e.aggregate_type = 'case' and e.aggregate_id = $1 order by e.sequence"
+    );
+    sqlx::query_as(&sql).bind(noms.as_str()).fetch_all(connection).await
+}
+
+/// Makes the connection's transaction one consistent, unwritable picture of the store.
+pub async fn begin_picture(connection: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::raw_sql("set transaction isolation level repeatable read, read only").execute(connection).await?;
+    Ok(())
+}
+
+/// Case and sequence of every event that records a change of the row in Delius, oldest first.
+pub async fn changes_of_row(
+    connection: &mut PgConnection,
+    table: &str,
+    row_id: &str,
+) -> sqlx::Result<Vec<(String, i64)>> {
+    sqlx::query_as(
+        "select aggregate_id, sequence from events
+         where event_type = 'DeliusUpdated'
+           and payload #> '{outcome,changes}'
+               @> jsonb_build_array(jsonb_build_object('table', $1::text, 'rowId', $2::text))
+         order by recorded_at, sequence",
+    )
+    .bind(table)
+    .bind(row_id)
+    .fetch_all(connection)
+    .await
+}

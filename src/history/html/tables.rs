@@ -1,0 +1,206 @@
+//! The tables of the page.
+
+use std::fmt::Write as _;
+
+use super::{
+    super::{DatesPeriod, Entry, Write, WriteState, words},
+    History, escape, london, time, who,
+};
+
+pub(super) fn dates(dates: &DatesPeriod) -> String {
+    let text = |value: Option<_>| value.map_or_else(|| "none".to_owned(), london::date);
+    format!("start {}, handover {}", text(dates.handover_start_date), text(dates.handover_date))
+}
+
+fn link(position: u64) -> String {
+    format!("<a href=\"#entry-{position}\">#{position}</a>")
+}
+
+fn until(until: Option<chrono::DateTime<chrono::Utc>>) -> String {
+    until.map_or_else(|| "to this day".to_owned(), time)
+}
+
+pub(super) fn periods(page: &mut String, history: &History) -> std::fmt::Result {
+    if history.timeline.is_empty() {
+        return Ok(());
+    }
+    page.push_str(
+        "<section aria-labelledby=\"periods\">\n<h2 id=\"periods\">Periods of holding</h2>\n<table>\n\
+         <thead><tr><th scope=\"col\">From</th><th scope=\"col\">Until</th><th scope=\"col\">Held by</th>\
+         <th scope=\"col\">Entries that say so</th></tr></thead>\n<tbody>\n",
+    );
+    for period in &history.timeline {
+        let entries: Vec<String> = period.positions.iter().copied().map(link).collect();
+        writeln!(
+            page,
+            "<tr><td data-label=\"From\">{}</td><td data-label=\"Until\">{}</td>\
+             <th scope=\"row\">{}</th><td data-label=\"Entries that say so\">{}</td></tr>",
+            time(period.from),
+            until(period.until),
+            who(period.holder.as_ref()),
+            entries.join(" ")
+        )?;
+    }
+    page.write_str("</tbody>\n</table>\n</section>\n")
+}
+
+pub(super) fn handover(page: &mut String, history: &History) -> std::fmt::Result {
+    if history.handover.is_empty() {
+        return Ok(());
+    }
+    page.push_str(
+        "<section aria-labelledby=\"handover\">\n<h2 id=\"handover\">Handover dates</h2>\n<table>\n\
+         <thead><tr><th scope=\"col\">In force from</th><th scope=\"col\">Until</th><th scope=\"col\">Dates</th>\
+         <th scope=\"col\">Entry that says so</th></tr></thead>\n<tbody>\n",
+    );
+    for period in &history.handover {
+        writeln!(
+            page,
+            "<tr><td data-label=\"In force from\">{}</td><td data-label=\"Until\">{}</td>\
+             <th scope=\"row\">{}</th><td data-label=\"Entry that says so\">{}</td></tr>",
+            time(period.from),
+            until(period.until),
+            dates(period),
+            link(period.position)
+        )?;
+    }
+    page.write_str("</tbody>\n</table>\n</section>\n")
+}
+
+pub(super) fn entries(page: &mut String, history: &History) -> std::fmt::Result {
+    let counts = &history.counts;
+    writeln!(
+        page,
+        "<section aria-labelledby=\"entries\">\n<h2 id=\"entries\">What we recorded</h2>\n\
+         <p>{} entries: {} late, {} out of order, {} delivered again, {} superseded, {} not reflected in Delius; \
+         {} writes refused, {} unfinished.</p>",
+        counts.entries,
+        counts.late,
+        counts.out_of_order,
+        counts.duplicates,
+        counts.superseded,
+        counts.unreflected,
+        counts.refused_writes,
+        counts.unfinished_writes
+    )?;
+    page.push_str(
+        "<table>\n<thead><tr><th scope=\"col\">Entry</th><th scope=\"col\">What</th><th scope=\"col\">When</th>\
+         <th scope=\"col\">In Delius</th></tr></thead>\n<tbody>\n",
+    );
+    for entry in &history.entries {
+        one_entry(page, entry)?;
+    }
+    page.push_str("</tbody>\n</table>\n");
+    if let Some(next) = history.page.next {
+        writeln!(page, "<p>More entries follow after position {next}.</p>")?;
+    }
+    page.write_str("</section>\n")
+}
+
+fn one_entry(page: &mut String, entry: &Entry) -> std::fmt::Result {
+    let position = entry.position;
+    write!(
+        page,
+        "<tr id=\"entry-{position}\"><th scope=\"row\">#{position}</th><td data-label=\"What\">{}",
+        escape(&entry.description)
+    )?;
+    if let Some(by) = &entry.by {
+        write!(page, "<br>By {}: {}", escape(by), escape(entry.why.as_deref().unwrap_or_default()))?;
+    } else if let Some(why) = &entry.why {
+        write!(page, "<br>{}", escape(why))?;
+    }
+    write!(page, "<div class=\"event\">{}", entry.event)?;
+    if let Some(message_id) = &entry.message_id {
+        write!(page, ", message {}", escape(message_id))?;
+    }
+    page.push_str("</div>");
+    let marks = entry.marks.in_words();
+    if !marks.is_empty() {
+        page.push_str("<ul class=\"marks\" aria-label=\"Marks\">");
+        for mark in marks {
+            write!(page, "<li>{}</li>", escape(&mark))?;
+        }
+        page.push_str("</ul>");
+    }
+    page.push_str("</td><td data-label=\"When\"><dl class=\"times\">");
+    let stages = [
+        ("happened", entry.occurred_at),
+        ("received", entry.received_at),
+        ("recorded", Some(entry.recorded_at)),
+        ("applied", entry.applied_at),
+    ];
+    for (label, at) in stages {
+        if let Some(at) = at {
+            write!(page, "<dt>{label}</dt><dd>{}</dd>", time(at))?;
+        }
+    }
+    page.push_str("</dl></td><td data-label=\"In Delius\">");
+    if entry.writes.is_empty() {
+        page.push_str("<span class=\"quiet\">nothing to write</span>");
+    } else {
+        page.push_str("<ul>");
+        for write in &entry.writes {
+            one_write(page, write)?;
+        }
+        page.push_str("</ul>");
+    }
+    page.write_str("</td></tr>\n")
+}
+
+fn one_write(page: &mut String, write: &Write) -> std::fmt::Result {
+    let (class, text) = match write.outcome {
+        Some(name) => {
+            let class = if write.state == WriteState::Refused { " class=\"refused\"" } else { "" };
+            (class, format!("{}: {}", name.as_str(), words::outcome(name)))
+        }
+        None => ("", words::state(write.state).to_owned()),
+    };
+    write!(page, "<li{class} title=\"{}\">{}", escape(&write.description), escape(&text))?;
+    for row in &write.changes {
+        write!(
+            page,
+            "<div class=\"event\">{} {} (version {})</div>",
+            escape(&row.table),
+            escape(&row.row_id),
+            row.row_version
+        )?;
+    }
+    page.write_str("</li>")
+}
+
+pub(super) fn parked(page: &mut String, history: &History) -> std::fmt::Result {
+    if history.parked.is_empty() {
+        return Ok(());
+    }
+    page.push_str(
+        "<section aria-labelledby=\"parked\">\n<h2 id=\"parked\">Messages that could not become facts</h2>\n<table>\n\
+         <thead><tr><th scope=\"col\">Parked</th><th scope=\"col\">Received</th><th scope=\"col\">Why</th>\
+         <th scope=\"col\">Decided since</th></tr></thead>\n<tbody>\n",
+    );
+    for item in &history.parked {
+        let decisions: Vec<String> = item
+            .decisions
+            .iter()
+            .map(|decided| {
+                format!(
+                    "{} by {} on {}: {}",
+                    escape(&decided.decision),
+                    escape(&decided.by),
+                    time(decided.at),
+                    escape(&decided.why)
+                )
+            })
+            .collect();
+        writeln!(
+            page,
+            "<tr><th scope=\"row\">{}</th><td data-label=\"Received\">{}</td><td data-label=\"Why\">{}: {}</td>\
+             <td data-label=\"Decided since\">{}</td></tr>",
+            item.id,
+            time(item.received_at),
+            escape(&item.reason),
+            escape(&item.detail),
+            decisions.join("<br>")
+        )?;
+    }
+    page.write_str("</tbody>\n</table>\n</section>\n")
+}

@@ -1,0 +1,189 @@
+//! Reads the file of a case from the store: one consistent picture, nothing written.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgPool, Row, postgres::PgRow, types::Json};
+use uuid::Uuid;
+
+use super::{
+    Access, Action, CaseFile, DeliusRow, Explanation, FailedAttempt, OutboxRow, ParkedMessage, Receipt,
+    StoredEvent, explain,
+};
+use crate::{
+    case::{NomsNumber, WriteRef},
+    event_store::{
+        journal,
+        reader::{self, ReadError},
+    },
+};
+
+/// Reads everything that the store holds about the case; `None` when it holds nothing.
+pub async fn load(pool: &PgPool, noms: &NomsNumber) -> Result<Option<CaseFile>, ReadError> {
+    // Before the picture is taken: what ends in between is in the picture, what begins in between records later.
+    let (read_at, unsettled_since): (DateTime<Utc>, Option<DateTime<Utc>>) = sqlx::query_as(
+        "select clock_timestamp(), min(xact_start) from pg_stat_activity
+         where datname = current_database() and backend_xid is not null and pid <> pg_backend_pid()",
+    )
+    .fetch_one(pool)
+    .await?;
+
+    let mut transaction = pool.begin().await?;
+    reader::begin_picture(&mut transaction).await?;
+    let rows = reader::events_of(&mut transaction, noms).await?;
+    let events = rows
+        .iter()
+        .map(|row| {
+            Ok(StoredEvent {
+                sequence: row.sequence.cast_unsigned(),
+                recorded_at: row.recorded_at,
+                event: row.event()?,
+            })
+        })
+        .collect::<Result<Vec<_>, ReadError>>()?;
+    let messages: Vec<String> =
+        events.iter().filter_map(|stored| Some(stored.event.provenance()?.message_id.clone())).collect();
+    let receipts = receipts(&mut transaction, noms, &messages).await?;
+    let parked = parked(&mut transaction, noms).await?;
+    let outbox = outbox(&mut transaction, noms).await?;
+    let journal = journal::places_of(&mut transaction, noms).await?;
+    transaction.rollback().await?;
+
+    if events.is_empty() && receipts.is_empty() && parked.is_empty() {
+        return Ok(None);
+    }
+    let noms = noms.clone();
+    Ok(Some(CaseFile { noms, read_at, unsettled_since, events, receipts, outbox, parked, journal }))
+}
+
+/// Reads the file of a case for somebody, and records that.
+pub async fn load_for(
+    pool: &PgPool,
+    noms: &NomsNumber,
+    access: Access,
+) -> Result<Option<CaseFile>, ReadError> {
+    let file = load(pool, noms).await?;
+    access.record(pool, noms, file.is_some()).await?;
+    Ok(file)
+}
+
+/// Explains every entry whose write changed the row in Delius, oldest first, and records the reading.
+pub async fn by_delius_row(
+    pool: &PgPool,
+    row: &DeliusRow,
+    access: Access,
+) -> Result<Vec<Explanation>, ReadError> {
+    let access = access.to(Action::DeliusRow);
+    let mut connection = pool.acquire().await?;
+    let changes = reader::changes_of_row(&mut connection, &row.table, &row.id).await?;
+    drop(connection);
+    let mut files: HashMap<String, Option<CaseFile>> = HashMap::new();
+    let mut explanations = vec![];
+    for (case, sequence) in changes {
+        let noms: NomsNumber = case.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+        if !files.contains_key(&case) {
+            files.insert(case.clone(), load_for(pool, &noms, access.clone()).await?);
+        }
+        let file = files.get(&case).and_then(Option::as_ref);
+        explanations.extend(file.and_then(|file| explain(file, sequence.cast_unsigned())));
+    }
+    explanations.dedup();
+    Ok(explanations)
+}
+
+async fn receipts(
+    connection: &mut PgConnection,
+    noms: &NomsNumber,
+    messages: &[String],
+) -> sqlx::Result<Vec<Receipt>> {
+    sqlx::query(
+        "select message_id, disposition, body_sha256, receive_count, received_at, recorded_at
+         from message_receipts where case_id = $1 or message_id = any($2) order by id",
+    )
+    .bind(noms.as_str())
+    .bind(messages)
+    .try_map(|row: PgRow| {
+        Ok(Receipt {
+            message_id: row.try_get("message_id")?,
+            disposition: row.try_get("disposition")?,
+            body_sha256: row.try_get("body_sha256")?,
+            receive_count: row.try_get::<i32, _>("receive_count")?.cast_unsigned(),
+            received_at: row.try_get("received_at")?,
+            recorded_at: row.try_get("recorded_at")?,
+        })
+    })
+    .fetch_all(connection)
+    .await
+}
+
+async fn parked(connection: &mut PgConnection, noms: &NomsNumber) -> sqlx::Result<Vec<ParkedMessage>> {
+    let decisions: Vec<(i64, String, String, String, DateTime<Utc>)> = sqlx::query_as(
+        "select decided.parked_id, decided.decision, decided.by_whom, decided.why, decided.at
+         from parked_decisions decided join parked_messages parked on parked.id = decided.parked_id
+         where parked.case_id = $1 order by decided.id",
+    )
+    .bind(noms.as_str())
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut by_message: HashMap<i64, Vec<_>> = HashMap::new();
+    for (parked_id, decision, by, why, at) in decisions {
+        by_message.entry(parked_id).or_default().push((decision, by, why, at));
+    }
+    sqlx::query(
+        "select id, message_id, event_type, reason, detail, received_at, recorded_at
+         from parked_messages where case_id = $1 order by id",
+    )
+    .bind(noms.as_str())
+    .try_map(|row: PgRow| {
+        let id = row.try_get("id")?;
+        Ok(ParkedMessage {
+            id,
+            message_id: row.try_get("message_id")?,
+            event_type: row.try_get("event_type")?,
+            reason: row.try_get("reason")?,
+            detail: row.try_get("detail")?,
+            received_at: row.try_get("received_at")?,
+            recorded_at: row.try_get("recorded_at")?,
+            decisions: by_message.remove(&id).unwrap_or_default(),
+        })
+    })
+    .fetch_all(connection)
+    .await
+}
+
+async fn outbox(connection: &mut PgConnection, noms: &NomsNumber) -> sqlx::Result<Vec<OutboxRow>> {
+    let failures: Vec<(Uuid, i32, DateTime<Utc>, String)> = sqlx::query_as(
+        "select failed.outbox_id, failed.attempt, failed.at, failed.error
+         from outbox_attempts failed join outbox on outbox.id = failed.outbox_id
+         where outbox.case_id = $1 order by failed.outbox_id, failed.attempt",
+    )
+    .bind(noms.as_str())
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut by_write: HashMap<Uuid, Vec<FailedAttempt>> = HashMap::new();
+    for (id, attempt, at, error) in failures {
+        let attempt = attempt.cast_unsigned();
+        by_write.entry(id).or_default().push(FailedAttempt { attempt, at, error });
+    }
+    sqlx::query(
+        "select id, sequence, ordinal, intent, state, attempt from outbox
+         where case_id = $1 order by sequence, ordinal",
+    )
+    .bind(noms.as_str())
+    .try_map(|row: PgRow| {
+        let id = row.try_get("id")?;
+        Ok(OutboxRow {
+            id,
+            write: WriteRef {
+                sequence: row.try_get::<i64, _>("sequence")?.cast_unsigned(),
+                ordinal: row.try_get::<i32, _>("ordinal")?.cast_unsigned(),
+            },
+            intent: row.try_get::<Json<_>, _>("intent")?.0,
+            state: row.try_get("state")?,
+            attempt: row.try_get::<i32, _>("attempt")?.cast_unsigned(),
+            failures: by_write.remove(&id).unwrap_or_default(),
+        })
+    })
+    .fetch_all(connection)
+    .await
+}
