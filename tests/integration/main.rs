@@ -5,11 +5,18 @@
 #[path = "../../deploy/local/stand_ins/mod.rs"]
 mod stand_ins;
 
+mod api_limits;
+mod api_records;
+mod api_tokens;
+mod api_world;
 mod event_samples;
 mod messages;
 mod order;
+mod records_cache;
 mod records_fields;
 mod records_people;
+mod records_replicas;
 mod relay;
+mod severable;
 mod stand_ins_contract;
 mod world;
