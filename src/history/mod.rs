@@ -18,6 +18,7 @@ mod load;
 mod london;
 mod question;
 mod render;
+pub mod replay;
 #[cfg(test)]
 mod samples;
 mod source;
