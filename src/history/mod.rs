@@ -22,6 +22,8 @@ pub mod replay;
 #[cfg(test)]
 mod samples;
 mod source;
+#[cfg(test)]
+mod stability_tests;
 pub mod subject_access;
 mod table;
 mod timeline;
