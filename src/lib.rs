@@ -6,6 +6,7 @@
 //! that [`outbox`] derives from it; the relay of the outbox applies them through [`delius`] and records what came
 //! of them.
 
+pub mod api;
 pub mod case;
 pub mod case_records;
 pub mod cli;

@@ -39,10 +39,10 @@ run() {
 if cargo nextest --version >/dev/null 2>&1; then
     step "Compiling the tests" cargo nextest run --no-run
     cd "$ROOT"
-    run cargo nextest run "$@"
+    run cargo nextest run --no-fail-fast "$@"
 else
     step "Compiling the tests" cargo test --lib --bins --tests --examples --no-run
-    run cargo test --lib --bins --tests --examples "$@"
+    run cargo test --lib --bins --tests --examples --no-fail-fast "$@"
 fi
 if (($# == 0)); then
     run cargo test --doc

@@ -250,7 +250,7 @@ impl Case {
             return vec![];
         }
         let refused = outcome.name.is_refusal();
-        let changed = !outcome.changes.is_empty();
+        let changed = !outcome.changes.is_empty() && !outcome.name.is_dry_run();
         let result = WriteResult { write, intent, attempt, outcome, code_version: CODE_VERSION.to_owned() };
         vec![if refused {
             CaseEvent::DeliusWriteRefused(result)

@@ -111,6 +111,11 @@ impl OutcomeName {
         )
     }
 
+    /// Whether it only says what a write would have done.
+    pub fn is_dry_run(self) -> bool {
+        self.as_str().starts_with("DryRun")
+    }
+
     /// The name as telemetry and history print it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
+use http::HeaderValue;
 use hyper::body::Bytes;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -18,7 +19,7 @@ pub struct Payload {
     /// The body.
     pub bytes: Bytes,
     /// The entity tag, quotes included. Equal bytes have equal tags, on every replica.
-    pub etag: String,
+    pub etag: HeaderValue,
 }
 
 impl Payload {
@@ -30,7 +31,8 @@ impl Payload {
         let bytes = Bytes::from(serde_json::to_vec(value)?);
         let digest = Sha256::digest(&bytes);
         let tag: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { bytes, etag: format!("\"{tag}\"") })
+        let etag = HeaderValue::try_from(format!("\"{tag}\"")).map_err(serde::ser::Error::custom)?;
+        Ok(Self { bytes, etag })
     }
 }
 

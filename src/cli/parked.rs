@@ -12,7 +12,7 @@ use super::{
     settings::{self, Decision, DeliusSettings, MpcSettings, StoreSettings},
 };
 use crate::{
-    ingest::{Delivery, Disposition, Ingest, parked},
+    ingest::{Delivery, Disposition, Ingest, UNEXPLAINED_TRIES, parked},
     outbox::{Relay, RelayConfig},
 };
 
@@ -148,7 +148,7 @@ async fn retry(
     let delivery = Delivery {
         body: message.body,
         attributes: message.attributes.0,
-        receive_count: u32::MAX,
+        receive_count: UNEXPLAINED_TRIES,
         received_at: Utc::now(),
     };
     let disposition = ingest.retry(&delivery).await?;

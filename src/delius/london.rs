@@ -41,10 +41,7 @@ mod tests {
 
     #[test]
     fn fractions_of_a_second_are_cut_and_not_rounded() {
-        assert_eq!(
-            printed("2026-12-01T09:00:59.999999999Z"),
-            "01/12/2026 09:00:59"
-        );
+        assert_eq!(printed("2026-12-01T09:00:59.999999999Z"), "01/12/2026 09:00:59");
     }
 
     #[test]

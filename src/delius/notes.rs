@@ -6,15 +6,8 @@ use super::{
 };
 
 /// Notes of a transfer to `new`; the last three lines only when somebody held the case before.
-pub(crate) fn transfer(
-    reason: &str,
-    new_start: chrono::NaiveDateTime,
-    previous: Option<&PomRow>,
-) -> String {
-    let mut notes = format!(
-        "Transfer Reason: {reason}\nTransfer Date: {}",
-        date(new_start)
-    );
+pub(crate) fn transfer(reason: &str, new_start: chrono::NaiveDateTime, previous: Option<&PomRow>) -> String {
+    let mut notes = format!("Transfer Reason: {reason}\nTransfer Date: {}", date(new_start));
     if let Some(PomRow { holder, .. }) = previous {
         notes += &format!(
             "\nFrom Establishment Provider: {}\nFrom Team: {}\nFrom Officer: {}, {}",
@@ -29,11 +22,7 @@ pub(crate) fn transfer(
 
 /// Notes of a change of responsible officer.
 pub(crate) fn responsible_officer_change(new: &PomRow, previous: &PomRow) -> String {
-    format!(
-        "New Details:\n{}\n\nPrevious Details:\n{}",
-        details(new),
-        details(previous)
-    )
+    format!("New Details:\n{}\n\nPrevious Details:\n{}", details(new), details(previous))
 }
 
 fn details(pom: &PomRow) -> String {
@@ -49,10 +38,7 @@ fn details(pom: &PomRow) -> String {
         ),
         format!("Start Date: {}", date_and_time(pom.start)),
     ];
-    lines.extend(
-        pom.end
-            .map(|end| format!("End Date: {}", date_and_time(end))),
-    );
+    lines.extend(pom.end.map(|end| format!("End Date: {}", date_and_time(end))));
     lines.push(format!("Allocation Reason: {}", pom.reason.description));
     lines.join("\n")
 }

@@ -4,12 +4,8 @@
 fn number(code: &str, prefix: &str) -> Option<u32> {
     let rest = code.strip_prefix(prefix)?.as_bytes();
     match rest {
-        [letter @ b'A'..=b'Z', digits @ ..]
-            if digits.len() == 3 && digits.iter().all(u8::is_ascii_digit) =>
-        {
-            let digits = digits
-                .iter()
-                .fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'));
+        [letter @ b'A'..=b'Z', digits @ ..] if digits.len() == 3 && digits.iter().all(u8::is_ascii_digit) => {
+            let digits = digits.iter().fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'));
             Some(u32::from(letter - b'A') * 1000 + digits)
         }
         _ => None,
@@ -21,22 +17,13 @@ fn number(code: &str, prefix: &str) -> Option<u32> {
 ///
 /// Codes of another shape (such as the unallocated placeholder's) do not count.
 pub(crate) fn next<'a>(prefix: &str, taken: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let taken: std::collections::BTreeSet<u32> = taken
-        .into_iter()
-        .filter_map(|code| number(code.trim_end(), prefix))
-        .collect();
+    let taken: std::collections::BTreeSet<u32> =
+        taken.into_iter().filter_map(|code| number(code.trim_end(), prefix)).collect();
     let next = match taken.is_empty() {
         true => 0,
-        false => taken
-            .iter()
-            .map(|code| code + 1)
-            .find(|next| !taken.contains(next))?,
+        false => taken.iter().map(|code| code + 1).find(|next| !taken.contains(next))?,
     };
-    let letter = char::from(
-        b'A' + u8::try_from(next / 1000)
-            .ok()
-            .filter(|letter| *letter < 26)?,
-    );
+    let letter = char::from(b'A' + u8::try_from(next / 1000).ok().filter(|letter| *letter < 26)?);
     Some(format!("{prefix}{letter}{:03}", next % 1000))
 }
 
@@ -63,9 +50,7 @@ mod tests {
 
     #[test]
     fn codes_of_another_shape_or_provider_do_not_count() {
-        let taken = [
-            "N03ALLU", "N03a123", "N0300A1", "N03A12", "N03A1234", "N04A555", "N03Å12", "",
-        ];
+        let taken = ["N03ALLU", "N03a123", "N0300A1", "N03A12", "N03A1234", "N04A555", "N03Å12", ""];
         assert_eq!(next("N03", taken).as_deref(), Some("N03A000"));
     }
 
@@ -73,19 +58,11 @@ mod tests {
     fn a_full_provider_has_no_next_code() {
         let all: Vec<String> = (0..26_000u32)
             .map(|code| {
-                format!(
-                    "N03{}{:03}",
-                    char::from(b'A' + u8::try_from(code / 1000).unwrap_or(0)),
-                    code % 1000
-                )
+                format!("N03{}{:03}", char::from(b'A' + u8::try_from(code / 1000).unwrap_or(0)), code % 1000)
             })
             .collect();
         assert_eq!(next("N03", all.iter().map(String::as_str)), None);
-        let gap: Vec<&str> = all
-            .iter()
-            .map(String::as_str)
-            .filter(|code| *code != "N03Q500")
-            .collect();
+        let gap: Vec<&str> = all.iter().map(String::as_str).filter(|code| *code != "N03Q500").collect();
         assert_eq!(next("N03", gap).as_deref(), Some("N03Q500"));
     }
 }

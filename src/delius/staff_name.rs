@@ -25,25 +25,14 @@ pub(crate) struct StaffName {
 
 impl StaffName {
     pub(crate) fn new(forename: &str, surname: &str) -> Self {
-        Self {
-            forename: as_delius_writes_it(forename),
-            surname: as_delius_writes_it(surname),
-        }
+        Self { forename: as_delius_writes_it(forename), surname: as_delius_writes_it(surname) }
     }
 }
 
 fn as_delius_writes_it(name: &str) -> String {
     let name = name.split_whitespace().collect::<Vec<_>>().join(" ");
-    let name = if name.chars().any(char::is_lowercase) {
-        name
-    } else {
-        title_case(&name)
-    };
-    name.chars()
-        .take(LONGEST)
-        .collect::<String>()
-        .trim_end()
-        .to_owned()
+    let name = if name.chars().any(char::is_lowercase) { name } else { title_case(&name) };
+    name.chars().take(LONGEST).collect::<String>().trim_end().to_owned()
 }
 
 fn title_case(name: &str) -> String {
@@ -97,15 +86,7 @@ mod tests {
 
     #[test]
     fn a_name_longer_than_the_column_is_cut_in_characters() {
-        assert_eq!(
-            as_delius_writes_it(&"É".repeat(40)).chars().count(),
-            LONGEST
-        );
-        assert_eq!(
-            as_delius_writes_it(&format!("{} B", "A".repeat(34)))
-                .chars()
-                .count(),
-            34
-        );
+        assert_eq!(as_delius_writes_it(&"É".repeat(40)).chars().count(), LONGEST);
+        assert_eq!(as_delius_writes_it(&format!("{} B", "A".repeat(34))).chars().count(), 34);
     }
 }

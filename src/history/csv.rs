@@ -37,7 +37,7 @@ const HEADER: [&str; 26] = [
 ///
 /// # Errors
 /// Never in practice: it writes to memory.
-pub fn render(history: &History) -> anyhow::Result<String> {
+pub(super) fn render(history: &History) -> anyhow::Result<String> {
     let mut writer = csv::Writer::from_writer(vec![]);
     writer.write_record(HEADER)?;
     for entry in &history.entries {

@@ -13,7 +13,7 @@ use super::{
 const WIDTH: u16 = 100;
 
 /// Renders the history for a terminal.
-pub fn render(history: &History) -> String {
+pub(super) fn render(history: &History) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
     let _ = headline(&mut out, history);

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// So often an unexplained 404 is tried before the message is parked.
-const UNEXPLAINED_TRIES: u32 = 5;
+pub const UNEXPLAINED_TRIES: u32 = 5;
 
 /// What became of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -49,6 +49,11 @@ impl ConsumerConfig {
             drain: Duration::from_secs(25),
         }
     }
+
+    /// The usual settings for a queue that carries the change feed: polled so often that readers can rely on it.
+    pub fn of_feed(queue_url: impl Into<String>) -> Self {
+        Self { poll_wait: Duration::from_secs(2), ..Self::of(queue_url) }
+    }
 }
 
 /// Consumes one queue.

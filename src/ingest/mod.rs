@@ -16,7 +16,7 @@ pub mod route;
 mod tests;
 mod time;
 
-pub use accept::{Disposition, Ingest, NotAccepted};
+pub use accept::{Disposition, Ingest, NotAccepted, UNEXPLAINED_TRIES};
 pub use consumer::{Consumer, ConsumerConfig};
 pub use message::Delivery;
 
@@ -26,6 +26,10 @@ pub fn report(message_id: &str, event_type: Option<&str>, disposition: &Disposit
     let name = match disposition {
         Disposition::Recorded { noms, events } => {
             tracing::info!(message_id, event_type, noms = %noms, ?events, "message recorded");
+            if events.contains(&"AllocationNotReady") {
+                let properties = serde_json::json!({ "nomsId": noms }).to_string();
+                tracing::info!(target: "telemetry", name = "NotReadyToAllocate", noms = %noms, properties, "nothing to write");
+            }
             "recorded"
         }
         Disposition::Duplicate => {

@@ -5,6 +5,9 @@ use serde::Deserialize;
 
 use crate::case::{AllocationAnswer, FetchError, Fetched, HandoverAnswer, NomsNumber, StaffMember};
 
+/// What Delius keeps of a forename or surname. A longer one is parked rather than cut short.
+const MAX_NAME_CHARS: usize = 35;
+
 #[derive(Deserialize)]
 struct AllocationBody {
     manager: ManagerBody,
@@ -98,9 +101,9 @@ fn not_found(body: &str) -> Option<String> {
 
 fn name(field: &str, text: &str) -> Result<String, FetchError> {
     let text = text.trim();
-    if text.is_empty() || text.chars().any(char::is_control) || text.chars().count() > 100 {
+    if text.is_empty() || text.chars().any(char::is_control) || text.chars().count() > MAX_NAME_CHARS {
         return Err(invalid(format!(
-            "{field} is blank, longer than 100 characters or has control characters"
+            "{field} is blank, longer than Delius keeps (35 characters) or has control characters"
         )));
     }
     Ok(text.to_owned())

@@ -130,9 +130,20 @@ pub async fn claim(pool: &PgPool, worker: &str, limit: u32, lease: Duration) -> 
     .bind(i64::from(limit))
     .bind(worker)
     .bind(lease.as_secs_f64())
-    .try_map(|row: PgRow| claimed(&row))
     .fetch_all(pool)
     .await
+    .map(|rows| rows.iter().filter_map(understood).collect())
+}
+
+/// A row that this version cannot read (a newer one is being rolled out) is left to its lease: whoever can read it
+/// claims it then, and the other cases go on meanwhile.
+fn understood(row: &PgRow) -> Option<Claim> {
+    claimed(row)
+        .inspect_err(|error| {
+            let id: Option<Uuid> = row.try_get("id").ok();
+            tracing::error!(%error, write_id = ?id, "this version cannot read a write of the outbox; left to another");
+        })
+        .ok()
 }
 
 fn claimed(row: &PgRow) -> sqlx::Result<Claim> {

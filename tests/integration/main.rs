@@ -2,10 +2,19 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "../../deploy/local/stand_ins/mod.rs"]
+mod stand_ins;
+
 mod audit_support;
+mod event_samples;
 mod history_reading;
 mod journal_order;
 mod journal_tamper;
+mod messages;
+mod order;
 mod records_fields;
 mod records_people;
+mod relay;
 mod replay_writes;
+mod stand_ins_contract;
+mod world;

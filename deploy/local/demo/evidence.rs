@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fmt::Write};
 
 use anyhow::Context;
-use manage_pom_cases_and_delius::case::{CaseEvent, RowAction, RowChange, WriteResult};
+use manage_pom_cases_and_delius::case::{CaseEvent, DeliusWrite, RowAction, RowChange, WriteResult};
 use sqlx::{PgPool, types::Json};
 
 /// What became of one message so far.
@@ -109,8 +109,19 @@ fn read_fact(events: &[(u64, CaseEvent)], sequence: u64, event: &CaseEvent, find
     }
     for result in results {
         let again = if result.write.ordinal == 0 { "" } else { " (the next holder, asserted again)" };
-        finding.told.push(format!("Delius: {}{again}", result.outcome.name.as_str()));
+        let who = intent(&result.intent);
+        finding.told.push(format!("Delius: {}{who}{again}", result.outcome.name.as_str()));
         finding.told.extend(result.outcome.changes.iter().map(|change| format!("  {}", line(change))));
+    }
+}
+
+/// Who was to be allocated where, in words; the rows only have numbers.
+fn intent(write: &DeliusWrite) -> String {
+    match write {
+        DeliusWrite::AllocatePom { pom, .. } => {
+            format!("  {} {} at {}", pom.forename, pom.surname, pom.prison)
+        }
+        DeliusWrite::DeallocatePom { .. } | DeliusWrite::SetHandoverDates { .. } => String::new(),
     }
 }
 

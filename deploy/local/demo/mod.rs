@@ -13,8 +13,8 @@ use std::{
 
 use anyhow::{Context, bail};
 use aws_config::BehaviorVersion;
-use aws_sdk_sns::types::MessageAttributeValue;
 use indicatif::{ProgressBar, ProgressStyle};
+use manage_pom_cases_and_delius::cli;
 use sqlx::PgPool;
 
 use evidence::Finding;
@@ -104,14 +104,9 @@ async fn publish(samples: Vec<Sample>, topic: &str) -> anyhow::Result<Vec<Publis
     let sns = aws_sdk_sns::Client::new(&aws_config::load_defaults(BehaviorVersion::latest()).await);
     let mut published = Vec::with_capacity(samples.len());
     for sample in samples {
-        let mut request = sns.publish().topic_arn(topic).message(&sample.message);
-        for (name, (kind, value)) in &sample.attributes {
-            let value = MessageAttributeValue::builder().data_type(kind).string_value(value).build();
-            request = request.message_attributes(name, value.with_context(|| format!("attribute {name}"))?);
-        }
-        let answer =
-            request.send().await.with_context(|| format!("while publishing {} to {topic}", sample.file))?;
-        let message_id = answer.message_id.context("SNS gave no message id")?;
+        let message_id = cli::publish(&sns, topic, &sample.text)
+            .await
+            .with_context(|| format!("while publishing {} to {topic}", sample.file))?;
         published.push(Published { sample, message_id, finding: Finding::default() });
     }
     Ok(published)

@@ -1,4 +1,4 @@
-//! The event samples: read, pointed at the Manage POM Cases of this run, and taken apart for publishing.
+//! The event samples: read, and pointed at the Manage POM Cases of this run.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -6,7 +6,8 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use serde_json::Value;
+use chrono::Utc;
+use manage_pom_cases_and_delius::ingest::{Delivery, message};
 
 /// The origin that the samples are written with.
 const PLACEHOLDER: &str = "https://mpc.example";
@@ -19,17 +20,10 @@ pub(crate) struct Sample {
     pub(crate) leads_to: String,
     /// The names in that promise.
     pub(crate) promised: BTreeSet<String>,
-    /// Text to publish: of an SNS envelope its `Message`, else the whole file.
-    pub(crate) message: String,
-    /// Message attributes to publish it with: name → (type, value).
-    pub(crate) attributes: BTreeMap<String, (String, String)>,
-}
-
-impl Sample {
+    /// The file's text, with its addresses pointed at this run.
+    pub(crate) text: String,
     /// The event type that it travels under, if any.
-    pub(crate) fn event_type(&self) -> Option<&str> {
-        self.attributes.get("eventType").map(|(_, value)| value.as_str())
-    }
+    pub(crate) event_type: Option<String>,
 }
 
 /// Reads all samples of a directory by name, with the placeholder origin replaced by `mpc_url`; writes the result
@@ -55,36 +49,22 @@ pub(crate) fn load(directory: &Path, mpc_url: &str, rewritten: &Path) -> anyhow:
             std::fs::write(rewritten.join(&file), &text)
                 .with_context(|| format!("while writing {file} to {}", rewritten.display()))?;
             let leads_to = promise(&text).with_context(|| format!("{file} does not say what it leadsTo"))?;
-            Ok(take_apart(file, leads_to, text))
+            Ok(named(file, leads_to, text))
         })
         .collect()
 }
 
-fn take_apart(file: String, leads_to: String, text: String) -> Sample {
+fn named(file: String, leads_to: String, text: String) -> Sample {
     let names = leads_to.split_once(':').map_or(leads_to.as_str(), |(names, _)| names);
     let promised = names.split('+').map(|name| name.trim().to_owned()).collect();
-    let json: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
-    let text_of = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
-    match text_of(&json, "Message") {
-        Some(message) => {
-            let given = json.get("MessageAttributes").and_then(Value::as_object);
-            let attributes = given
-                .into_iter()
-                .flatten()
-                .filter_map(|(name, attribute)| {
-                    Some((name.clone(), (text_of(attribute, "Type")?, text_of(attribute, "Value")?)))
-                })
-                .collect();
-            Sample { file, leads_to, promised, message, attributes }
-        }
-        None => {
-            let attributes = text_of(&json, "eventType")
-                .map(|value| ("eventType".to_owned(), ("String".to_owned(), value)))
-                .into_iter()
-                .collect();
-            Sample { file, leads_to, promised, message: text, attributes }
-        }
-    }
+    let delivery = Delivery {
+        body: text.clone().into_bytes(),
+        attributes: BTreeMap::new(),
+        receive_count: 1,
+        received_at: Utc::now(),
+    };
+    let event_type = message::parse(&delivery).1.ok().and_then(|parsed| parsed.event_type);
+    Sample { file, leads_to, promised, text, event_type }
 }
 
 /// The line, also of a file that is not JSON on purpose.

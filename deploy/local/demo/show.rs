@@ -13,7 +13,7 @@ use super::{Arguments, Published};
 pub(crate) fn sample(one: &Published) {
     let Published { sample, finding, .. } = one;
     let mark = if one.is_kept() { "✓" } else { "✗" };
-    let event_type = sample.event_type().unwrap_or("no event type");
+    let event_type = sample.event_type.as_deref().unwrap_or("no event type");
     let case = finding.case.as_deref().unwrap_or("no case");
     println!("\n{mark} {}  {event_type}  {case}", sample.file);
     println!("    promised  {}", sample.leads_to);

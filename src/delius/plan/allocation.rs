@@ -1,8 +1,6 @@
 //! A change of prison offender manager: allocation, reallocation and deallocation are one change with different
 //! holders.
 
-use std::collections::BTreeMap;
-
 use chrono::NaiveDateTime;
 
 use super::{
@@ -11,10 +9,7 @@ use super::{
     responsible_officer::{self, Move},
     rows::{ContactRow, Holder, PomRow, Reason, RoRow, RowRef},
 };
-use crate::{
-    case::OutcomeName,
-    delius::{london, notes},
-};
+use crate::{case::OutcomeName, delius::notes};
 
 /// What Delius holds about a person's prison offender managers and responsible officers, soft-deleted rows included.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -72,12 +67,8 @@ impl Transfers {
 /// is refreshed (one that the message does not bring is kept), and plans for the future are replaced all the same.
 pub(crate) fn plan(person: &PersonRows, transfers: &Transfers, intent: &Intent) -> Plan {
     let moment = Moment::of(&person.poms, intent.at, intent.now);
-    let mut draft = Draft {
-        person,
-        poms: person.poms.clone(),
-        officers: person.officers.clone(),
-        contacts: vec![],
-    };
+    let mut draft =
+        Draft { person, poms: person.poms.clone(), officers: person.officers.clone(), contacts: vec![] };
     let outcome = match moment.current {
         Some(current) if person.poms[current].holder.is(&intent.holder) => {
             draft.keep(current, &moment, intent);
@@ -85,25 +76,12 @@ pub(crate) fn plan(person: &PersonRows, transfers: &Transfers, intent: &Intent) 
         }
         _ => {
             draft.hand_over(&moment, transfers, intent);
-            if intent.holder.placeholder {
-                OutcomeName::PomDeallocated
-            } else {
-                OutcomeName::PomAllocated
-            }
+            if intent.holder.placeholder { OutcomeName::PomDeallocated } else { OutcomeName::PomAllocated }
         }
     };
-    let mut properties = BTreeMap::from([(
-        "allocationDate".to_owned(),
-        london::date_and_time(intent.at),
-    )]);
-    if let Some(prison) = &intent.holder.provider.prison {
-        properties.insert("prisonId".to_owned(), prison.clone());
-    }
-    Plan {
-        outcome,
-        changes: draft.changes(),
-        properties,
-    }
+    let prison = intent.holder.provider.prison.clone();
+    let properties = prison.map(|prison| ("prisonId".to_owned(), prison)).into_iter().collect();
+    Plan { outcome, changes: draft.changes(), properties }
 }
 
 /// The rows as they shall be; what differs from the rows as they are becomes the plan.
@@ -116,76 +94,65 @@ struct Draft<'a> {
 
 impl Draft<'_> {
     fn keep(&mut self, current: usize, moment: &Moment, intent: &Intent) {
-        self.refresh_email(current, intent);
-        if let Some(end) = moment.end_of_plans(&self.poms) {
-            self.poms[current].set_end(end);
-            self.withdraw(&moment.plans);
-            let step = Move {
-                at: intent.at,
-                until: end,
-                target: self.poms[current].id,
-                shortened: vec![],
-                tied: vec![],
-                absorbed: self.ids(&moment.plans),
-            };
-            responsible_officer::follow(&mut self.officers, &step);
-        }
+        let before = &self.person.poms;
+        let mut gone = moment.plans.clone();
+        let target = match moment.continued(before, &intent.holder) {
+            Some(continued) => {
+                gone.extend(&moment.tied);
+                continued
+            }
+            None => current,
+        };
+        self.poms[target].set_end(moment.end_of_plans(before).unwrap_or(before[current].end));
+        self.refresh_email(target, intent);
+        self.withdraw(&gone);
+        let step = Move {
+            at: intent.at,
+            until: self.poms[target].end,
+            target: self.poms[target].id,
+            shortened: vec![],
+            gone: self.ids(&gone),
+        };
+        responsible_officer::follow(&mut self.officers, &step);
     }
 
     fn hand_over(&mut self, moment: &Moment, transfers: &Transfers, intent: &Intent) {
         let (at, before) = (intent.at, &self.person.poms);
         let until = moment.end(before);
-        let resumed = moment.resumed(before, &intent.holder);
-        let joined = moment.joined(before, &intent.holder);
+        let continued = moment.continued(before, &intent.holder);
         // Who had the case before this second; or, when that is who gets it back, who had it in between.
-        let previous = if moment.tied.is_empty() || resumed.is_some() {
-            moment.current
-        } else {
-            moment.before
-        };
+        let previous =
+            if moment.tied.is_empty() || continued.is_some() { moment.current } else { moment.before };
         let previous = previous.map(|row| self.ended_row(row, at));
         let transfer = transfers.between(previous.as_ref(), &intent.holder);
 
-        let mut absorbed = moment.plans.clone();
-        for row in &moment.covering {
+        let gone: Vec<usize> = moment.tied.iter().chain(&moment.plans).copied().collect();
+        let mut shortened: Vec<usize> =
+            moment.covering.iter().copied().filter(|row| !gone.contains(row)).collect();
+        for row in &shortened {
             self.poms[*row].set_end(Some(at));
         }
-        for row in &moment.tied {
-            self.poms[*row] = before[*row].clone();
-        }
-        let target = match (resumed, joined) {
-            (Some(resumed), joined) => {
-                self.poms[resumed].set_end(joined.map_or(until, |next| before[next].end));
-                self.refresh_email(resumed, intent);
-                absorbed.extend(joined);
-                resumed
+        let target = match continued {
+            Some(continued) => {
+                self.poms[continued].set_end(until);
+                self.refresh_email(continued, intent);
+                shortened.retain(|row| *row != continued);
+                continued
             }
-            (None, Some(next)) => {
-                self.poms[next].start = at;
-                next
-            }
-            (None, None) => {
+            None => {
                 self.poms.push(self.new_row(until, transfer, intent));
                 self.poms.len() - 1
             }
         };
-        self.withdraw(&moment.tied);
-        self.withdraw(&absorbed);
+        self.withdraw(&gone);
         self.log_transfer(target, transfer, previous.as_ref(), intent);
 
-        let shortened: Vec<usize> = moment
-            .covering
-            .iter()
-            .copied()
-            .filter(|row| !moment.tied.contains(row) && *row != target)
-            .collect();
         let step = Move {
             at,
             until,
             target: self.poms[target].id,
             shortened: self.ids(&shortened),
-            tied: self.ids(&moment.tied),
-            absorbed: self.ids(&absorbed),
+            gone: self.ids(&gone),
         };
         if responsible_officer::follow(&mut self.officers, &step) {
             // With a row that started at this very second nobody may have had the case before: then it was that row.
@@ -251,17 +218,9 @@ impl Draft<'_> {
         intent: &Intent,
     ) {
         let Some(previous) = previous else { return };
-        let new = PomRow {
-            reason: transfer.reason.clone(),
-            ..self.poms[target].clone()
-        };
+        let new = PomRow { reason: transfer.reason.clone(), ..self.poms[target].clone() };
         let notes = notes::responsible_officer_change(&new, previous);
-        self.log(
-            target,
-            transfers.responsible_officer_contact_type_id,
-            notes,
-            intent.at,
-        );
+        self.log(target, transfers.responsible_officer_contact_type_id, notes, intent.at);
     }
 
     fn log(&mut self, target: usize, type_id: i64, notes: String, at: NaiveDateTime) {
@@ -278,31 +237,20 @@ impl Draft<'_> {
     }
 
     fn changes(self) -> Vec<Change> {
-        fn differences<T: Clone + PartialEq>(
-            before: &[T],
-            after: Vec<T>,
-            row: fn(T) -> Row,
-        ) -> Vec<Change> {
+        fn differences<T: Clone + PartialEq>(before: &[T], after: Vec<T>, row: fn(T) -> Row) -> Vec<Change> {
             let mut after = after.into_iter();
             let mut changes: Vec<Change> = before
                 .iter()
                 .zip(after.by_ref().take(before.len()))
                 .filter(|(before, after)| *before != after)
-                .map(|(before, after)| Change::Update {
-                    before: row(before.clone()),
-                    after: row(after),
-                })
+                .map(|(before, after)| Change::Update { before: row(before.clone()), after: row(after) })
                 .collect();
             changes.extend(after.map(|inserted| Change::Insert(row(inserted))));
             changes
         }
         let mut changes = differences(&self.person.poms, self.poms, Row::Pom);
         changes.extend(differences(&self.person.officers, self.officers, Row::Ro));
-        changes.extend(
-            self.contacts
-                .into_iter()
-                .map(|contact| Change::Insert(Row::Contact(contact))),
-        );
+        changes.extend(self.contacts.into_iter().map(|contact| Change::Insert(Row::Contact(contact))));
         changes
     }
 }

@@ -12,6 +12,7 @@ use crate::case::{OutcomeName, RowAction};
 pub(crate) struct Plan {
     pub(crate) outcome: OutcomeName,
     pub(crate) changes: Vec<Change>,
+    /// Telemetry properties that only the rows can tell.
     pub(crate) properties: BTreeMap<String, String>,
 }
 
@@ -37,11 +38,9 @@ impl Change {
     /// update.
     pub(crate) fn columns(&self) -> Vec<(&'static str, Value, Value)> {
         match self {
-            Self::Insert(row) => row
-                .columns()
-                .into_iter()
-                .map(|(name, to)| (name, Value::Null, to))
-                .collect(),
+            Self::Insert(row) => {
+                row.columns().into_iter().map(|(name, to)| (name, Value::Null, to)).collect()
+            }
             Self::Update { before, after } => before
                 .columns()
                 .into_iter()
@@ -94,10 +93,7 @@ impl Row {
         match self {
             Self::Staff(_) => ("staff", Some("staff_id")),
             Self::StaffTeam(_) => ("staff_team", None),
-            Self::Pom(_) => (
-                "prison_offender_manager",
-                Some("prison_offender_manager_id"),
-            ),
+            Self::Pom(_) => ("prison_offender_manager", Some("prison_offender_manager_id")),
             Self::Ro(_) => ("responsible_officer", Some("responsible_officer_id")),
             Self::Contact(_) => ("contact", Some("contact_id")),
             Self::KeyDate(_) => ("key_date", Some("key_date_id")),
@@ -107,21 +103,9 @@ impl Row {
     /// Primary key and version of a row that exists and can be updated.
     pub(crate) fn identity(&self) -> Option<(i64, i64)> {
         match self {
-            Self::Pom(PomRow {
-                id: RowRef::Existing(id),
-                version,
-                ..
-            })
-            | Self::Ro(RoRow {
-                id: Some(id),
-                version,
-                ..
-            })
-            | Self::KeyDate(KeyDateRow {
-                id: Some(id),
-                version,
-                ..
-            }) => Some((*id, *version)),
+            Self::Pom(PomRow { id: RowRef::Existing(id), version, .. })
+            | Self::Ro(RoRow { id: Some(id), version, .. })
+            | Self::KeyDate(KeyDateRow { id: Some(id), version, .. }) => Some((*id, *version)),
             _ => None,
         }
     }
@@ -146,10 +130,7 @@ impl Row {
                 ("private", Value::Flag(false)),
             ],
             Self::StaffTeam(row) => {
-                vec![
-                    ("staff_id", staff(row.officer)),
-                    ("team_id", Value::Id(row.team_id)),
-                ]
+                vec![("staff_id", staff(row.officer)), ("team_id", Value::Id(row.team_id))]
             }
             Self::Pom(row) => vec![
                 ("offender_id", Value::Id(row.offender_id)),

@@ -46,37 +46,16 @@ pub(crate) fn plan(
     let mut changes = Vec::new();
     let mut properties = BTreeMap::new();
     let mut effect = Effect::None;
-    for (type_id, date, given, existing) in [
-        (
-            types.start,
-            dates.start,
-            "handoverStartDate",
-            "existingPOM1",
-        ),
-        (
-            types.handover,
-            dates.handover,
-            "handoverDate",
-            "existingPOM2",
-        ),
-    ] {
-        let mut live: Vec<&KeyDateRow> = rows
-            .iter()
-            .filter(|row| row.type_id == type_id && !row.soft_deleted)
-            .collect();
+    for (type_id, date, existing) in
+        [(types.start, dates.start, "existingPOM1"), (types.handover, dates.handover, "existingPOM2")]
+    {
+        let mut live: Vec<&KeyDateRow> =
+            rows.iter().filter(|row| row.type_id == type_id && !row.soft_deleted).collect();
         live.sort_by_key(|row| row.id);
         effect = effect.max(plan_one(custody_id, type_id, &live, date, &mut changes));
-        properties.extend(date.map(|date| (given.to_owned(), date.to_string())));
-        properties.extend(
-            live.first()
-                .map(|row| (existing.to_owned(), row.date.to_string())),
-        );
+        properties.extend(live.first().map(|row| (existing.to_owned(), row.date.to_string())));
     }
-    Plan {
-        outcome: name(effect, dry_run),
-        changes,
-        properties,
-    }
+    Plan { outcome: name(effect, dry_run), changes, properties }
 }
 
 /// Delius should hold at most one live date of a type. Should it hold more, the oldest row is the date, and a change
@@ -89,41 +68,20 @@ fn plan_one(
     changes: &mut Vec<Change>,
 ) -> Effect {
     let mut update = |before: &KeyDateRow, after: KeyDateRow| {
-        changes.push(Change::Update {
-            before: Row::KeyDate(before.clone()),
-            after: Row::KeyDate(after),
-        });
+        changes.push(Change::Update { before: Row::KeyDate(before.clone()), after: Row::KeyDate(after) });
     };
-    let deleted = |row: &KeyDateRow| KeyDateRow {
-        soft_deleted: true,
-        ..row.clone()
-    };
+    let deleted = |row: &KeyDateRow| KeyDateRow { soft_deleted: true, ..row.clone() };
     match (live, date) {
         ([], None) => Effect::None,
         ([row, ..], Some(date)) if row.date == date => Effect::None,
         ([], Some(date)) => {
-            let row = KeyDateRow {
-                id: None,
-                version: 0,
-                custody_id,
-                type_id,
-                date,
-                soft_deleted: false,
-            };
+            let row = KeyDateRow { id: None, version: 0, custody_id, type_id, date, soft_deleted: false };
             changes.push(Change::Insert(Row::KeyDate(row)));
             Effect::Created
         }
         ([row, others @ ..], Some(date)) => {
-            update(
-                row,
-                KeyDateRow {
-                    date,
-                    ..(*row).clone()
-                },
-            );
-            others
-                .iter()
-                .for_each(|other| update(other, deleted(other)));
+            update(row, KeyDateRow { date, ..(*row).clone() });
+            others.iter().for_each(|other| update(other, deleted(other)));
             Effect::Updated
         }
         (rows, None) => {

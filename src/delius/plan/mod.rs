@@ -6,12 +6,16 @@
 //! has begun after it is kept, and the event gets the time up to it. Together with one rule for the caller this ends in
 //! the same holders, periods and responsible officers whatever the order of arrival:
 //!
-//! > After a late event, apply the recorded events of the *next second that has any* again, all of them, in the order
-//! > in which they were recorded.
+//! > After a late event, apply the next recorded event in valid time again; of several in that second the one that
+//! > was recorded last.
 //!
-//! For one of those may have found nothing to do when it came (its holder had the case already), and has something to
-//! do now; or it was a deallocation, whose placeholder is that of the provider which the late event changed. Applied
-//! to rows that need no change, an event changes nothing.
+//! For that event may have found nothing to do when it came (its holder had the case already), and has something to
+//! do now; or it finds its own holder before it, and the two rows become one; or it was a deallocation, whose
+//! placeholder is that of the provider which the late event changed. Applied to rows that need no change, an event
+//! changes nothing. Joining rows is left to that event, because others may lie between a late event and the next row.
+//!
+//! One limit: when a case is allocated *and* deallocated again within one second, an event that comes late before them
+//! can make the placeholder that of its own provider, or leave the placeholder's time in two adjoining rows.
 //!
 //! Architecture invariant: nothing in here knows a database, a clock or a queue.
 

@@ -29,32 +29,22 @@ pub(crate) struct Moment {
 impl Moment {
     pub(crate) fn of(rows: &[PomRow], at: NaiveDateTime, now: NaiveDateTime) -> Self {
         let mut order: Vec<usize> = (0..rows.len())
-            .filter(|i| {
-                !rows[*i].soft_deleted && rows[*i].end.is_none_or(|end| end > rows[*i].start)
-            })
+            .filter(|i| !rows[*i].soft_deleted && rows[*i].end.is_none_or(|end| end > rows[*i].start))
             .collect();
         order.sort_by_key(|i| rows[*i].start);
         let those = |matching: &dyn Fn(&PomRow) -> bool| -> Vec<usize> {
-            order
-                .iter()
-                .copied()
-                .filter(|i| matching(&rows[*i]))
-                .collect()
+            order.iter().copied().filter(|i| matching(&rows[*i])).collect()
         };
 
         let covering = those(&|row| row.covers(at));
         let present = now.max(at);
-        let next_begun = those(&|row| row.start > at && row.start <= present)
-            .first()
-            .copied();
+        let next_begun = those(&|row| row.start > at && row.start <= present).first().copied();
         Self {
             at,
             current: covering.last().copied(),
             tied: those(&|row| row.covers(at) && row.start == at),
             covering,
-            before: those(&|row| row.start < at && row.end.is_none_or(|end| end >= at))
-                .last()
-                .copied(),
+            before: those(&|row| row.start < at && row.end.is_none_or(|end| end >= at)).last().copied(),
             next_begun,
             plans: match next_begun {
                 Some(_) => Vec::new(),
@@ -78,18 +68,11 @@ impl Moment {
         self.plans.last().map(|last| rows[*last].end)
     }
 
-    /// The row that held the case until `at`, when the events of this second come to leaving it in place: an event
-    /// of the same second had replaced it and `holder`, who held it before, takes the case back.
-    pub(crate) fn resumed(&self, rows: &[PomRow], holder: &Holder) -> Option<usize> {
-        self.before
-            .filter(|before| !self.tied.is_empty() && rows[*before].holder.is(holder))
-    }
-
-    /// The row that begins where a row starting at `at` would end and has the same holder: it begins earlier instead.
-    pub(crate) fn joined(&self, rows: &[PomRow], holder: &Holder) -> Option<usize> {
-        let end = self.end(rows);
-        self.next_begun
-            .filter(|next| Some(rows[*next].start) == end && rows[*next].holder.is(holder))
+    /// The row that held the case until `at` for the same holder who holds it from `at` on. With a row that starts
+    /// at `at` the two are one period: either an event of the same second that had replaced the holder is undone by a
+    /// later one, or a late event put the same holder before an event that is now asserted again.
+    pub(crate) fn continued(&self, rows: &[PomRow], holder: &Holder) -> Option<usize> {
+        self.before.filter(|before| !self.tied.is_empty() && rows[*before].holder.is(holder))
     }
 
     /// Whose unallocated placeholder takes over from `at` when the case is deallocated; `None` when nobody holds it.
@@ -107,9 +90,7 @@ impl Moment {
         };
         let applied_before = current.start == self.at && current.holder.placeholder;
         match self.before {
-            Some(before) if applied_before && !rows.iter().any(own_second) => {
-                Some(&rows[before].holder)
-            }
+            Some(before) if applied_before && !rows.iter().any(own_second) => Some(&rows[before].holder),
             _ => Some(&current.holder),
         }
     }

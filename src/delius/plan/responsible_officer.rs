@@ -15,10 +15,8 @@ pub(crate) struct Move {
     pub(crate) target: RowRef,
     /// POM rows that lost `[at, until)` to it and keep what was before.
     pub(crate) shortened: Vec<RowRef>,
-    /// POM rows that started at `at` and are gone.
-    pub(crate) tied: Vec<RowRef>,
-    /// POM rows that start later and are gone: plans, or a row that the target took in.
-    pub(crate) absorbed: Vec<RowRef>,
+    /// POM rows that are gone: they started at `at`, or are plans.
+    pub(crate) gone: Vec<RowRef>,
 }
 
 /// Changes the responsible-officer rows accordingly; answers whether the responsibility at `at` went to the target.
@@ -37,12 +35,11 @@ pub(crate) fn follow(rows: &mut Vec<RoRow>, step: &Move) -> bool {
     for i in 0..rows.len() {
         let Some(pom) = rows[i].pom else { continue };
         let covers = rows[i].covers(step.at);
-        if step.tied.contains(&pom) || step.absorbed.contains(&pom) {
+        if step.gone.contains(&pom) {
             handed_over |= covers;
             rows[i].pom = Some(step.target);
         } else if step.shortened.contains(&pom) {
-            let later =
-                rows[i].start > step.at && step.until.is_none_or(|until| rows[i].start < until);
+            let later = rows[i].start > step.at && step.until.is_none_or(|until| rows[i].start < until);
             if covers && rows[i].start < step.at {
                 handed_over = true;
                 split(rows, i, step);
@@ -63,22 +60,9 @@ fn split(rows: &mut Vec<RoRow>, i: usize, step: &Move) {
     };
     rows[i].end = Some(step.at);
 
-    let inserted = |pom, start, end| RoRow {
-        id: None,
-        version: 0,
-        pom,
-        com: None,
-        start,
-        end,
-        ..old.clone()
-    };
-    let next_of_target = rows
-        .iter()
-        .position(|row| row.pom == Some(step.target) && Some(row.start) == end);
-    match next_of_target {
-        Some(next) => rows[next].start = step.at,
-        None => rows.push(inserted(Some(step.target), step.at, end)),
-    }
+    let inserted =
+        |pom, start, end| RoRow { id: None, version: 0, pom, com: None, start, end, ..old.clone() };
+    rows.push(inserted(Some(step.target), step.at, end));
     if let Some(end) = end.filter(|_| end != old.end) {
         rows.push(inserted(old.pom, end, old.end));
     }

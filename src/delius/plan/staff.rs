@@ -26,34 +26,17 @@ pub(crate) struct Appointment {
 }
 
 fn member(officer: RowRef, team: &Team) -> Change {
-    Change::Insert(Row::StaffTeam(StaffTeamRow {
-        officer,
-        team_id: team.id,
-    }))
+    Change::Insert(Row::StaffTeam(StaffTeamRow { officer, team_id: team.id }))
 }
 
 /// The one with the lowest id among those who are still active at that time; joins the team if not yet in it.
-pub(crate) fn found(
-    candidates: Vec<Candidate>,
-    team: &Team,
-    at: NaiveDateTime,
-) -> Option<Appointment> {
-    let active = candidates
-        .into_iter()
-        .filter(|candidate| candidate.end.is_none_or(|end| end > at));
+pub(crate) fn found(candidates: Vec<Candidate>, team: &Team, at: NaiveDateTime) -> Option<Appointment> {
+    let active = candidates.into_iter().filter(|candidate| candidate.end.is_none_or(|end| end > at));
     let candidate = active.min_by_key(|candidate| candidate.id)?;
     let id = RowRef::Existing(candidate.id);
     Some(Appointment {
-        officer: Officer {
-            id,
-            forename: candidate.forename,
-            surname: candidate.surname,
-        },
-        changes: if candidate.in_team {
-            vec![]
-        } else {
-            vec![member(id, team)]
-        },
+        officer: Officer { id, forename: candidate.forename, surname: candidate.surname },
+        changes: if candidate.in_team { vec![] } else { vec![member(id, team)] },
     })
 }
 
@@ -76,11 +59,7 @@ pub(crate) fn created(
         start: at,
     };
     Some(Appointment {
-        officer: Officer {
-            id: RowRef::New,
-            forename,
-            surname,
-        },
+        officer: Officer { id: RowRef::New, forename, surname },
         changes: vec![Change::Insert(Row::Staff(staff)), member(RowRef::New, team)],
     })
 }
@@ -91,46 +70,27 @@ mod tests {
     use super::*;
 
     fn at(day: u32) -> NaiveDateTime {
-        chrono::NaiveDate::from_ymd_opt(2026, 7, day)
-            .unwrap()
-            .and_hms_opt(9, 0, 0)
-            .unwrap()
+        chrono::NaiveDate::from_ymd_opt(2026, 7, day).unwrap().and_hms_opt(9, 0, 0).unwrap()
     }
 
     fn candidate(id: i64, end: Option<u32>, in_team: bool) -> Candidate {
-        Candidate {
-            id,
-            forename: "Ada".into(),
-            surname: "Byron".into(),
-            end: end.map(at),
-            in_team,
-        }
+        Candidate { id, forename: "Ada".into(), surname: "Byron".into(), end: end.map(at), in_team }
     }
 
     fn team() -> Team {
-        Team {
-            id: 7,
-            description: "POMs".into(),
-        }
+        Team { id: 7, description: "POMs".into() }
     }
 
     #[test]
     fn the_lowest_id_among_active_staff_is_meant() {
         for (candidates, expected) in [
             (vec![], None),
-            (
-                vec![candidate(5, None, true), candidate(3, None, true)],
-                Some(3),
-            ),
-            (
-                vec![candidate(5, None, true), candidate(3, Some(1), true)],
-                Some(5),
-            ),
+            (vec![candidate(5, None, true), candidate(3, None, true)], Some(3)),
+            (vec![candidate(5, None, true), candidate(3, Some(1), true)], Some(5)),
             (vec![candidate(3, Some(2), true)], None),
             (vec![candidate(3, Some(3), true)], Some(3)),
         ] {
-            let id =
-                found(candidates.clone(), &team(), at(2)).map(|appointed| appointed.officer.id);
+            let id = found(candidates.clone(), &team(), at(2)).map(|appointed| appointed.officer.id);
             assert_eq!(id, expected.map(RowRef::Existing), "{candidates:?}");
         }
     }
@@ -138,47 +98,23 @@ mod tests {
     #[test]
     fn found_staff_outside_the_team_are_added_to_it() {
         let added = found(vec![candidate(3, None, false)], &team(), at(2)).unwrap();
-        let membership = StaffTeamRow {
-            officer: RowRef::Existing(3),
-            team_id: 7,
-        };
+        let membership = StaffTeamRow { officer: RowRef::Existing(3), team_id: 7 };
         assert_eq!(added.changes, [Change::Insert(Row::StaffTeam(membership))]);
-        assert_eq!(
-            found(vec![candidate(3, None, true)], &team(), at(2))
-                .unwrap()
-                .changes,
-            []
-        );
+        assert_eq!(found(vec![candidate(3, None, true)], &team(), at(2)).unwrap().changes, []);
     }
 
     #[test]
     fn new_staff_get_the_next_code_of_the_provider_and_join_the_team() {
-        let provider = Provider {
-            id: 4,
-            code: "N03".into(),
-            description: "Leeds".into(),
-            prison: None,
-        };
+        let provider = Provider { id: 4, code: "N03".into(), description: "Leeds".into(), prison: None };
         let name = || StaffName::new("ADA", "O'NEILL");
         let created = |taken: &[String]| created(name(), &provider, &team(), taken, at(2));
         let appointed = created(&["N03A004".to_owned()]).unwrap();
-        let Change::Insert(Row::Staff(staff)) = &appointed.changes[0] else {
-            unreachable!()
-        };
+        let Change::Insert(Row::Staff(staff)) = &appointed.changes[0] else { unreachable!() };
         assert_eq!(staff.officer_code, "N03A005");
-        assert_eq!(
-            (staff.forename.as_str(), staff.surname.as_str()),
-            ("Ada", "O'Neill")
-        );
+        assert_eq!((staff.forename.as_str(), staff.surname.as_str()), ("Ada", "O'Neill"));
         assert_eq!((staff.provider_id, staff.start), (4, at(2)));
-        let membership = StaffTeamRow {
-            officer: RowRef::New,
-            team_id: 7,
-        };
-        assert_eq!(
-            appointed.changes[1..],
-            [Change::Insert(Row::StaffTeam(membership))]
-        );
+        let membership = StaffTeamRow { officer: RowRef::New, team_id: 7 };
+        assert_eq!(appointed.changes[1..], [Change::Insert(Row::StaffTeam(membership))]);
         assert_eq!(created(&["N03Z999".to_owned()]), None);
     }
 }

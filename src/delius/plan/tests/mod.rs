@@ -1,1 +1,14 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod any_order;
+mod contacts;
+mod handover;
+mod late;
+mod memory;
+mod model;
+mod plans;
+mod pom;
+mod responsible_officer;
+mod ties;
+
+use memory::{Memory, at};

@@ -1,0 +1,87 @@
+//! What caches and conditional requests need: entity tags, 304, age and warnings.
+
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use warp::reply::Response;
+
+use crate::case_records::{Demand, Document, Origin, Payload};
+
+/// Personal data: for the caller alone, and to be asked for again each time (a conditional request is cheap).
+const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("private, no-cache");
+
+/// `Cache-Control: no-cache` (or `max-age=0`) asks for an answer straight from Delius.
+pub(super) fn demand(headers: &HeaderMap) -> Demand {
+    let directives = headers.get_all(header::CACHE_CONTROL).iter().chain(headers.get_all(header::PRAGMA));
+    let read_through = directives
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .any(|it| it.eq_ignore_ascii_case("no-cache") || it.eq_ignore_ascii_case("max-age=0"));
+    if read_through { Demand::ReadThrough } else { Demand::Current }
+}
+
+/// Sends a part of a document, or 304 when the caller has it already.
+pub(super) fn send(headers: &HeaderMap, payload: &Payload, document: &Document, origin: Origin) -> Response {
+    let mut response = if has_it(headers, &payload.etag) {
+        let mut response = Response::default();
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response
+    } else {
+        let mut response = Response::new(payload.bytes.clone().into());
+        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::ETAG, payload.etag.clone());
+    provenance(headers, Some((document, origin)));
+    response
+}
+
+/// Headers that say how fresh the oldest part of an answer is.
+pub(super) fn provenance(headers: &mut HeaderMap, oldest: Option<(&Document, Origin)>) {
+    headers.insert(header::CACHE_CONTROL, CACHE_CONTROL);
+    if let Some((document, origin)) = oldest.filter(|(_, origin)| *origin != Origin::Delius) {
+        headers.insert(header::AGE, document.age().as_secs().into());
+        if origin == Origin::Stale {
+            headers.insert(header::WARNING, HeaderValue::from_static("110 - \"Response is Stale\""));
+        }
+    }
+}
+
+/// Whether the caller holds these very bytes. Tags are compared weakly: a proxy may have weakened ours.
+fn has_it(headers: &HeaderMap, etag: &HeaderValue) -> bool {
+    let tags = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    tags.flat_map(|value| value.split(','))
+        .map(str::trim)
+        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == etag.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: header::HeaderName, value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(name, HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn a_caller_who_wants_no_cache_is_read_through() {
+        for value in ["no-cache", "No-Cache", "no-store, no-cache", "max-age=0"] {
+            assert_eq!(demand(&headers(header::CACHE_CONTROL, value)), Demand::ReadThrough, "{value}");
+        }
+        assert_eq!(demand(&headers(header::PRAGMA, "no-cache")), Demand::ReadThrough);
+        assert_eq!(demand(&headers(header::CACHE_CONTROL, "max-age=60")), Demand::Current);
+        assert_eq!(demand(&HeaderMap::new()), Demand::Current);
+    }
+
+    #[test]
+    fn a_caller_has_what_carries_one_of_its_tags() {
+        let etag = HeaderValue::from_static("\"abc\"");
+        for value in ["\"abc\"", "\"x\", \"abc\"", "W/\"abc\"", "*"] {
+            assert!(has_it(&headers(header::IF_NONE_MATCH, value), &etag), "{value}");
+        }
+        for value in ["\"x\"", "abc", ""] {
+            assert!(!has_it(&headers(header::IF_NONE_MATCH, value), &etag), "{value}");
+        }
+        assert!(!has_it(&HeaderMap::new(), &etag));
+    }
+}

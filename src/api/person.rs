@@ -1,0 +1,66 @@
+//! Persons in requests and answers.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+
+use super::Problem;
+use crate::{
+    case::PersonId,
+    case_records::{Answer, Document, Origin, Unavailable},
+};
+
+/// Reads an identifier from a path.
+pub(super) fn parse(text: &str) -> Result<PersonId, Problem> {
+    text.parse().map_err(|error: crate::case::InvalidIdentifier| {
+        Problem::bad_request(capitalised(&error.to_string()))
+    })
+}
+
+/// The document of an answer, or the error that says why there is none.
+pub(super) fn found(
+    person: &PersonId,
+    answer: Result<Answer, Unavailable>,
+) -> Result<(Arc<Document>, Origin), Problem> {
+    count(&answer);
+    match answer {
+        Ok(Answer::Found(document, origin)) => Ok((document, origin)),
+        Ok(Answer::NotFound) => Err(Problem::not_found(format!("Person with {} not found", named(person)))),
+        Ok(Answer::Shared) => Err(shared(person)),
+        Err(Unavailable) => Err(unavailable()),
+    }
+}
+
+/// 503: Delius gives no answer and nothing is kept that may be served.
+pub(super) fn unavailable() -> Problem {
+    Problem::unavailable("Delius does not answer at the moment", 5)
+}
+
+fn shared(person: &PersonId) -> Problem {
+    let message = format!("Several people in Delius share the {}: ask by CRN", named(person));
+    Problem::new(StatusCode::CONFLICT, message)
+}
+
+/// The person by identifier, as error messages name them.
+pub(super) fn named(person: &PersonId) -> String {
+    match person {
+        PersonId::Crn(crn) => format!("crn of {crn}"),
+        PersonId::Noms(noms) => format!("nomsId of {noms}"),
+    }
+}
+
+/// Counts reads by where the answer came from.
+pub(super) fn count(answer: &Result<Answer, Unavailable>) {
+    let from = match answer {
+        Ok(Answer::Found(_, origin)) => origin.as_str(),
+        Ok(Answer::NotFound) => "not-found",
+        Ok(Answer::Shared) => "shared",
+        Err(Unavailable) => "unavailable",
+    };
+    metrics::counter!("case_record_reads_total", "from" => from).increment(1);
+}
+
+fn capitalised(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}

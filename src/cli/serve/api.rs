@@ -1,0 +1,77 @@
+//! The role `api`: the read API over the cached case records.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use clap::Args;
+use metrics_exporter_prometheus::PrometheusHandle;
+use sqlx::PgPool;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::Failure;
+use crate::{
+    api::{Api, ApiConfig, AuthConfig, Authenticator, Health, Server},
+    case_records::{CaseRecords, CaseRecordsConfig, DeliusSource, DirectoryConfig, StaffDirectory},
+    cli::settings,
+    delius::records::CaseReader,
+};
+
+/// Settings of the API.
+#[derive(Debug, Clone, Args)]
+pub(super) struct ApiSettings {
+    /// Address of the API; port 0 picks one and the log line says which
+    #[arg(long, env = "BIND", default_value = "0.0.0.0:8080")]
+    bind: String,
+    /// Directory of staff e-mail addresses, for example ldaps://host:636; without it every address is null
+    #[arg(long, env = "LDAP_URL", hide_env_values = true)]
+    ldap_url: Option<String>,
+    /// Who binds to the directory; anonymous when absent
+    #[arg(long, env = "LDAP_BIND_DN", hide_env_values = true)]
+    ldap_bind_dn: Option<String>,
+    /// Password of who binds to the directory
+    #[arg(long, env = "LDAP_PASSWORD", hide_env_values = true)]
+    ldap_password: Option<String>,
+    /// The entry below which, one level down, the staff are
+    #[arg(long, env = "LDAP_BASE", hide_env_values = true)]
+    ldap_base: Option<String>,
+}
+
+impl ApiSettings {
+    fn directory(&self) -> Result<Option<Arc<StaffDirectory>>, Failure> {
+        let Some(url) = self.ldap_url.as_deref().filter(|url| !url.trim().is_empty()) else {
+            return Ok(None);
+        };
+        let base = settings::required("LDAP_BASE", self.ldap_base.as_deref())?;
+        let config = DirectoryConfig {
+            bind_dn: self.ldap_bind_dn.clone(),
+            password: self.ldap_password.clone(),
+            ..DirectoryConfig::new(url, base)
+        };
+        Ok(Some(Arc::new(StaffDirectory::new(config))))
+    }
+
+    /// Listens at once, so that a port in use is told before anything else starts.
+    pub(super) async fn start(
+        &self,
+        auth_url: Option<&str>,
+        store: &PgPool,
+        delius: PgPool,
+        (health, metrics): (Health, PrometheusHandle),
+        (tasks, stop): (&TaskTracker, &CancellationToken),
+    ) -> Result<(), Failure> {
+        let bind: SocketAddr = self.bind.parse().map_err(|_| {
+            Failure::setting("BIND", "not an address with a port; expected for example 0.0.0.0:8080")
+        })?;
+        let auth_url = settings::required("AUTH_URL", auth_url)?;
+        let authenticator = Arc::new(Authenticator::new(AuthConfig::new(auth_url))?);
+        let source = DeliusSource::new(CaseReader::new(delius), self.directory()?);
+        let records = CaseRecords::new(store.clone(), Arc::new(source), CaseRecordsConfig::default());
+        let records = Arc::new(records);
+        let config = ApiConfig { bind, ..ApiConfig::default() };
+        let api = Api::new(config, Arc::clone(&records), authenticator, health, metrics);
+        let server = Server::bind(&api).await.map_err(|error| Failure::setting("BIND", error))?;
+        tasks.spawn(server.run_until(stop.clone().cancelled_owned()));
+        let stop = stop.clone();
+        tasks.spawn(async move { records.watch(stop.cancelled_owned()).await });
+        Ok(())
+    }
+}

@@ -1,0 +1,128 @@
+//! `serve`: runs the service until SIGTERM or SIGINT, then drains.
+
+mod api;
+mod queues;
+mod watch;
+
+use std::{process::ExitCode, sync::Arc};
+
+use clap::{Args, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    Failure,
+    settings::{self, DeliusSettings, MpcSettings, StoreSettings},
+};
+use crate::{
+    event_store::journal::Journal,
+    ingest::breaker::Breakers,
+    mpc::NotConfigured,
+    outbox::{Relay, RelayConfig},
+};
+
+/// What a process of the service does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Role {
+    /// Serves the read API.
+    Api,
+    /// Ingests messages.
+    Ingest,
+    /// Applies writes to Delius, and keeps the journal.
+    Relay,
+}
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// What this process does
+    #[arg(long, value_enum, value_delimiter = ',', default_values = ["api", "ingest", "relay"])]
+    roles: Vec<Role>,
+    #[command(flatten)]
+    store: StoreSettings,
+    #[command(flatten)]
+    delius: DeliusSettings,
+    #[command(flatten)]
+    mpc: MpcSettings,
+    #[command(flatten)]
+    queues: queues::QueueSettings,
+    #[command(flatten)]
+    api: api::ApiSettings,
+}
+
+impl Serve {
+    fn has(&self, role: Role) -> bool {
+        self.roles.contains(&role)
+    }
+
+    pub(super) async fn run(self) -> Result<ExitCode, Failure> {
+        // Before anything is started, so that no signal is missed.
+        let stop = stop_on_signal()?;
+        let mpc = if self.has(Role::Ingest) { self.mpc.client()? } else { Arc::new(NotConfigured) };
+        let pool = self.store.connect().await?;
+        let delius = self.delius.connect().await?;
+        let store = settings::case_store(pool.clone(), mpc);
+        let (worker, breakers) = (worker_name(), Arc::new(Breakers::default()));
+        let (tasks, metrics) = (TaskTracker::new(), watch::metrics()?);
+
+        let started = async {
+            if self.has(Role::Api) {
+                let health = watch::health(&pool, &delius, &breakers);
+                let (auth_url, records) = (self.mpc.auth_url.as_deref(), delius.pool().clone());
+                let seen = (health, metrics.clone());
+                self.api.start(auth_url, &pool, records, seen, (&tasks, &stop)).await?;
+            }
+            if self.has(Role::Ingest) {
+                self.queues.start(&store, &delius, &breakers, &worker, (&tasks, &stop)).await?;
+            }
+            Ok(())
+        };
+        if let Err(failure) = started.await {
+            stop.cancel();
+            tasks.close();
+            tasks.wait().await;
+            return Err(failure);
+        }
+        if self.has(Role::Relay) {
+            let relay = Relay::new(Arc::clone(&store), delius.clone(), RelayConfig::of(worker));
+            tasks.spawn(relay.run(stop.clone()));
+            tasks.spawn(Journal::new(pool.clone()).run(stop.clone().cancelled_owned()));
+        }
+        tasks.spawn(watch::measure(pool, breakers, metrics, stop.clone()));
+        tracing::info!(roles = ?self.roles, version = env!("CARGO_PKG_VERSION"), "started");
+        stop.cancelled().await;
+        tracing::info!("stopping: finishing what is in work");
+        tasks.close();
+        tasks.wait().await;
+        tracing::info!("stopped");
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Unique to the process: host and process number, and a part that survives neither.
+fn worker_name() -> String {
+    let host = std::env::var("HOSTNAME").unwrap_or_else(|_| "local".into());
+    let unique = uuid::Uuid::now_v7().simple().to_string();
+    format!("{host}-{}-{}", std::process::id(), &unique[24..])
+}
+
+/// A token that is cancelled by SIGTERM or SIGINT. A second signal ends the process at once.
+fn stop_on_signal() -> Result<CancellationToken, Failure> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let stop = CancellationToken::new();
+    let cancelled = stop.clone();
+    tokio::spawn(async move {
+        let mut next = async || {
+            tokio::select! {
+                _ = term.recv() => {}
+                _ = int.recv() => {}
+            }
+        };
+        next().await;
+        cancelled.cancel();
+        next().await;
+        tracing::warn!("second signal: ending at once; unfinished messages come again");
+        std::process::exit(130);
+    });
+    Ok(stop)
+}

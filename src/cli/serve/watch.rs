@@ -1,0 +1,91 @@
+//! What operators see of a running service: the probes behind `/health` and the figures behind `/metrics`.
+
+use std::{sync::Arc, time::Duration};
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use super::Failure;
+use crate::{
+    api::{Component, Health},
+    delius::Delius,
+    ingest::breaker::Breakers,
+    outbox::table,
+};
+
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// Starts to collect figures for this process.
+pub(super) fn metrics() -> Result<PrometheusHandle, Failure> {
+    Ok(PrometheusBuilder::new().install_recorder()?)
+}
+
+/// The probes of this process.
+pub(super) fn health(store: &PgPool, delius: &Delius, breakers: &Arc<Breakers>) -> Health {
+    let (probed_store, outbox_store, delius) = (store.clone(), store.clone(), delius.clone());
+    let breakers = Arc::clone(breakers);
+    Health::default()
+        .with("store", move || {
+            let store = probed_store.clone();
+            async move {
+                match sqlx::query("select 1").execute(&store).await {
+                    Ok(_) => Component::up(),
+                    Err(_) => Component::down().detail("reason", "the store does not answer"),
+                }
+            }
+        })
+        .with("delius", move || {
+            let delius = delius.clone();
+            async move {
+                match delius.ping().await {
+                    Ok(()) => Component::up(),
+                    Err(error) => Component::down().detail("reason", error.to_string()),
+                }
+            }
+        })
+        .with("outbox", move || {
+            let store = outbox_store.clone();
+            async move {
+                match table::backlog(&store).await {
+                    Ok(backlog) if backlog.parked == 0 => {
+                        Component::up().detail("pending", backlog.pending.to_string())
+                    }
+                    Ok(backlog) => Component::down()
+                        .detail("pending", backlog.pending.to_string())
+                        .detail("parked", backlog.parked.to_string())
+                        .detail("remedy", "see `outbox list`: each parked write blocks its case"),
+                    Err(_) => Component::down().detail("reason", "the store does not answer"),
+                }
+            }
+        })
+        .with("ingest", move || {
+            let open = breakers.open();
+            async move {
+                if open.is_empty() {
+                    Component::up()
+                } else {
+                    Component::down().detail("pausedFor", open.join(", "))
+                }
+            }
+        })
+}
+
+/// Keeps the figures that nobody else keeps, until cancelled.
+pub(super) async fn measure(
+    store: PgPool,
+    breakers: Arc<Breakers>,
+    metrics: PrometheusHandle,
+    stop: CancellationToken,
+) {
+    while stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_some() {
+        metrics.run_upkeep();
+        metrics::gauge!("ingest_breakers_open").set(breakers.open().len() as f64);
+        if let Ok(backlog) = table::backlog(&store).await {
+            metrics::gauge!("outbox_pending").set(backlog.pending as f64);
+            metrics::gauge!("outbox_parked").set(backlog.parked as f64);
+            let age = backlog.oldest.map_or(0.0, |oldest| (chrono::Utc::now() - oldest).as_seconds_f64());
+            metrics::gauge!("outbox_oldest_age_seconds").set(age.max(0.0));
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Loads what a write needs to know, step by step, and has it planned; or finds why it cannot be.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, NaiveDateTime, Utc};
+use sqlx::PgConnection;
+
+use super::{
+    error::DeliusError,
+    holders, load,
+    london::wall_clock,
+    plan::{
+        Moment,
+        allocation::{self, Intent, PersonRows},
+        change::Plan,
+        handover::{self, HandoverDates},
+    },
+    reference::Reference,
+};
+use crate::case::{DeliusWrite, OutcomeName};
+
+/// Plans a write for the persons that have its NOMS number.
+pub(super) async fn decide(
+    connection: &mut PgConnection,
+    reference: &Reference,
+    persons: &[i64],
+    write: &DeliusWrite,
+    now: DateTime<Utc>,
+) -> Result<Plan, DeliusError> {
+    let offender_id = match persons {
+        [] => return Ok(refused(OutcomeName::PersonNotFound)),
+        [person] => *person,
+        _ => return Ok(refused(OutcomeName::DuplicatePerson)),
+    };
+    match write {
+        DeliusWrite::SetHandoverDates { handover_date, handover_start_date, dry_run } => {
+            let custody_id = match load::live_custodies(&mut *connection, offender_id).await?[..] {
+                [] => return Ok(refused(OutcomeName::NoActiveCustodialSentence)),
+                [custody] => custody,
+                _ => return Ok(refused(OutcomeName::MultipleActiveCustodialSentences)),
+            };
+            let types = reference.handover_date_types;
+            let rows = load::key_dates(connection, custody_id, [types.start, types.handover]).await?;
+            let dates = HandoverDates { start: *handover_start_date, handover: *handover_date };
+            Ok(handover::plan(custody_id, &rows, types, dates, *dry_run))
+        }
+        DeliusWrite::AllocatePom { at, pom } => {
+            let at = wall_clock(*at);
+            let person = load::person_rows(&mut *connection, offender_id).await?;
+            let found = holders::of_pom(connection, pom, at).await?;
+            Ok(change_of_pom(reference, &person, found, at, pom.email.clone(), now))
+        }
+        DeliusWrite::DeallocatePom { at } => {
+            let at = wall_clock(*at);
+            let person = load::person_rows(&mut *connection, offender_id).await?;
+            let moment = Moment::of(&person.poms, at, wall_clock(now));
+            let Some(holder) = moment.provider_to_deallocate(&person.poms) else {
+                return Ok(refused(OutcomeName::NoPomChange));
+            };
+            let found = holders::placeholder(connection, &holder.provider).await?;
+            Ok(change_of_pom(reference, &person, found, at, None, now))
+        }
+    }
+}
+
+fn change_of_pom(
+    reference: &Reference,
+    person: &PersonRows,
+    found: holders::Found,
+    at: NaiveDateTime,
+    email: Option<String>,
+    now: DateTime<Utc>,
+) -> Plan {
+    match found {
+        Err(refusal) => refused(refusal),
+        Ok((holder, mut changes)) => {
+            let intent = Intent { at, now: wall_clock(now), holder, email };
+            let mut plan = allocation::plan(person, &reference.transfers, &intent);
+            changes.append(&mut plan.changes);
+            Plan { changes, ..plan }
+        }
+    }
+}
+
+fn refused(outcome: OutcomeName) -> Plan {
+    Plan { outcome, changes: vec![], properties: BTreeMap::new() }
+}

@@ -1,0 +1,122 @@
+//! What Delius holds now for one NOMS number: the third column of a reconciliation.
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
+
+use super::{
+    error::{DeliusError, During},
+    gateway::Delius,
+    load,
+    london::wall_clock,
+    plan::{Moment, allocation::PersonRows, rows::PomRow},
+};
+use crate::case::NomsNumber;
+
+/// What Delius holds now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holdings {
+    /// Who holds the case in prison; `None` when nobody ever did.
+    pub pom: Option<HeldBy>,
+    /// Who is responsible, if anybody.
+    pub responsible: Option<Responsible>,
+    /// How many live custodies there are; key dates exist for exactly one.
+    pub live_custodies: usize,
+    /// `POM1` of the one live custody.
+    pub handover_start_date: Option<NaiveDate>,
+    /// `POM2` of the one live custody.
+    pub handover_date: Option<NaiveDate>,
+}
+
+/// The current prison offender manager.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldBy {
+    /// Code of the provider.
+    pub provider: String,
+    /// Code of its prison.
+    pub prison: Option<String>,
+    /// Description of the team.
+    pub team: String,
+    /// Forename as Delius writes it.
+    pub forename: String,
+    /// Surname as Delius writes it.
+    pub surname: String,
+    /// Whether it is the unallocated placeholder: nobody.
+    pub unallocated: bool,
+    /// Since when, on the wall clock of London.
+    pub since: NaiveDateTime,
+    /// E-mail address, when Delius has one.
+    pub email: Option<String>,
+}
+
+impl HeldBy {
+    /// Whether a name from Manage POM Cases means this member of staff.
+    pub fn is_named(&self, forename: &str, surname: &str) -> bool {
+        let name = super::staff_name::StaffName::new(forename, surname);
+        let same = |held: &str, named: &str| held.trim().to_uppercase() == named.to_uppercase();
+        same(&self.forename, &name.forename) && same(&self.surname, &name.surname)
+    }
+}
+
+/// Which kind of officer is responsible for a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Responsible {
+    /// A prison offender manager.
+    Prison,
+    /// A community offender manager.
+    Community,
+}
+
+impl Delius {
+    /// What Delius holds for a NOMS number at `now`; `None` when no person, or more than one, has it.
+    ///
+    /// # Errors
+    /// When Delius cannot answer.
+    pub async fn holdings(
+        &self,
+        noms: &NomsNumber,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Holdings>, DeliusError> {
+        let types = self.reference().await?.handover_date_types;
+        let mut connection = self.pool.acquire().await.during("while connecting")?;
+        let [person] = load::persons(&mut connection, noms, false).await?[..] else {
+            return Ok(None);
+        };
+        let rows = load::person_rows(&mut connection, person).await?;
+        let custodies = load::live_custodies(&mut connection, person).await?;
+        let dates = match custodies[..] {
+            [custody] => load::key_dates(&mut connection, custody, [types.start, types.handover]).await?,
+            _ => vec![],
+        };
+        let date = |type_id| dates.iter().find(|row| row.type_id == type_id).map(|row| row.date);
+        let now = wall_clock(now);
+        Ok(Some(Holdings {
+            pom: Moment::of(&rows.poms, now, now).current.map(|current| held_by(&rows.poms[current])),
+            responsible: responsible(&rows, now),
+            live_custodies: custodies.len(),
+            handover_start_date: date(types.start),
+            handover_date: date(types.handover),
+        }))
+    }
+}
+
+fn held_by(row: &PomRow) -> HeldBy {
+    let holder = row.holder.clone();
+    HeldBy {
+        provider: holder.provider.code,
+        prison: holder.provider.prison,
+        team: holder.team.description,
+        forename: holder.officer.forename,
+        surname: holder.officer.surname,
+        unallocated: holder.placeholder,
+        since: row.start,
+        email: row.email.clone(),
+    }
+}
+
+fn responsible(rows: &PersonRows, now: NaiveDateTime) -> Option<Responsible> {
+    let row = rows.officers.iter().rfind(|row| row.covers(now))?;
+    match (row.pom, row.com) {
+        (Some(_), _) => Some(Responsible::Prison),
+        (None, Some(_)) => Some(Responsible::Community),
+        (None, None) => None,
+    }
+}

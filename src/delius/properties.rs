@@ -1,0 +1,26 @@
+//! Telemetry properties of a write.
+
+use std::collections::BTreeMap;
+
+use super::london::{date_and_time, wall_clock};
+use crate::case::{DeliusWrite, NomsNumber};
+
+/// Those that the write itself tells, whatever comes of it.
+pub(super) fn of(noms: &NomsNumber, write: &DeliusWrite) -> BTreeMap<String, String> {
+    let mut properties = BTreeMap::from([("nomsId".to_owned(), noms.to_string())]);
+    let mut tell = |name: &str, value: Option<String>| {
+        properties.extend(value.map(|value| (name.to_owned(), value)));
+    };
+    match write {
+        DeliusWrite::AllocatePom { at, pom } => {
+            tell("allocationDate", Some(date_and_time(wall_clock(*at))));
+            tell("prisonId", Some(pom.prison.to_string()));
+        }
+        DeliusWrite::DeallocatePom { at } => tell("allocationDate", Some(date_and_time(wall_clock(*at)))),
+        DeliusWrite::SetHandoverDates { handover_date, handover_start_date, .. } => {
+            tell("handoverDate", handover_date.map(|date| date.to_string()));
+            tell("handoverStartDate", handover_start_date.map(|date| date.to_string()));
+        }
+    }
+    properties
+}
