@@ -11,5 +11,6 @@ mod pom;
 mod responsible_officer;
 mod sound;
 mod ties;
+mod whole_case;
 
 use memory::{Memory, at};
