@@ -10,5 +10,6 @@ mod plans;
 mod pom;
 mod responsible_officer;
 mod ties;
+mod whole_case;
 
 use memory::{Memory, at};
