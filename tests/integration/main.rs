@@ -5,6 +5,11 @@
 #[path = "../../deploy/local/stand_ins/mod.rs"]
 mod stand_ins;
 
+mod delius_allocation;
+mod delius_ground;
+mod delius_handover;
+mod delius_lookups;
+mod delius_once;
 mod api_limits;
 mod api_records;
 mod api_tokens;
