@@ -8,8 +8,10 @@ mod migrate;
 mod outbox;
 mod parked;
 mod publish;
+mod replay;
 mod serve;
 mod settings;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -49,6 +51,10 @@ pub enum Command {
     Parked(parked::Parked),
     /// Show a case's allocation and handover history: as it was in the world, or as we knew it at a time.
     History(Box<history::History>),
+    /// Derive every write again from the stored events, and say whether it is what was derived then.
+    Replay(replay::Replay),
+    /// Check that nobody changed the events since they were recorded.
+    Verify(verify::Verify),
 }
 
 /// Runs a subcommand.
@@ -66,6 +72,8 @@ pub async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Outbox(outbox) => outbox.run().await,
         Command::Parked(parked) => parked.run().await,
         Command::History(history) => history.run().await,
+        Command::Replay(replay) => replay.run().await,
+        Command::Verify(verify) => verify.run().await,
     }
 }
 

@@ -23,7 +23,7 @@ use crate::case::NomsNumber;
 use canonical::Hash;
 
 /// Key of the advisory lock that the leader holds.
-const LEADER: i64 = 0x706f_6d6a_6f75_726e;
+pub const LEADER: i64 = 0x706f_6d6a_6f75_726e;
 
 /// Events entered by one step at most.
 const BATCH: u32 = 1_000;
@@ -58,7 +58,8 @@ pub enum Step {
 /// How far the journal is behind, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]
 pub struct Lag {
-    /// Start of the oldest write transaction in this database: no event later than it can be entered.
+    /// Start of the oldest write transaction: no later event can be entered. Transactions in the other databases
+    /// of the cluster count too, because all draw their numbers from one sequence.
     pub horizon_since: Option<DateTime<Utc>>,
     /// The store's clock.
     pub now: DateTime<Utc>,
@@ -128,11 +129,11 @@ impl Journal {
         Ok(entered)
     }
 
-    /// How long the oldest write transaction of this database has been holding the journal back.
+    /// Since when the oldest write transaction of the cluster has been holding the journal back.
     pub async fn lag(&self) -> Result<Lag, ReadError> {
         Ok(sqlx::query_as(
             "select min(xact_start) as horizon_since, clock_timestamp() as now from pg_stat_activity
-             where datname = current_database() and backend_xid is not null and pid <> pg_backend_pid()",
+             where backend_xid is not null and pid <> pg_backend_pid()",
         )
         .fetch_one(&self.pool)
         .await?)
@@ -167,8 +168,9 @@ pub async fn places_of(
 }
 
 /// The next events in order. After a restore into a younger cluster the last entry bears a transaction number from
-/// the old one, so it says nothing about the numbers here: then what is not entered yet is found by comparison,
-/// first the leftovers of the old cluster, then what was added here.
+/// the old one, so it says nothing about the numbers here (and an event whose transaction has not happened here must
+/// be from there): then what is not entered yet is found by comparison, first the leftovers of the old cluster, then
+/// what was added here.
 async fn next_events(
     connection: &mut PgConnection,
     last: Option<&Last>,
@@ -177,14 +179,14 @@ async fn next_events(
     let not_entered = "not exists (select from journal j where j.aggregate_type = e.aggregate_type
                            and j.aggregate_id = e.aggregate_id and j.sequence = e.sequence)";
     let sql = match last {
-        Some(Last { restored: true, .. }) => format!(
+        None | Some(Last { restored: true, .. }) => format!(
             "select {COLUMNS} from events e
              where (e.xid < pg_snapshot_xmin(pg_current_snapshot())
                     or e.xid >= pg_snapshot_xmax(pg_current_snapshot()))
                and {not_entered} and $2::text is not null and $3::bigint is not null
              order by e.xid >= pg_snapshot_xmax(pg_current_snapshot()) desc, e.xid, e.id limit $1"
         ),
-        _ => format!(
+        Some(_) => format!(
             "select {COLUMNS} from events e
              where e.xid < pg_snapshot_xmin(pg_current_snapshot())
                and (e.xid, e.id) > ($2::text::xid8, $3::bigint) and {not_entered}

@@ -3,11 +3,19 @@
 //! Architecture invariant: an error ends the reading and reaches the caller. Nothing here can return a part as if
 //! it were the whole.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use cqrs_es::persist::SerializedEvent;
 use sqlx::{FromRow, PgConnection};
 
-use super::upcasters;
+use super::{
+    journal::{
+        canonical::Hash,
+        verify::{self, Chain, Finding},
+    },
+    upcasters,
+};
 use crate::case::{CaseEvent, NomsNumber};
 
 /// A row of the events table, with JSON as text: numbers keep every digit that was stored.
@@ -34,6 +42,9 @@ pub struct EventRow {
     /// When it was recorded.
     pub recorded_at: DateTime<Utc>,
 }
+
+/// Events read at once: bounds the memory.
+const PAGE: i64 = 500;
 
 /// The columns of an [`EventRow`] from the table `events` under the alias `e`.
 pub(super) const COLUMNS: &str = "e.aggregate_type, e.aggregate_id, e.sequence, e.event_type, e.event_version, \
@@ -63,15 +74,13 @@ impl EventRow {
         let lifts = upcasters();
         let lifted = lifts.iter().any(|lift| lift.can_upcast(&self.event_type, &self.event_version));
         let event = if lifted {
-            self.serialized().and_then(|event| {
-                let lift = |event: SerializedEvent, lift: &Box<dyn cqrs_es::persist::EventUpcaster>| {
+            self.serialized().and_then(|mut event| {
+                for lift in &lifts {
                     if lift.can_upcast(&event.event_type, &event.event_version) {
-                        lift.upcast(event)
-                    } else {
-                        event
+                        event = lift.upcast(event);
                     }
-                };
-                serde_json::from_value(lifts.iter().fold(event, lift).payload)
+                }
+                serde_json::from_value(event.payload)
             })
         } else {
             serde_json::from_str(&self.payload)
@@ -127,4 +136,110 @@ pub async fn changes_of_row(
     .bind(row_id)
     .fetch_all(connection)
     .await
+}
+
+/// How many events there are.
+pub async fn count(connection: &mut PgConnection) -> sqlx::Result<u64> {
+    let count: i64 = sqlx::query_scalar("select count(*) from events").fetch_one(connection).await?;
+    Ok(count.cast_unsigned())
+}
+
+/// Which of these events exist.
+pub async fn existing(
+    connection: &mut PgConnection,
+    cases: &[&str],
+    sequences: &[i64],
+) -> sqlx::Result<HashSet<(String, i64)>> {
+    let found: Vec<(String, i64)> = sqlx::query_as(
+        "select aggregate_id, sequence from events
+         where aggregate_type = 'case'
+           and (aggregate_id, sequence) in (select * from unnest($1::text[], $2::bigint[]))",
+    )
+    .bind(cases)
+    .bind(sequences)
+    .fetch_all(connection)
+    .await?;
+    Ok(found.into_iter().collect())
+}
+
+/// Reads every event once, in the order of the journal and then those that it has not entered yet, in pages, and
+/// follows the hash chain on the way.
+#[derive(Debug)]
+pub struct AuditReader {
+    chain: Chain,
+    tail: Option<Tail>,
+    not_entered: u64,
+}
+
+/// What a page turned out to be.
+#[derive(Debug)]
+pub enum Read {
+    /// The next events; none at the end.
+    Page(Vec<EventRow>),
+    /// The journal shows that the events are not what was recorded.
+    Tampered(Finding),
+}
+
+/// Where the events that are not entered yet have been read to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Tail {
+    xid: String,
+    id: i64,
+}
+
+impl Default for AuditReader {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl AuditReader {
+    /// From the beginning.
+    pub fn new() -> Self {
+        Self { chain: Chain::START, tail: None, not_entered: 0 }
+    }
+
+    /// The next page. All pages must be read in the same picture of the store, see [`begin_picture`].
+    pub async fn next_page(&mut self, connection: &mut PgConnection) -> sqlx::Result<Read> {
+        if self.tail.is_none() {
+            let mut page = verify::entered_after(connection, self.chain.position(), PAGE).await?;
+            let more = page.len() > PAGE as usize;
+            let followed = if more { PAGE as usize } else { page.len() };
+            for index in 0..followed {
+                if let Err(finding) = self.chain.follow(&page[index], page.get(index + 1)) {
+                    return Ok(Read::Tampered(finding));
+                }
+            }
+            page.truncate(followed);
+            if !page.is_empty() {
+                return Ok(Read::Page(page.into_iter().filter_map(|entered| entered.event).collect()));
+            }
+            self.tail = Some(Tail { xid: "0".to_owned(), id: 0 });
+        }
+        let tail = self.tail.clone().unwrap_or_else(|| Tail { xid: "0".to_owned(), id: 0 });
+        let sql = format!(
+            "select {COLUMNS} from events e
+             where (e.xid, e.id) > ($1::text::xid8, $2::bigint)
+               and not exists (select from journal j where j.aggregate_type = e.aggregate_type
+                                   and j.aggregate_id = e.aggregate_id and j.sequence = e.sequence)
+             order by e.xid, e.id limit $3"
+        );
+        let page: Vec<EventRow> =
+            sqlx::query_as(&sql).bind(tail.xid).bind(tail.id).bind(PAGE).fetch_all(connection).await?;
+        if let Some(last) = page.last() {
+            self.tail = Some(Tail { xid: last.xid.clone(), id: last.id });
+        }
+        self.not_entered += page.len() as u64;
+        Ok(Read::Page(page))
+    }
+
+    /// The last position of the journal that was read, and its hash as recomputed from the events.
+    pub fn last(&self) -> Option<(i64, Hash)> {
+        self.chain.last()
+    }
+
+    /// How many of the events read are not entered yet.
+    pub fn not_entered(&self) -> u64 {
+        self.not_entered
+    }
 }

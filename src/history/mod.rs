@@ -18,9 +18,12 @@ mod load;
 mod london;
 mod question;
 mod render;
+pub mod replay;
 #[cfg(test)]
 mod samples;
 mod source;
+#[cfg(test)]
+mod stability_tests;
 pub mod subject_access;
 mod table;
 mod timeline;

@@ -3,6 +3,7 @@
 //! [`projector`] derives them (pure), [`table`] keeps them in the transaction of the events, and the [`relay`] applies
 //! them through the Delius gateway, in order within a case and in parallel across cases.
 
+pub mod audit;
 pub mod projector;
 pub mod relay;
 pub mod table;

@@ -114,6 +114,15 @@ pub(in crate::event_store) struct Chain {
 impl Chain {
     pub(in crate::event_store) const START: Self = Self { position: 0, hash: Hash::GENESIS, key: (0, 0) };
 
+    pub(in crate::event_store) fn position(&self) -> i64 {
+        self.position
+    }
+
+    /// The last position followed and its hash.
+    pub(in crate::event_store) fn last(&self) -> Option<(i64, Hash)> {
+        (self.position > 0).then_some((self.position, self.hash))
+    }
+
     /// Takes the next position, or says what is wrong with it. `next` is the one after it, when there is one.
     pub(in crate::event_store) fn follow(
         &mut self,
@@ -203,7 +212,7 @@ pub async fn verify(
     Ok(Ok(Intact {
         count: end.cast_unsigned(),
         first,
-        last: (end > 0).then_some((end, chain.hash)),
+        last: chain.last(),
         waiting: waiting.max(0).cast_unsigned(),
     }))
 }

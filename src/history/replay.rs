@@ -1,0 +1,170 @@
+//! Replay: do the stored events still mean, to today's code, the writes that were derived from them? And was every
+//! event read? Nothing is written: all of it happens in one read-only picture of the store.
+
+mod compare;
+mod diff;
+
+use std::collections::BTreeMap;
+
+use sqlx::{PgConnection, PgPool};
+
+use crate::{
+    case::{InvalidIdentifier, NomsNumber},
+    event_store::{
+        journal::{canonical::Hash, verify::Finding},
+        reader::{self, AuditReader, EventRow, Read, ReadError},
+    },
+    outbox::audit::{self, StoredWrite},
+};
+pub use compare::{Difference, Discrepancy};
+
+/// What was replayed without a difference, and how we know that it was everything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replayed {
+    /// Events read.
+    pub events: u64,
+    /// Writes derived from them and found as stored.
+    pub writes: u64,
+    /// The last position of the journal among them and its hash, recomputed from the events; `None` when nothing is
+    /// entered yet, or for the replay of one case.
+    pub journal: Option<(i64, Hash)>,
+    /// Events among them that the journal has not entered yet.
+    pub not_entered: u64,
+}
+
+/// Why a replay is not *identical*.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Unlike {
+    /// A write differs.
+    Write(Box<Difference>),
+    /// The journal shows that the events are not what was recorded.
+    Tampered(Finding),
+    /// The store counts other numbers than were read: a fault of this code.
+    Incomplete {
+        /// What was counted.
+        what: &'static str,
+        /// How many were read.
+        read: u64,
+        /// How many there are.
+        stored: u64,
+    },
+}
+
+/// Replays one case; `None` when it has no events.
+pub async fn one(pool: &PgPool, noms: &NomsNumber) -> Result<Option<Result<Replayed, Unlike>>, ReadError> {
+    let mut transaction = pool.begin().await?;
+    reader::begin_picture(&mut transaction).await?;
+    let rows = reader::events_of(&mut transaction, noms).await?;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let stored = audit::of_case(&mut transaction, noms).await?;
+    transaction.rollback().await?;
+    let mut by_event = group(stored);
+    let mut replayed = Replayed { events: 0, writes: 0, journal: None, not_entered: 0 };
+    for row in &rows {
+        match replay_event(row, &mut by_event)? {
+            Ok(writes) => replayed.writes += writes,
+            Err(difference) => return Ok(Some(Err(Unlike::Write(difference)))),
+        }
+        replayed.events += 1;
+    }
+    Ok(Some(match by_event.into_values().flatten().next() {
+        Some(orphan) => Err(Unlike::Write(Box::new(Difference::orphan(orphan)))),
+        None => Ok(replayed),
+    }))
+}
+
+/// Replays all cases in the order of the journal. `progress` is told events done and events in all.
+pub async fn all(
+    pool: &PgPool,
+    mut progress: impl FnMut(u64, u64),
+) -> Result<Result<Replayed, Unlike>, ReadError> {
+    let mut transaction = pool.begin().await?;
+    reader::begin_picture(&mut transaction).await?;
+    let total = reader::count(&mut transaction).await?;
+    let mut events = AuditReader::new();
+    let mut replayed = Replayed { events: 0, writes: 0, journal: None, not_entered: 0 };
+    loop {
+        let page = match events.next_page(&mut transaction).await? {
+            Read::Page(page) if page.is_empty() => break,
+            Read::Page(page) => page,
+            Read::Tampered(finding) => return Ok(Err(Unlike::Tampered(finding))),
+        };
+        match replay_page(&mut transaction, &page).await? {
+            Ok(writes) => replayed.writes += writes,
+            Err(difference) => return Ok(Err(Unlike::Write(difference))),
+        }
+        replayed.events += page.len() as u64;
+        progress(replayed.events, total);
+    }
+    replayed.journal = events.last();
+    replayed.not_entered = events.not_entered();
+    if replayed.events != total {
+        return Ok(Err(Unlike::Incomplete { what: "events", read: replayed.events, stored: total }));
+    }
+    let stored = audit::count(&mut transaction).await?;
+    if stored != replayed.writes {
+        // More are stored than the events mean: some belong to no event.
+        return Ok(Err(match orphan(&mut transaction).await? {
+            Some(orphan) => Unlike::Write(Box::new(Difference::orphan(orphan))),
+            None => Unlike::Incomplete { what: "writes", read: replayed.writes, stored },
+        }));
+    }
+    transaction.rollback().await?;
+    Ok(Ok(replayed))
+}
+
+/// The first stored write whose event does not exist.
+async fn orphan(connection: &mut PgConnection) -> Result<Option<StoredWrite>, ReadError> {
+    let mut after: Option<StoredWrite> = None;
+    loop {
+        let page = audit::page(connection, after.as_ref()).await?;
+        let Some(last) = page.last().cloned() else { return Ok(None) };
+        let cases: Vec<&str> = page.iter().map(|write| write.case_id.as_str()).collect();
+        let sequences: Vec<i64> = page.iter().map(|write| write.sequence).collect();
+        let exist = reader::existing(connection, &cases, &sequences).await?;
+        let orphan = page.iter().find(|write| !exist.contains(&(write.case_id.clone(), write.sequence)));
+        if let Some(orphan) = orphan {
+            return Ok(Some(orphan.clone()));
+        }
+        after = Some(last);
+    }
+}
+
+type ByEvent = BTreeMap<(String, i64), Vec<StoredWrite>>;
+
+fn group(stored: Vec<StoredWrite>) -> ByEvent {
+    let mut by_event = ByEvent::new();
+    for write in stored {
+        by_event.entry((write.case_id.clone(), write.sequence)).or_default().push(write);
+    }
+    by_event
+}
+
+async fn replay_page(
+    connection: &mut PgConnection,
+    page: &[EventRow],
+) -> Result<Result<u64, Box<Difference>>, ReadError> {
+    let cases: Vec<&str> = page.iter().map(|row| row.aggregate_id.as_str()).collect();
+    let sequences: Vec<i64> = page.iter().map(|row| row.sequence).collect();
+    let mut by_event = group(audit::of_events(connection, &cases, &sequences).await?);
+    let mut writes = 0;
+    for row in page {
+        match replay_event(row, &mut by_event)? {
+            Ok(count) => writes += count,
+            Err(difference) => return Ok(Err(difference)),
+        }
+    }
+    Ok(Ok(writes))
+}
+
+fn replay_event(row: &EventRow, by_event: &mut ByEvent) -> Result<Result<u64, Box<Difference>>, ReadError> {
+    let noms: NomsNumber = row.aggregate_id.parse().map_err(|error: InvalidIdentifier| ReadError::Event {
+        case: row.aggregate_id.clone(),
+        sequence: row.sequence,
+        what: error.to_string(),
+    })?;
+    let stored = by_event.remove(&(row.aggregate_id.clone(), row.sequence)).unwrap_or_default();
+    Ok(compare::event(&noms, row.sequence.cast_unsigned(), &row.event()?, &stored).map_err(Box::new))
+}
