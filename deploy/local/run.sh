@@ -118,14 +118,15 @@ start_service() {
     export BIND=$host:$port
     [[ $host == 0.0.0.0 || $host == '[::]' ]] && host=127.0.0.1
     API_URL="http://$host:$port"
+    port_is_open "$port" "$host" && fail_setup "BIND: somebody else listens on $host:$port already; choose another"
     start_group "$STATE/logs/service.log" "$SERVICE" serve
     SERVICE_PID=$STARTED_PID
     until port_is_open "$port" "$host"; do
         if ! kill -0 "$SERVICE_PID" 2>/dev/null || ((left-- == 0)); then service_failed; fi
         sleep 0.1
     done
-    # Somebody else may have taken the port first.
-    sleep 0.1
+    # Somebody else may have been faster; then the service ends.
+    sleep 0.5
     kill -0 "$SERVICE_PID" 2>/dev/null || service_failed
     say "Starting the service: done ($API_URL)"
 }
