@@ -26,6 +26,7 @@ mod records_directory;
 mod records_fields;
 mod records_people;
 mod records_replicas;
+mod records_scripted;
 mod relay;
 mod replay_writes;
 mod severable;
