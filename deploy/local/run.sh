@@ -36,7 +36,7 @@ main() {
     say ""
     say "Running on $API_URL, logging to $STATE/logs/service.log. Ctrl-C stops everything."
     say "In another terminal: source $STATE/env"
-    wait "$SERVICE_PID" || true
+    wait "$SERVICE_PID" 2>/dev/null || true
     service_failed
 }
 

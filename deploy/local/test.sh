@@ -19,6 +19,7 @@ else
     start_sqs
     use_local_aws
 fi
+ensure_slapd
 # What configures a real service must not reach a test by accident.
 unset DELIUS_DATABASE_URL QUEUE_URL CHANGE_FEED_QUEUE_URL BULK_QUEUE_URL TOPIC_ARN OUTCOME_TOPIC_ARN MPC_URL AUTH_URL \
     CLIENT_ID CLIENT_SECRET LDAP_URL BIND

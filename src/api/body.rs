@@ -36,3 +36,27 @@ where
     }
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_may_come_in_pieces_up_to_the_limit_and_is_refused_beyond_it() {
+        let pieces = || {
+            futures_util::stream::iter(["[\"X00", "0001\"]"].map(|it| Ok::<_, warp::Error>(it.as_bytes())))
+        };
+        assert_eq!(read(&HeaderMap::new(), pieces(), 11).await.unwrap(), b"[\"X000001\"]");
+        let refused = read(&HeaderMap::new(), pieces(), 10).await.unwrap_err();
+        assert_eq!(refused.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    }
+
+    #[tokio::test]
+    async fn a_body_that_announces_too_much_is_refused_unread() {
+        let headers = HeaderMap::from_iter([(header::CONTENT_LENGTH, 11.into())]);
+        let unread = futures_util::stream::pending::<Result<&[u8], warp::Error>>();
+        assert_eq!(read(&headers, unread, 10).await.unwrap_err().status(), StatusCode::PAYLOAD_TOO_LARGE);
+    }
+}

@@ -5,6 +5,15 @@
 #[path = "../../deploy/local/stand_ins/mod.rs"]
 mod stand_ins;
 
+mod delius_allocation;
+mod delius_ground;
+mod delius_handover;
+mod delius_lookups;
+mod delius_once;
+mod api_limits;
+mod api_records;
+mod api_tokens;
+mod api_world;
 mod audit_support;
 mod event_samples;
 mod history_reading;
@@ -12,9 +21,15 @@ mod journal_order;
 mod journal_tamper;
 mod messages;
 mod order;
+mod records_cache;
+mod records_directory;
 mod records_fields;
 mod records_people;
+mod records_replicas;
+mod records_scripted;
 mod relay;
 mod replay_writes;
+mod severable;
+mod slapd;
 mod stand_ins_contract;
 mod world;

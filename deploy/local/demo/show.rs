@@ -71,5 +71,10 @@ pub(crate) async fn reads(arguments: &Arguments) -> anyhow::Result<()> {
         println!("{body}");
         ensure!(status.is_success(), "{url} answered {status}");
     }
+    println!(
+        "\ncurl -sH \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/json' \\\n     \
+         -d '[\"X100001\", \"A1003AA\"]' {}/case-records",
+        arguments.api_url
+    );
     Ok(())
 }

@@ -121,7 +121,7 @@ impl Auth {
     ///
     /// # Errors
     /// When signing fails.
-    pub fn sign(&self, claims: &Claims) -> io::Result<String> {
+    pub fn sign(&self, claims: &impl Serialize) -> io::Result<String> {
         let inner = self.lock();
         let signer = inner.signers.last().ok_or_else(|| io::Error::other("no key"))?;
         let header = Header { kid: Some(signer.kid.clone()), ..Header::new(Algorithm::RS256) };

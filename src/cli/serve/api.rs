@@ -15,6 +15,9 @@ use crate::{
     delius::records::CaseReader,
 };
 
+/// Connections to Delius that are for reading case records alone.
+const READ_CONNECTIONS: u32 = 10;
+
 /// Settings of the API.
 #[derive(Debug, Clone, Args)]
 pub(super) struct ApiSettings {
@@ -63,8 +66,10 @@ impl ApiSettings {
         })?;
         let auth_url = settings::required("AUTH_URL", auth_url)?;
         let authenticator = Arc::new(Authenticator::new(AuthConfig::new(auth_url))?);
-        let source = DeliusSource::new(CaseReader::new(delius), self.directory()?);
-        let records = CaseRecords::new(store.clone(), Arc::new(source), CaseRecordsConfig::default());
+        let bounds = CaseRecordsConfig::default();
+        let reader = CaseReader::beside(&delius, READ_CONNECTIONS, bounds.load_timeout / 2);
+        let source = DeliusSource::new(reader, self.directory()?);
+        let records = CaseRecords::new(store.clone(), Arc::new(source), bounds);
         let records = Arc::new(records);
         let config = ApiConfig { bind, ..ApiConfig::default() };
         let api = Api::new(config, Arc::clone(&records), authenticator, health, metrics);

@@ -103,7 +103,10 @@ impl Draft<'_> {
             }
             None => current,
         };
-        self.poms[target].set_end(moment.end_of_plans(before).unwrap_or(before[current].end));
+        let end = moment.end_of_plans(before).unwrap_or(before[current].end);
+        if end != before[target].end {
+            self.poms[target].set_end(end);
+        }
         self.refresh_email(target, intent);
         self.withdraw(&gone);
         let step = Move {

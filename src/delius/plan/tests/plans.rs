@@ -1,1 +1,83 @@
+//! Rows that start in the future: plans, which the present allocation replaces.
 
+use super::{Memory, at};
+use crate::case::OutcomeName;
+
+fn now_is(second: i64, rows: &str) -> Memory {
+    let mut memory = Memory::with_poms(rows);
+    memory.now = at(second);
+    memory
+}
+
+#[test]
+fn an_allocation_replaces_the_plans_and_takes_their_time() {
+    for (before, after) in [
+        ("ada@LEI[1,50) bob@LEI[50,)", "ada@LEI[1,5) cat@LEI[5,)"),
+        ("ada@LEI[1,50) bob@LEI[50,70) dan@MDI[70,)", "ada@LEI[1,5) cat@LEI[5,)"),
+        ("ada@LEI[1,50) bob@LEI[50,70)", "ada@LEI[1,5) cat@LEI[5,70)"),
+        ("bob@LEI[50,)", "cat@LEI[5,)"),
+        ("ada@LEI[1,50) cat@LEI[50,)", "ada@LEI[1,5) cat@LEI[5,)"),
+    ] {
+        let mut memory = now_is(10, before);
+        memory.allocate(5, "cat@LEI");
+        assert_eq!(memory.held(), after, "{before}");
+        memory.assert_sound();
+    }
+}
+
+#[test]
+fn a_row_that_starts_this_second_has_begun() {
+    let mut memory = now_is(50, "ada@LEI[1,50) bob@LEI[50,)");
+    memory.allocate(5, "cat@LEI");
+    assert_eq!(memory.held(), "ada@LEI[1,5) cat@LEI[5,50) bob@LEI[50,)");
+}
+
+#[test]
+fn the_responsible_officer_of_a_plan_becomes_the_new_holder() {
+    let mut memory = now_is(10, "ada@LEI[1,50) bob@LEI[50,)").with_officers("ada@LEI[1,50) bob@LEI[50,)");
+    memory.allocate(5, "cat@LEI");
+    assert_eq!(memory.responsible(), "ada@LEI[1,5) cat@LEI[5,)");
+    memory.assert_sound();
+
+    let mut memory = now_is(10, "ada@LEI[1,50) bob@LEI[50,)").with_officers("com[1,50) bob@LEI[50,)");
+    let plan = memory.allocate(5, "cat@LEI");
+    assert_eq!(memory.responsible(), "com[1,50) cat@LEI[50,)");
+    assert_eq!(memory.contacts.len(), 1, "nobody took over responsibility now: {plan:?}");
+    memory.assert_sound();
+}
+
+#[test]
+fn an_allocation_to_the_present_holder_replaces_the_plans_too() {
+    let mut memory = now_is(10, "ada@LEI[1,50) bob@LEI[50,)").with_officers("ada@LEI[1,50) bob@LEI[50,)");
+    assert_eq!(memory.allocate(5, "ada@LEI").outcome, OutcomeName::NoPomChange);
+    assert_eq!(memory.held(), "ada@LEI[1,)");
+    assert!(memory.live()[0].active);
+    assert_eq!(memory.responsible(), "ada@LEI[1,)");
+    assert_eq!(memory.contacts, []);
+    memory.assert_sound();
+}
+
+#[test]
+fn a_deallocation_replaces_the_plans() {
+    let mut memory = now_is(10, "ada@LEI[1,50) bob@MDI[50,)");
+    memory.deallocate(5);
+    assert_eq!(memory.held(), "ada@LEI[1,5) -@LEI[5,)");
+}
+
+#[test]
+fn a_late_event_before_rows_that_have_begun_leaves_the_plans_alone() {
+    let mut memory = now_is(10, "ada@LEI[1,5) bob@LEI[5,50) dan@LEI[50,)");
+    memory.allocate(3, "cat@LEI");
+    assert_eq!(memory.held(), "ada@LEI[1,3) cat@LEI[3,5) bob@LEI[5,50) dan@LEI[50,)");
+    memory.assert_sound();
+}
+
+#[test]
+fn an_event_ahead_of_our_clock_counts_from_its_own_time() {
+    let mut memory = now_is(10, "ada@LEI[1,15) bob@LEI[15,)");
+    memory.allocate(20, "cat@LEI");
+    assert_eq!(memory.held(), "ada@LEI[1,15) bob@LEI[15,20) cat@LEI[20,)");
+    let mut memory = now_is(10, "ada@LEI[1,30) bob@LEI[30,)");
+    memory.allocate(20, "cat@LEI");
+    assert_eq!(memory.held(), "ada@LEI[1,20) cat@LEI[20,)");
+}
