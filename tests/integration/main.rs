@@ -5,17 +5,18 @@
 #[path = "../../deploy/local/stand_ins/mod.rs"]
 mod stand_ins;
 
-mod delius_allocation;
-mod delius_ground;
-mod delius_handover;
-mod delius_lookups;
-mod delius_once;
 mod api_limits;
 mod api_records;
 mod api_tokens;
 mod api_world;
 mod audit_support;
+mod delius_allocation;
+mod delius_ground;
+mod delius_handover;
+mod delius_lookups;
+mod delius_once;
 mod event_samples;
+mod history_http;
 mod history_reading;
 mod journal_order;
 mod journal_tamper;

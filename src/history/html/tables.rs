@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     super::{DatesPeriod, Entry, Write, WriteState, words},
-    History, escape, london, time, who,
+    History, escape, time, who,
 };
 
 pub(super) fn dates(dates: &DatesPeriod) -> String {
