@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # make run: everything around the service on this machine, the service itself, and a demonstration with invented
-# cases; then it runs until Ctrl-C. ONCE=1 ends after the demonstration, with exit code 0 or 1.
+# cases; then it runs until Ctrl-C. ONCE=1 ends after the demonstration, with exit code 0 or 1. DEMO=0 leaves the
+# demonstration out, for who wants to send the samples by hand.
 #
 # A setting that is given (DATABASE_URL, DELIUS_DATABASE_URL, AWS_ENDPOINT_URL, QUEUE_URL, MPC_URL, AUTH_URL, BIND)
 # wins, and then that part is not started here. Invented cases are only ever put into a Delius that was made here,
@@ -12,6 +13,7 @@ TARGET=${CARGO_TARGET_DIR:-$ROOT/target}/debug
 SERVICE="$TARGET/manage-pom-cases-and-delius"
 TOOLS="$TARGET/examples/local"
 WHY_NO_DEMO=
+[[ ${DEMO:-1} == 0 ]] && WHY_NO_DEMO="DEMO=0"
 
 once() { [[ -n ${ONCE:-} && $ONCE != 0 ]]; }
 
@@ -27,6 +29,7 @@ main() {
     write_environment
     if [[ -n $WHY_NO_DEMO ]]; then
         say "No demonstration: $WHY_NO_DEMO"
+        rewrite_samples
     elif ! demonstrate; then
         once && fail "the demonstration failed; see above"
         say "The demonstration failed; the service keeps running, so that you can look."
@@ -124,6 +127,15 @@ start_service() {
     sleep 0.1
     kill -0 "$SERVICE_PID" 2>/dev/null || service_failed
     say "Starting the service: done ($API_URL)"
+}
+
+# The samples name https://mpc.example; only addresses on MPC_URL are ever fetched.
+rewrite_samples() {
+    local sample
+    mkdir -p "$STATE/event-samples"
+    for sample in "$ROOT"/event-samples/*.json; do
+        sed "s#https://mpc.example#$MPC_URL#g" "$sample" >"$STATE/event-samples/$(basename "$sample")"
+    done
 }
 
 service_failed() {
