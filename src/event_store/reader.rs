@@ -115,7 +115,7 @@ pub async fn events_of(connection: &mut PgConnection, noms: &NomsNumber) -> sqlx
 
 /// Makes the connection's transaction one consistent, unwritable picture of the store.
 pub async fn begin_picture(connection: &mut PgConnection) -> sqlx::Result<()> {
-    sqlx::raw_sql("set transaction isolation level repeatable read, read only").execute(connection).await?;
+    sqlx::query("set transaction isolation level repeatable read, read only").execute(connection).await?;
     Ok(())
 }
 

@@ -71,9 +71,8 @@ impl Serve {
         let started = async {
             if self.has(Role::Api) {
                 let health = watch::health(&pool, &delius, &breakers);
-                let (auth_url, records) = (self.mpc.auth_url.as_deref(), delius.pool().clone());
-                let seen = (health, metrics.clone());
-                self.api.start(auth_url, &pool, records, seen, (&tasks, &stop)).await?;
+                let (auth_url, seen) = (self.mpc.auth_url.as_deref(), (health, metrics.clone()));
+                self.api.start(auth_url, &pool, &delius, seen, (&tasks, &stop)).await?;
             }
             if self.has(Role::Ingest) {
                 let queues =
