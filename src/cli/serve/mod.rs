@@ -2,9 +2,10 @@
 
 mod api;
 mod queues;
+mod tuning;
 mod watch;
 
-use std::{process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
@@ -14,12 +15,7 @@ use super::{
     Failure,
     settings::{self, DeliusSettings, MpcSettings, StoreSettings},
 };
-use crate::{
-    event_store::journal::Journal,
-    ingest::breaker::Breakers,
-    mpc::NotConfigured,
-    outbox::{Relay, RelayConfig},
-};
+use crate::{event_store::journal::Journal, mpc::NotConfigured, outbox::Relay};
 
 /// What a process of the service does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -48,7 +44,13 @@ pub struct Serve {
     queues: queues::QueueSettings,
     #[command(flatten)]
     api: api::ApiSettings,
+    #[command(flatten)]
+    tuning: tuning::Tuning,
 }
+
+/// Whoever asked for the stop waits 30 s and kills then. What is not finished is safe: messages come again, and
+/// leases run out.
+const STOPPED_WITHIN: Duration = Duration::from_secs(28);
 
 impl Serve {
     fn has(&self, role: Role) -> bool {
@@ -58,22 +60,24 @@ impl Serve {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
         // Before anything is started, so that no signal is missed.
         let stop = stop_on_signal()?;
+        self.tuning.warn();
         let mpc = if self.has(Role::Ingest) { self.mpc.client()? } else { Arc::new(NotConfigured) };
-        let pool = self.store.connect().await?;
-        let delius = self.delius.connect().await?;
+        let pool = self.store.connect_bounded().await?;
+        let delius = self.delius.connect().await?.with_limits(self.tuning.delius());
         let store = settings::case_store(pool.clone(), mpc);
-        let (worker, breakers) = (worker_name(), Arc::new(Breakers::default()));
+        let (worker, breakers) = (worker_name(), Arc::new(self.tuning.breakers()));
         let (tasks, metrics) = (TaskTracker::new(), watch::metrics()?);
 
         let started = async {
             if self.has(Role::Api) {
                 let health = watch::health(&pool, &delius, &breakers);
-                let (auth_url, records) = (self.mpc.auth_url.as_deref(), delius.pool().clone());
-                let seen = (health, metrics.clone());
-                self.api.start(auth_url, &pool, records, seen, (&tasks, &stop)).await?;
+                let (auth_url, seen) = (self.mpc.auth_url.as_deref(), (health, metrics.clone()));
+                self.api.start(auth_url, &pool, &delius, seen, (&tasks, &stop)).await?;
             }
             if self.has(Role::Ingest) {
-                self.queues.start(&store, &delius, &breakers, &worker, (&tasks, &stop)).await?;
+                let queues =
+                    self.queues.start(&store, &delius, &breakers, &worker, &self.tuning, (&tasks, &stop));
+                queues.await?;
             }
             Ok(())
         };
@@ -84,7 +88,8 @@ impl Serve {
             return Err(failure);
         }
         if self.has(Role::Relay) {
-            let relay = Relay::new(Arc::clone(&store), delius.clone(), RelayConfig::of(worker));
+            let relay = Relay::new(Arc::clone(&store), delius.clone(), self.tuning.relay(worker))
+                .with_breakers(Arc::clone(&breakers));
             tasks.spawn(relay.run(stop.clone()));
             tasks.spawn(Journal::new(pool.clone()).run(stop.clone().cancelled_owned()));
         }
@@ -93,7 +98,12 @@ impl Serve {
         stop.cancelled().await;
         tracing::info!("stopping: finishing what is in work");
         tasks.close();
-        tasks.wait().await;
+        if tokio::time::timeout(STOPPED_WITHIN, tasks.wait()).await.is_err() {
+            tracing::warn!(
+                unfinished = tasks.len(),
+                "not everything could be finished in time; it is taken up again"
+            );
+        }
         tracing::info!("stopped");
         Ok(ExitCode::SUCCESS)
     }

@@ -6,12 +6,13 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use clap::Args;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::Failure;
+use super::{Failure, tuning::Tuning};
 use crate::{
+    breakers::Breakers,
     cli::settings,
     delius::Delius,
     event_store::CaseStore,
-    ingest::{Consumer, ConsumerConfig, Ingest, breaker::Breakers, feed::FeedWatch, reflector},
+    ingest::{Consumer, ConsumerConfig, Ingest, feed::FeedWatch, reflector},
 };
 
 /// Settings of the queues.
@@ -32,6 +33,7 @@ impl QueueSettings {
         delius: &Delius,
         breakers: &Arc<Breakers>,
         worker: &str,
+        tuning: &Tuning,
         (tasks, stop): (&TaskTracker, &CancellationToken),
     ) -> Result<(), Failure> {
         let queue_url = settings::required("QUEUE_URL", self.queue_url.as_deref())?;
@@ -41,7 +43,12 @@ impl QueueSettings {
         let queues = [("QUEUE_URL", Some(queue_url)), ("CHANGE_FEED_QUEUE_URL", feed_url)];
         for (setting, url) in queues.into_iter().filter_map(|(setting, url)| Some((setting, url?))) {
             let carries_feed = feed_url.is_none_or(|feed_url| feed_url == url);
-            let config = if carries_feed { ConsumerConfig::of_feed(url) } else { ConsumerConfig::of(url) };
+            let config = match carries_feed {
+                true if url == queue_url => ConsumerConfig::of_feed(url),
+                true => ConsumerConfig::of_feed(url).feed_alone(),
+                false => ConsumerConfig::of(url),
+            };
+            let config = tuning.consumer(config);
             check(&sqs, setting, &config).await?;
             let feed = carries_feed.then(|| FeedWatch::new(store.pool().clone(), worker.to_owned()));
             let (ingest, breakers) = (Arc::clone(&ingest), Arc::clone(breakers));
@@ -74,12 +81,6 @@ async fn check(sqs: &aws_sdk_sqs::Client, setting: &str, config: &ConsumerConfig
         tracing::warn!(
             setting,
             "the queue has no dead-letter queue: a message that we cannot handle comes for ever"
-        );
-    }
-    if config.visibility < config.handler_timeout {
-        tracing::warn!(
-            setting,
-            "the visibility timeout is shorter than the handler timeout: expect duplicates"
         );
     }
     Ok(())
