@@ -5,6 +5,11 @@
 #[path = "../../deploy/local/stand_ins/mod.rs"]
 mod stand_ins;
 
+#[path = "../faults/queue.rs"]
+mod queue;
+#[path = "../faults/sqs_layer.rs"]
+mod sqs_layer;
+
 mod api_limits;
 mod api_records;
 mod api_tokens;
@@ -30,6 +35,8 @@ mod records_people;
 mod records_replicas;
 mod records_scripted;
 mod relay;
+mod relay_stops;
+mod sqs;
 mod replay_writes;
 mod severable;
 mod slapd;
