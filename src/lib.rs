@@ -7,6 +7,7 @@
 //! of them.
 
 pub mod api;
+pub mod bulk;
 pub mod case;
 pub mod case_records;
 pub mod cli;

@@ -1,12 +1,15 @@
 //! The command line: one file per subcommand. Flags mirror the environment.
 
 mod failure;
+mod handovers;
 mod history;
 mod ingest;
 pub mod logging;
 mod migrate;
 mod outbox;
 mod parked;
+mod people;
+mod progress;
 mod publish;
 mod replay;
 mod serve;
@@ -49,6 +52,8 @@ pub enum Command {
     Outbox(outbox::Outbox),
     /// Messages that could not become events: list, show, retry or skip.
     Parked(parked::Parked),
+    /// Handover dates of one person, or of everybody in custody.
+    Handovers(handovers::Handovers),
     /// Show a case's allocation and handover history: as it was in the world, or as we knew it at a time.
     History(Box<history::History>),
     /// Derive every write again from the stored events, and say whether it is what was derived then.
@@ -69,6 +74,7 @@ pub async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Publish(publish) => publish.run().await,
         Command::Outbox(outbox) => outbox.run().await,
         Command::Parked(parked) => parked.run().await,
+        Command::Handovers(handovers) => handovers.run().await,
         Command::History(history) => history.run().await,
         Command::Replay(replay) => replay.run().await,
         Command::Verify(verify) => verify.run().await,

@@ -56,6 +56,17 @@ impl StoreSettings {
         check_schema("DATABASE_URL", "migrate", &pool, &event_store::migrator()).await?;
         Ok(pool)
     }
+
+    /// A case store whose commands may ask Manage POM Cases.
+    pub(super) fn case_store(&self, pool: PgPool, mpc: Arc<dyn ManagePomCases>) -> Arc<CaseStore> {
+        let staff = Arc::new(StoredStaffDirectory::new(pool.clone()));
+        Arc::new(CaseStore::new(pool, CaseServices { mpc, staff }))
+    }
+
+    /// A case store for commands that ask nobody.
+    pub(super) fn offline_case_store(&self, pool: PgPool) -> Arc<CaseStore> {
+        self.case_store(pool, Arc::new(NotConfigured))
+    }
 }
 
 impl DeliusSettings {
@@ -78,17 +89,6 @@ impl MpcSettings {
             .map_err(|error| Failure::Setting(format!("{error:#}")))?;
         Ok(Arc::new(client))
     }
-}
-
-/// A case store whose commands may ask Manage POM Cases.
-pub(super) fn case_store(pool: PgPool, mpc: Arc<dyn ManagePomCases>) -> Arc<CaseStore> {
-    let staff = Arc::new(StoredStaffDirectory::new(pool.clone()));
-    Arc::new(CaseStore::new(pool, CaseServices { mpc, staff }))
-}
-
-/// A case store for commands that ask nobody.
-pub(super) fn offline_case_store(pool: PgPool) -> Arc<CaseStore> {
-    case_store(pool, Arc::new(NotConfigured))
 }
 
 /// A setting that this subcommand needs.

@@ -7,6 +7,7 @@
 
 mod directory;
 mod effects;
+pub mod fates;
 pub mod journal;
 pub mod reader;
 pub mod receipts;

@@ -54,6 +54,11 @@ impl ConsumerConfig {
     pub fn of_feed(queue_url: impl Into<String>) -> Self {
         Self { poll_wait: Duration::from_secs(2), ..Self::of(queue_url) }
     }
+
+    /// The usual settings for the queue of a bulk run: it leaves most of the service's hands to live messages.
+    pub fn of_bulk(queue_url: impl Into<String>) -> Self {
+        Self { concurrency: 4, ..Self::of(queue_url) }
+    }
 }
 
 /// Consumes one queue.

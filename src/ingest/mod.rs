@@ -9,6 +9,7 @@ pub mod consumer;
 mod deleter;
 pub mod feed;
 pub mod message;
+mod own;
 pub mod parked;
 pub mod reflector;
 pub mod route;
@@ -19,6 +20,7 @@ mod time;
 pub use accept::{Disposition, Ingest, NotAccepted, UNEXPLAINED_TRIES};
 pub use consumer::{Consumer, ConsumerConfig};
 pub use message::Delivery;
+pub use own::OwnMessage;
 
 /// Logs and counts what became of a message, once, where it is handled.
 pub fn report(message_id: &str, event_type: Option<&str>, disposition: &Disposition) {

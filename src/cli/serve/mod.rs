@@ -10,9 +10,10 @@ use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub(super) use self::queues::check as check_queue;
 use super::{
     Failure,
-    settings::{self, DeliusSettings, MpcSettings, StoreSettings},
+    settings::{DeliusSettings, MpcSettings, StoreSettings},
 };
 use crate::{
     event_store::journal::Journal,
@@ -61,7 +62,7 @@ impl Serve {
         let mpc = if self.has(Role::Ingest) { self.mpc.client()? } else { Arc::new(NotConfigured) };
         let pool = self.store.connect().await?;
         let delius = self.delius.connect().await?;
-        let store = settings::case_store(pool.clone(), mpc);
+        let store = self.store.case_store(pool.clone(), mpc);
         let (worker, breakers) = (worker_name(), Arc::new(Breakers::default()));
         let (tasks, metrics) = (TaskTracker::new(), watch::metrics()?);
 
@@ -107,7 +108,7 @@ fn worker_name() -> String {
 }
 
 /// A token that is cancelled by SIGTERM or SIGINT. A second signal ends the process at once.
-fn stop_on_signal() -> Result<CancellationToken, Failure> {
+pub(super) fn stop_on_signal() -> Result<CancellationToken, Failure> {
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stop = CancellationToken::new();
     let cancelled = stop.clone();
@@ -121,7 +122,7 @@ fn stop_on_signal() -> Result<CancellationToken, Failure> {
         next().await;
         cancelled.cancel();
         next().await;
-        tracing::warn!("second signal: ending at once; unfinished messages come again");
+        tracing::warn!("second signal: ending at once; what is unfinished is found again");
         std::process::exit(130);
     });
     Ok(stop)

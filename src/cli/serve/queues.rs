@@ -23,9 +23,30 @@ pub(super) struct QueueSettings {
     /// Second queue for the change feed; without it the feed is read from QUEUE_URL (role ingest)
     #[arg(long, env = "CHANGE_FEED_QUEUE_URL")]
     change_feed_queue_url: Option<String>,
+    /// Queue of the bulk handover update; without it a bulk run works its messages off by itself (role ingest)
+    #[arg(long, env = "BULK_QUEUE_URL")]
+    bulk_queue_url: Option<String>,
+}
+
+fn given(url: Option<&String>) -> Option<&str> {
+    url.map(|url| url.trim()).filter(|url| !url.is_empty())
 }
 
 impl QueueSettings {
+    /// The setting and the configuration of each consumer, and whether it carries the change feed.
+    fn consumers(&self) -> Result<Vec<(&'static str, ConsumerConfig, bool)>, Failure> {
+        let live = settings::required("QUEUE_URL", self.queue_url.as_deref())?;
+        let feed = given(self.change_feed_queue_url.as_ref()).filter(|feed| *feed != live);
+        let mut consumers = vec![match feed {
+            Some(_) => ("QUEUE_URL", ConsumerConfig::of(live), false),
+            None => ("QUEUE_URL", ConsumerConfig::of_feed(live), true),
+        }];
+        consumers.extend(feed.map(|feed| ("CHANGE_FEED_QUEUE_URL", ConsumerConfig::of_feed(feed), true)));
+        let bulk = given(self.bulk_queue_url.as_ref()).filter(|bulk| *bulk != live);
+        consumers.extend(bulk.map(|bulk| ("BULK_QUEUE_URL", ConsumerConfig::of_bulk(bulk), false)));
+        Ok(consumers)
+    }
+
     pub(super) async fn start(
         &self,
         store: &Arc<CaseStore>,
@@ -34,15 +55,11 @@ impl QueueSettings {
         worker: &str,
         (tasks, stop): (&TaskTracker, &CancellationToken),
     ) -> Result<(), Failure> {
-        let queue_url = settings::required("QUEUE_URL", self.queue_url.as_deref())?;
-        let feed_url = self.change_feed_queue_url.as_deref().filter(|url| !url.trim().is_empty());
         let sqs = aws_sdk_sqs::Client::new(&settings::aws().await);
         let ingest = Arc::new(Ingest::new(Arc::clone(store), delius.clone()));
-        let queues = [("QUEUE_URL", Some(queue_url)), ("CHANGE_FEED_QUEUE_URL", feed_url)];
-        for (setting, url) in queues.into_iter().filter_map(|(setting, url)| Some((setting, url?))) {
-            let carries_feed = feed_url.is_none_or(|feed_url| feed_url == url);
-            let config = if carries_feed { ConsumerConfig::of_feed(url) } else { ConsumerConfig::of(url) };
-            check(&sqs, setting, &config).await?;
+        for (setting, config, carries_feed) in self.consumers()? {
+            warn_of_timeouts(setting, &config);
+            check(&sqs, setting, &config.queue_url).await?;
             let feed = carries_feed.then(|| FeedWatch::new(store.pool().clone(), worker.to_owned()));
             let (ingest, breakers) = (Arc::clone(&ingest), Arc::clone(breakers));
             tasks.spawn(Consumer::new(sqs.clone(), ingest, breakers, feed, config).run(stop.clone()));
@@ -53,11 +70,15 @@ impl QueueSettings {
     }
 }
 
-/// The queue is there, and its settings fit ours.
-async fn check(sqs: &aws_sdk_sqs::Client, setting: &str, config: &ConsumerConfig) -> Result<(), Failure> {
+/// The queue is there; one without a dead-letter queue is warned of.
+pub(in crate::cli) async fn check(
+    sqs: &aws_sdk_sqs::Client,
+    setting: &str,
+    queue_url: &str,
+) -> Result<(), Failure> {
     let attributes = sqs
         .get_queue_attributes()
-        .queue_url(&config.queue_url)
+        .queue_url(queue_url)
         .attribute_names(QueueAttributeName::RedrivePolicy)
         .send()
         .await;
@@ -67,7 +88,7 @@ async fn check(sqs: &aws_sdk_sqs::Client, setting: &str, config: &ConsumerConfig
             None => "SQS cannot be reached".to_owned(),
         };
         let remedy = "check the URL, AWS_ENDPOINT_URL, AWS_REGION and the credentials";
-        Failure::setting(setting, format!("the queue {} cannot be read: {why}; {remedy}", config.queue_url))
+        Failure::setting(setting, format!("the queue {queue_url} cannot be read: {why}; {remedy}"))
     })?;
     let policy = attributes.attributes().and_then(|all| all.get(&QueueAttributeName::RedrivePolicy));
     if policy.is_none() {
@@ -76,11 +97,43 @@ async fn check(sqs: &aws_sdk_sqs::Client, setting: &str, config: &ConsumerConfig
             "the queue has no dead-letter queue: a message that we cannot handle comes for ever"
         );
     }
+    Ok(())
+}
+
+fn warn_of_timeouts(setting: &str, config: &ConsumerConfig) {
     if config.visibility < config.handler_timeout {
         tracing::warn!(
             setting,
             "the visibility timeout is shorter than the handler timeout: expect duplicates"
         );
     }
-    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn consumed(live: &str, feed: Option<&str>, bulk: Option<&str>) -> Vec<(String, bool)> {
+        let settings = QueueSettings {
+            queue_url: Some(live.into()),
+            change_feed_queue_url: feed.map(Into::into),
+            bulk_queue_url: bulk.map(Into::into),
+        };
+        let consumers = settings.consumers().unwrap_or_default();
+        consumers.into_iter().map(|(_, config, feed)| (config.queue_url, feed)).collect()
+    }
+
+    #[test]
+    fn each_queue_is_consumed_once_and_the_feed_is_read_from_one_of_them() {
+        let of = |url: &str, feed| (url.to_owned(), feed);
+        assert_eq!(consumed("live", None, None), [of("live", true)]);
+        assert_eq!(consumed("live", Some(" "), Some("")), [of("live", true)]);
+        assert_eq!(consumed("live", Some("live"), Some("live")), [of("live", true)]);
+        assert_eq!(
+            consumed("live", Some("feed"), Some("bulk")),
+            [of("live", false), of("feed", true), of("bulk", false)]
+        );
+    }
 }
