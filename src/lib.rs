@@ -17,3 +17,4 @@ pub mod history;
 pub mod ingest;
 pub mod mpc;
 pub mod outbox;
+pub mod reconcile;

@@ -5,6 +5,7 @@
 //!
 //! Architecture invariant: nothing outside this room knows the table `events`.
 
+mod cases;
 mod directory;
 mod effects;
 pub mod fates;
@@ -22,6 +23,7 @@ use cqrs_es::{
 use sqlx::PgPool;
 use tokio::sync::Notify;
 
+pub use cases::cases;
 pub use directory::{StoredStaffDirectory, reflectable};
 pub use repository::{CaseRepository, LeaseLost};
 

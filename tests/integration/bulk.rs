@@ -1,6 +1,6 @@
 //! The bulk handover update: everybody in custody once, however often it is stopped.
 
-use std::{num::NonZeroU32, sync::Arc};
+use std::{num::NonZeroU32, process::Stdio, sync::Arc};
 
 use manage_pom_cases_and_delius::{
     bulk::{self, BulkRun, Destination, End, runs},
@@ -15,7 +15,7 @@ use crate::{
     api_world::until,
     command,
     sqs_world::TestQueue,
-    stand_ins::Answer,
+    stand_ins::{Answer, Breakdown},
     world::{CRN, NOMS, World, delivery},
 };
 
@@ -182,5 +182,28 @@ async fn with_a_queue_of_its_own_a_run_sends_and_leaves_the_work_to_the_service(
     let report = bulk::report(&world.store, run.id).await.unwrap();
     assert_eq!((report.accounted, report.waiting), (2, 0));
     assert_eq!(report.outcomes, [("KeyDateCreated".to_owned(), 2)].into());
+    world.end().await;
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn ctrl_c_stops_a_run_that_waits_for_mpc_and_the_same_command_goes_on(store: PgPool) {
+    let world = with_others(store).await;
+    world.mpc.mpc().break_down(Some(Breakdown::ServerError));
+    let arguments = ["handovers", "refresh", "--all", "--rate", "1000"];
+    let running = command::command(&world, &arguments).stdout(Stdio::piped()).spawn().unwrap();
+    until("it asks in vain", || async { !world.mpc.mpc().all_calls().is_empty() }).await;
+    let pid = running.id().unwrap().to_string();
+    let interrupted = std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap();
+    assert!(interrupted.success());
+    let ended = running.wait_with_output().await.unwrap();
+    let said = String::from_utf8(ended.stdout).unwrap();
+    assert_eq!(ended.status.code(), Some(130), "{said}");
+    assert!(said.contains("goes on from there: handovers refresh --all"), "{said}");
+
+    world.mpc.mpc().break_down(None);
+    let resumed = command::run(&world, &arguments).await;
+    assert!(resumed.out.starts_with("resuming the run"), "{}", resumed.out);
+    assert!(resumed.lines().contains(&"2  KeyDateCreated"), "{}", resumed.out);
+    assert_eq!(world.count("select count(*) from bulk_runs").await, 1);
     world.end().await;
 }
