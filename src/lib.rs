@@ -17,4 +17,5 @@ pub mod history;
 pub mod ingest;
 pub mod mpc;
 pub mod outbox;
+pub mod queue_admin;
 pub mod reconcile;

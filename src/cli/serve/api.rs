@@ -13,6 +13,7 @@ use crate::{
     case_records::{CaseRecords, CaseRecordsConfig, DeliusSource, DirectoryConfig, StaffDirectory},
     cli::settings,
     delius::records::CaseReader,
+    queue_admin::{self, QueueAdmin},
 };
 
 /// Settings of the API.
@@ -55,6 +56,7 @@ impl ApiSettings {
         auth_url: Option<&str>,
         store: &PgPool,
         delius: PgPool,
+        queues: &QueueAdmin,
         (health, metrics): (Health, PrometheusHandle),
         (tasks, stop): (&TaskTracker, &CancellationToken),
     ) -> Result<(), Failure> {
@@ -67,7 +69,9 @@ impl ApiSettings {
         let records = CaseRecords::new(store.clone(), Arc::new(source), CaseRecordsConfig::default());
         let records = Arc::new(records);
         let config = ApiConfig { bind, ..ApiConfig::default() };
-        let api = Api::new(config, Arc::clone(&records), authenticator, health, metrics);
+        let admin = queue_admin::routes(queues, &authenticator);
+        let api = Api::new(config, Arc::clone(&records), authenticator, health, metrics)
+            .with_routes(admin, queue_admin::document());
         let server = Server::bind(&api).await.map_err(|error| Failure::setting("BIND", error))?;
         tasks.spawn(server.run_until(stop.clone().cancelled_owned()));
         let stop = stop.clone();

@@ -71,7 +71,8 @@ impl Serve {
                 let health = watch::health(&pool, &delius, &breakers);
                 let (auth_url, records) = (self.mpc.auth_url.as_deref(), delius.pool().clone());
                 let seen = (health, metrics.clone());
-                self.api.start(auth_url, &pool, records, seen, (&tasks, &stop)).await?;
+                let admin = self.queues.admin().await;
+                self.api.start(auth_url, &pool, records, &admin, seen, (&tasks, &stop)).await?;
             }
             if self.has(Role::Ingest) {
                 self.queues.start(&store, &delius, &breakers, &worker, (&tasks, &stop)).await?;

@@ -12,6 +12,7 @@ use crate::{
     delius::Delius,
     event_store::CaseStore,
     ingest::{Consumer, ConsumerConfig, Ingest, breaker::Breakers, feed::FeedWatch, reflector},
+    queue_admin::QueueAdmin,
 };
 
 /// Settings of the queues.
@@ -45,6 +46,13 @@ impl QueueSettings {
         let bulk = given(self.bulk_queue_url.as_ref()).filter(|bulk| *bulk != live);
         consumers.extend(bulk.map(|bulk| ("BULK_QUEUE_URL", ConsumerConfig::of_bulk(bulk), false)));
         Ok(consumers)
+    }
+
+    /// The configured queues, for those who look after them over HTTP.
+    pub(super) async fn admin(&self) -> QueueAdmin {
+        let sqs = aws_sdk_sqs::Client::new(&settings::aws().await);
+        let consumers = self.consumers().unwrap_or_default();
+        QueueAdmin::new(sqs, consumers.into_iter().map(|(_, config, _)| config.queue_url))
     }
 
     pub(super) async fn start(
