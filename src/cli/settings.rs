@@ -22,6 +22,9 @@ pub(super) struct StoreSettings {
     /// Our store (PostgreSQL), for example postgres://user:password@host/pom_cases
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub(super) database_url: String,
+    /// SNS topic that is told of applied writes; to be set for every process that applies any
+    #[arg(long, env = "OUTCOME_TOPIC_ARN")]
+    pub(super) outcome_topic_arn: Option<String>,
 }
 
 /// Delius.
@@ -60,7 +63,16 @@ impl StoreSettings {
     /// A case store whose commands may ask Manage POM Cases.
     pub(super) fn case_store(&self, pool: PgPool, mpc: Arc<dyn ManagePomCases>) -> Arc<CaseStore> {
         let staff = Arc::new(StoredStaffDirectory::new(pool.clone()));
-        Arc::new(CaseStore::new(pool, CaseServices { mpc, staff }))
+        let services = CaseServices { mpc, staff };
+        Arc::new(match self.outcome_topic() {
+            Some(_) => CaseStore::announcing(pool, services),
+            None => CaseStore::new(pool, services),
+        })
+    }
+
+    /// The topic that is told of applied writes, if any.
+    pub(super) fn outcome_topic(&self) -> Option<&str> {
+        self.outcome_topic_arn.as_deref().map(str::trim).filter(|arn| !arn.is_empty())
     }
 
     /// A case store for commands that ask nobody.

@@ -18,6 +18,7 @@ mod journal_order;
 mod journal_tamper;
 mod messages;
 mod order;
+mod outcome_topic;
 mod queue_admin;
 mod reconcile;
 mod records_cache;

@@ -13,13 +13,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub(super) use self::queues::check as check_queue;
 use super::{
     Failure,
-    settings::{DeliusSettings, MpcSettings, StoreSettings},
+    settings::{self, DeliusSettings, MpcSettings, StoreSettings},
 };
 use crate::{
     event_store::journal::Journal,
     ingest::breaker::Breakers,
     mpc::NotConfigured,
-    outbox::{Relay, RelayConfig},
+    outbox::{Announcer, Relay, RelayConfig},
 };
 
 /// What a process of the service does.
@@ -88,6 +88,11 @@ impl Serve {
         if self.has(Role::Relay) {
             let relay = Relay::new(Arc::clone(&store), delius.clone(), RelayConfig::of(worker));
             tasks.spawn(relay.run(stop.clone()));
+            if let Some(topic) = self.store.outcome_topic() {
+                let sns = aws_sdk_sns::Client::new(&settings::aws().await);
+                let announcer = Announcer::new(pool.clone(), sns, topic);
+                tasks.spawn(announcer.run(store.appended(), stop.clone()));
+            }
             tasks.spawn(Journal::new(pool.clone()).run(stop.clone().cancelled_owned()));
         }
         tasks.spawn(watch::measure(pool, breakers, metrics, stop.clone()));
