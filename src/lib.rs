@@ -6,11 +6,16 @@
 //! that [`outbox`] derives from it; the relay of the outbox applies them through [`delius`] and records what came
 //! of them.
 
+#[macro_use]
+mod failpoint;
+
 pub mod api;
+pub mod breakers;
 pub mod bulk;
 pub mod case;
 pub mod case_records;
 pub mod cli;
+pub mod database;
 pub mod delius;
 pub mod event_store;
 pub mod history;

@@ -16,6 +16,8 @@ source "$LOCAL/tools.sh"
 source "$LOCAL/postgres.sh"
 # shellcheck source=deploy/local/sqs.sh
 source "$LOCAL/sqs.sh"
+# shellcheck source=deploy/local/slapd.sh
+source "$LOCAL/slapd.sh"
 
 STATE_PREFIX="pom-cases-$EUID-"
 CLEANERS=()  # commands, run in reverse order at the end

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # make run: everything around the service on this machine, the service itself, and a demonstration with invented
-# cases; then it runs until Ctrl-C. ONCE=1 ends after the demonstration, with exit code 0 or 1.
+# cases; then it runs until Ctrl-C. ONCE=1 ends after the demonstration, with exit code 0 or 1. DEMO=0 leaves the
+# demonstration out, for who wants to send the samples by hand.
 #
 # A setting that is given (DATABASE_URL, DELIUS_DATABASE_URL, AWS_ENDPOINT_URL, QUEUE_URL, MPC_URL, AUTH_URL, BIND)
 # wins, and then that part is not started here. Invented cases are only ever put into a Delius that was made here,
@@ -12,6 +13,7 @@ TARGET=${CARGO_TARGET_DIR:-$ROOT/target}/debug
 SERVICE="$TARGET/manage-pom-cases-and-delius"
 TOOLS="$TARGET/examples/local"
 WHY_NO_DEMO=
+[[ ${DEMO:-1} == 0 ]] && WHY_NO_DEMO="DEMO=0"
 
 once() { [[ -n ${ONCE:-} && $ONCE != 0 ]]; }
 
@@ -19,6 +21,7 @@ main() {
     lay_ground
     cd "$ROOT"
     need_tools
+    start_servers
     step "Compiling" cargo build --bin manage-pom-cases-and-delius --example local
     prepare_databases
     prepare_queues
@@ -27,6 +30,7 @@ main() {
     write_environment
     if [[ -n $WHY_NO_DEMO ]]; then
         say "No demonstration: $WHY_NO_DEMO"
+        rewrite_samples
     elif ! demonstrate; then
         once && fail "the demonstration failed; see above"
         say "The demonstration failed; the service keeps running, so that you can look."
@@ -36,15 +40,23 @@ main() {
     say ""
     say "Running on $API_URL, logging to $STATE/logs/service.log. Ctrl-C stops everything."
     say "In another terminal: source $STATE/env"
-    wait "$SERVICE_PID" || true
+    wait "$SERVICE_PID" 2>/dev/null || true
     service_failed
+}
+
+# Before the long compilation: whoever has to install something hears it at once.
+start_servers() {
+    if [[ -z ${DATABASE_URL:-} || -z ${DELIUS_DATABASE_URL:-} ]]; then
+        start_postgres
+    fi
+    if [[ -z ${QUEUE_URL:-} && -z ${AWS_ENDPOINT_URL:-} ]]; then
+        start_sqs
+        use_local_aws
+    fi
 }
 
 prepare_databases() {
     local seed=${SEED:-}
-    if [[ -z ${DATABASE_URL:-} || -z ${DELIUS_DATABASE_URL:-} ]]; then
-        start_postgres
-    fi
     if [[ -z ${DATABASE_URL:-} ]]; then
         make_database pom_cases
         export DATABASE_URL="$POSTGRES_URL/pom_cases"
@@ -64,17 +76,12 @@ prepare_databases() {
 }
 
 prepare_queues() {
-    local prefix=pom-cases
+    local prefix
     if [[ -n ${QUEUE_URL:-} ]]; then
         [[ -n ${TOPIC_ARN:-} ]] || WHY_NO_DEMO="QUEUE_URL is yours, and without TOPIC_ARN there is nowhere to publish"
         return
     fi
-    if [[ -n ${AWS_ENDPOINT_URL:-} ]]; then
-        prefix=$(basename "$STATE") # there may be others
-    else
-        start_sqs
-        use_local_aws
-    fi
+    prefix=$(basename "$STATE") # AWS_ENDPOINT_URL may be yours, with other queues
     "$TOOLS" queues --prefix "$prefix" >"$STATE/queues" || fail "cannot make the queues; see above"
     # shellcheck source=/dev/null
     source "$STATE/queues"
@@ -114,16 +121,26 @@ start_service() {
     export BIND=$host:$port
     [[ $host == 0.0.0.0 || $host == '[::]' ]] && host=127.0.0.1
     API_URL="http://$host:$port"
+    port_is_open "$port" "$host" && fail_setup "BIND: somebody else listens on $host:$port already; choose another"
     start_group "$STATE/logs/service.log" "$SERVICE" serve
     SERVICE_PID=$STARTED_PID
     until port_is_open "$port" "$host"; do
         if ! kill -0 "$SERVICE_PID" 2>/dev/null || ((left-- == 0)); then service_failed; fi
         sleep 0.1
     done
-    # Somebody else may have taken the port first.
-    sleep 0.1
+    # Somebody else may have been faster; then the service ends.
+    sleep 0.5
     kill -0 "$SERVICE_PID" 2>/dev/null || service_failed
     say "Starting the service: done ($API_URL)"
+}
+
+# The samples name https://mpc.example; only addresses on MPC_URL are ever fetched.
+rewrite_samples() {
+    local sample
+    mkdir -p "$STATE/event-samples"
+    for sample in "$ROOT"/event-samples/*.json; do
+        sed "s#https://mpc.example#$MPC_URL#g" "$sample" >"$STATE/event-samples/$(basename "$sample")"
+    done
 }
 
 service_failed() {

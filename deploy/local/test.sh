@@ -1,5 +1,8 @@
 #!/usr/bin/env bash
-# make test: servers of its own, then every test. Further arguments go to the test runner.
+# make test, test-faults, soak: servers of its own, then the tests. Further arguments go to the test runner.
+#
+# SUITE=tests (every test but the long ones), faults (the fault tests, long ones included) or soak. The tests' build has
+# the points at which the service kills itself on request; no other build has them.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/ground.sh"
 
@@ -19,6 +22,7 @@ else
     start_sqs
     use_local_aws
 fi
+ensure_slapd
 # What configures a real service must not reach a test by accident.
 unset DELIUS_DATABASE_URL QUEUE_URL CHANGE_FEED_QUEUE_URL BULK_QUEUE_URL TOPIC_ARN OUTCOME_TOPIC_ARN MPC_URL AUTH_URL \
     CLIENT_ID CLIENT_SECRET LDAP_URL BIND
@@ -36,14 +40,39 @@ run() {
     ((code == 0)) || exit "$code"
 }
 
-if cargo nextest --version >/dev/null 2>&1; then
-    step "Compiling the tests" cargo nextest run --no-run
-    cd "$ROOT"
-    run cargo nextest run --no-fail-fast "$@"
-else
-    step "Compiling the tests" cargo test --lib --bins --tests --examples --no-run
-    run cargo test --lib --bins --tests --examples --no-fail-fast "$@"
-fi
-if (($# == 0)); then
-    run cargo test --doc
-fi
+# The fault tests stop and start a cluster of their own.
+[[ -n ${POSTGRES_BIN:-} ]] || find_postgres
+export POSTGRES_BIN
+
+FEATURES=(--features failpoints)
+nextest() { cargo nextest --version >/dev/null 2>&1; }
+
+case ${SUITE:-tests} in
+tests)
+    if nextest; then
+        step "Compiling the tests" cargo nextest run "${FEATURES[@]}" --no-run
+        cd "$ROOT"
+        run cargo nextest run "${FEATURES[@]}" --no-fail-fast "$@"
+    else
+        step "Compiling the tests" cargo test "${FEATURES[@]}" --lib --bins --tests --examples --no-run
+        run cargo test "${FEATURES[@]}" --lib --bins --tests --examples --no-fail-fast "$@"
+    fi
+    if (($# == 0)); then
+        run cargo test "${FEATURES[@]}" --doc
+    fi
+    ;;
+faults)
+    step "Compiling the tests" cargo test "${FEATURES[@]}" --test faults --no-run
+    if nextest; then
+        run cargo nextest run "${FEATURES[@]}" --test faults --run-ignored all --no-fail-fast \
+            -E 'not test(=soak::soak)' "$@"
+    else
+        run cargo test "${FEATURES[@]}" --test faults --no-fail-fast -- --include-ignored --skip soak::soak "$@"
+    fi
+    ;;
+soak)
+    step "Compiling the tests" cargo test "${FEATURES[@]}" --test faults --no-run
+    run cargo test "${FEATURES[@]}" --test faults -- --ignored --nocapture --exact soak::soak
+    ;;
+*) fail "SUITE is ${SUITE}, and neither tests, faults nor soak" ;;
+esac

@@ -44,7 +44,8 @@ pub struct Api {
 }
 
 impl Api {
-    /// An API over these case records.
+    /// An API over these case records. To the probes of `health` it adds one that says how current they are known to
+    /// be; that they are not is no fault, because reads then go through to Delius.
     pub fn new(
         config: ApiConfig,
         records: Arc<CaseRecords>,
@@ -52,6 +53,12 @@ impl Api {
         health: Health,
         metrics: PrometheusHandle,
     ) -> Self {
+        let watched = Arc::clone(&records);
+        let health = health.with("caseRecords", move || {
+            let heard = if watched.hears_invalidations() { "yes" } else { "no" };
+            let component = Component::up().detail("changeFeed", watched.feed_health().as_str());
+            std::future::ready(component.detail("hearsInvalidations", heard))
+        });
         Self {
             config,
             records,

@@ -9,11 +9,11 @@ use super::{
     coherence::Coherence,
     document::{Answer, Document, Origin},
     flights::{Abandoned, Flights},
-    memory::{Before, Memory, Recall},
-    source::Reading,
-    store::{self, Mark},
+    memory::{Memory, Recall},
+    outage::Outage,
+    store,
 };
-use crate::{case::PersonId, delius::records::CaseFacts};
+use crate::case::PersonId;
 
 /// How fresh an answer the caller wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,16 +30,13 @@ pub enum Demand {
 pub struct Unavailable;
 
 /// Outcome of one read-through: the answers by person, or none at all.
-type Loaded = Result<Arc<HashMap<PersonId, Answer>>, Unavailable>;
+pub(super) type Loaded = Result<Arc<HashMap<PersonId, Answer>>, Unavailable>;
 
 impl From<Abandoned> for Loaded {
     fn from(_: Abandoned) -> Self {
         Err(Unavailable)
     }
 }
-
-/// A read-through overtaken by an invalidation is made again, this often.
-const ATTEMPTS: usize = 3;
 
 /// The case records, cached coherently over all replicas.
 pub struct CaseRecords {
@@ -52,6 +49,7 @@ pub(super) struct Inner {
     pub(super) coherence: Coherence,
     pub(super) memory: Memory,
     pub(super) flights: Flights<Loaded>,
+    pub(super) outage: Outage,
     pub(super) config: CaseRecordsConfig,
 }
 
@@ -60,7 +58,15 @@ impl CaseRecords {
     /// through to the source.
     pub fn new(store: PgPool, source: Arc<dyn Source>, config: CaseRecordsConfig) -> Self {
         let (coherence, memory) = (Coherence::new(config.clone()), Memory::new(&config));
-        let inner = Inner { store, source, coherence, memory, flights: Flights::new(), config };
+        let inner = Inner {
+            store,
+            source,
+            coherence,
+            memory,
+            flights: Flights::new(),
+            outage: Outage::new(config.load_timeout),
+            config,
+        };
         Self { inner: Arc::new(inner) }
     }
 
@@ -87,6 +93,11 @@ impl CaseRecords {
             let kept = inner.fetch(std::slice::from_ref(person)).await;
             if let Some(answer) = kept.get(person) {
                 return Ok(answer.clone());
+            }
+            if inner.outage.goes_on()
+                && let Some(stale) = inner.stale(std::slice::from_ref(person)).await.remove(person)
+            {
+                return Ok(stale);
             }
         }
         let people = vec![person.clone()];
@@ -127,6 +138,13 @@ impl CaseRecords {
         if demand == Demand::Current && !open.is_empty() {
             answers.extend(inner.fetch(&open).await);
             open.retain(|person| !answers.contains_key(person));
+        }
+        if demand == Demand::Current && !open.is_empty() && inner.outage.goes_on() {
+            let stale = inner.stale(&open).await;
+            if stale.len() == open.len() {
+                answers.extend(stale);
+                open.clear();
+            }
         }
         if open.is_empty() {
             return Ok(answers);
@@ -186,89 +204,6 @@ impl Inner {
         }
     }
 
-    /// Reads through to Delius and keeps what came, unless an invalidation overtook it; then it reads again, so that
-    /// whoever joined after the invalidation is not given what was read before it.
-    async fn load(&self, people: Vec<PersonId>) -> Loaded {
-        let mut answers = HashMap::new();
-        for _ in 0..ATTEMPTS {
-            let before = Memory::before(&self.coherence);
-            let mark = store::mark(&self.store).await.inspect_err(|error| {
-                tracing::warn!(%error, "the store of case records gives no answer; what is read is not kept");
-            });
-            let readings = self.read_source(&people).await?;
-            let (documents, overtaken) = self.keep(readings, mark.ok()).await?;
-            answers = matched(&people, documents, Origin::Delius);
-            self.hold(&people, &answers, before).await;
-            self.drop_unknown(&people, &answers).await;
-            if !overtaken {
-                break;
-            }
-        }
-        Ok(Arc::new(answers))
-    }
-
-    async fn read_source(&self, people: &[PersonId]) -> Result<Vec<Reading>, Unavailable> {
-        match tokio::time::timeout(self.config.load_timeout, self.source.read(people)).await {
-            Ok(Ok(readings)) => Ok(readings),
-            Ok(Err(error)) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "Delius gives no answer");
-                Err(Unavailable)
-            }
-            Err(_) => {
-                tracing::warn!(
-                    limit_ms = self.config.load_timeout.as_millis(),
-                    "Delius takes too long to answer"
-                );
-                Err(Unavailable)
-            }
-        }
-    }
-
-    /// The documents of what was read, and whether an invalidation overtook any of it.
-    async fn keep(
-        &self,
-        readings: Vec<Reading>,
-        mark: Option<Mark>,
-    ) -> Result<(Vec<Arc<Document>>, bool), Unavailable> {
-        let complete: Vec<&CaseFacts> =
-            readings.iter().filter(|it| it.complete).map(|it| &it.facts).collect();
-        let kept = match mark {
-            Some(mark) if !complete.is_empty() => store::keep(&self.store, mark, &complete).await.ok(),
-            _ => None,
-        };
-        let overtaken = kept.as_ref().is_some_and(|kept| kept.len() < complete.len());
-        let (generation, at) = mark.map_or((NOT_KEPT, chrono::Utc::now()), |it| (it.generation, it.at));
-        let document = |reading: Reading| {
-            let refused = kept.as_ref().is_some_and(|kept| !kept.contains(&reading.facts.record.crn));
-            let generation = if reading.complete && !refused { generation } else { NOT_KEPT };
-            Document::new(reading.facts, at, generation).map(Arc::new).map_err(|_| Unavailable)
-        };
-        Ok((readings.into_iter().map(document).collect::<Result<_, _>>()?, overtaken))
-    }
-
-    async fn hold(&self, people: &[PersonId], answers: &HashMap<PersonId, Answer>, before: Before) {
-        for person in people {
-            match answers.get(person) {
-                Some(Answer::Found(document, _)) if document.generation != NOT_KEPT => {
-                    self.memory.hold(person, document, before).await;
-                }
-                Some(_) => {}
-                None => self.memory.hold_not_found(person, before).await,
-            }
-        }
-    }
-
-    /// What is kept of people whom Delius does not know (any more) must not be served again.
-    async fn drop_unknown(&self, people: &[PersonId], answers: &HashMap<PersonId, Answer>) {
-        let unknown: Vec<_> = people.iter().filter(|it| !answers.contains_key(it)).cloned().collect();
-        if unknown.is_empty() {
-            return;
-        }
-        if let Err(error) = store::drop_unknown(&self.store, &unknown).await {
-            tracing::warn!(%error, "the store of case records gives no answer; what it keeps of unknown people stays");
-        }
-    }
-
     /// The last that was known of these people, up to the limit. The store is asked first: it knows what was dropped.
     async fn stale(&self, people: &[PersonId]) -> HashMap<PersonId, Answer> {
         let documents = match store::fetch(&self.store, people).await {
@@ -286,11 +221,12 @@ impl Inner {
     }
 }
 
-/// Generation of a document that is served once and not kept.
-const NOT_KEPT: i64 = i64::MIN;
-
 /// Who is who. A NOMS number that leads to several people leads to none.
-fn matched(people: &[PersonId], documents: Vec<Arc<Document>>, origin: Origin) -> HashMap<PersonId, Answer> {
+pub(super) fn matched(
+    people: &[PersonId],
+    documents: Vec<Arc<Document>>,
+    origin: Origin,
+) -> HashMap<PersonId, Answer> {
     let mut answers = HashMap::new();
     for person in people {
         let mut of_person = documents.iter().filter(|it| it.is(person));

@@ -48,35 +48,73 @@ impl IngestFiles {
         let relay = Relay::new(Arc::clone(&store), delius.clone(), RelayConfig::of(worker));
         let ingest = Ingest::new(Arc::clone(&store), delius);
         let mut all_accepted = true;
+        let mut waiting = vec![];
         for file in &self.files {
-            all_accepted &= one(file, &ingest, &store, &relay).await?;
+            match one(file, &ingest, &store, &relay).await? {
+                Fate::NotAccepted => all_accepted = false,
+                Fate::Waiting { name, noms, message_id } => waiting.push((name, noms, message_id)),
+                Fate::Settled => {}
+            }
+        }
+        for (name, noms, message_id) in waiting {
+            for outcome in outcomes(&store, &noms, &message_id).await? {
+                println!("{name}: the name became known since: {outcome}");
+            }
         }
         Ok(if all_accepted { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 
-async fn one(file: &Path, ingest: &Ingest, store: &CaseStore, relay: &Relay) -> Result<bool, Failure> {
+/// What became of a file.
+enum Fate {
+    NotAccepted,
+    Settled,
+    /// Its allocation waits until the name behind its staff code is known, perhaps by a later file.
+    Waiting {
+        name: String,
+        noms: NomsNumber,
+        message_id: String,
+    },
+}
+
+async fn one(file: &Path, ingest: &Ingest, store: &CaseStore, relay: &Relay) -> Result<Fate, Failure> {
     let body = tokio::fs::read(file).await.with_context(|| format!("while reading {}", file.display()))?;
     let delivery =
         Delivery { body, attributes: Default::default(), receive_count: 1, received_at: Utc::now() };
     let (message_id, _) = message::parse(&delivery);
-    let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy();
+    let promise = promise(&delivery.body);
+    let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
     let disposition = match accept(ingest, delivery).await {
         Ok(disposition) => disposition,
         Err(error) => {
             println!("{name}: NOT ACCEPTED: {error}");
-            return Ok(false);
+            return Ok(Fate::NotAccepted);
         }
     };
     let line = describe(&disposition);
     println!("{name}: {line}");
+    if let Some(promise) = promise {
+        println!("    promised: {promise}");
+    }
     if let Disposition::Recorded { noms, .. } = &disposition {
         settle(store, relay, noms).await?;
         for outcome in outcomes(store, noms, &message_id).await? {
             println!("    {outcome}");
         }
     }
-    Ok(true)
+    Ok(match disposition {
+        Disposition::Recorded { noms, events } if events.contains(&"AllocationSuperseded") => {
+            println!("    waits until the name behind the staff code is known");
+            Fate::Waiting { name, noms, message_id }
+        }
+        _ => Fate::Settled,
+    })
+}
+
+/// What the sample says of itself that it leads to. Only samples say that; real messages have no such member.
+fn promise(body: &[u8]) -> Option<String> {
+    let sample: serde_json::Value = serde_json::from_slice(body).ok()?;
+    Some(sample.get("leadsTo")?.as_str()?.to_owned())
 }
 
 /// As SQS would: what may pass is tried again, up to the same number of times.

@@ -70,6 +70,8 @@ pub enum Command {
 /// # Errors
 /// With what went wrong and the exit code: 2 for settings, 1 for everything else.
 pub async fn run(command: Command) -> Result<ExitCode, Failure> {
+    #[cfg(feature = "failpoints")]
+    crate::failpoint::prepare();
     match command {
         Command::Serve(serve) => serve.run().await,
         Command::Migrate(migrate) => migrate.run().await,

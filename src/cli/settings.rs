@@ -3,18 +3,26 @@
 
 use std::{sync::Arc, time::Duration};
 
+use aws_config::timeout::TimeoutConfig;
 use clap::Args;
-use sqlx::{PgPool, migrate::Migrator, postgres::PgPoolOptions};
+use sqlx::{PgPool, migrate::Migrator, postgres::PgConnectOptions};
 
 use super::Failure;
 use crate::{
     case::{CaseServices, ManagePomCases},
+    database,
     delius::Delius,
     event_store::{self, CaseStore, StoredStaffDirectory},
     mpc::{ClientCredentials, MpcClient, NotConfigured, TokenSource},
 };
 
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections of one pool.
+const CONNECTIONS: u32 = 20;
+
+/// For a call to AWS that does not wait for messages: one attempt, and with its retries.
+const AWS_ATTEMPT: Duration = Duration::from_secs(4);
+const AWS_CALL: Duration = Duration::from_secs(8);
+const AWS_CONNECT: Duration = Duration::from_secs(2);
 
 /// Our store.
 #[derive(Debug, Clone, Args)]
@@ -79,12 +87,19 @@ impl StoreSettings {
     pub(super) fn offline_case_store(&self, pool: PgPool) -> Arc<CaseStore> {
         self.case_store(pool, Arc::new(NotConfigured))
     }
+
+    /// The same for the service, whose statements have an end.
+    pub(super) async fn connect_bounded(&self) -> Result<PgPool, Failure> {
+        let pool = connect_with("DATABASE_URL", &self.database_url, database::bounded).await?;
+        check_schema("DATABASE_URL", "migrate", &pool, &event_store::migrator()).await?;
+        Ok(pool)
+    }
 }
 
 impl DeliusSettings {
     /// Connects and checks that the audit user is there.
     pub(super) async fn connect(&self) -> Result<Delius, Failure> {
-        let pool = connect("DELIUS_DATABASE_URL", &self.delius_database_url).await?;
+        let pool = connect_with("DELIUS_DATABASE_URL", &self.delius_database_url, database::bounded).await?;
         Delius::open(pool).await.map_err(|error| Failure::setting("DELIUS_DATABASE_URL", error))
     }
 }
@@ -111,28 +126,31 @@ pub(super) fn required<'a>(name: &str, value: Option<&'a str>) -> Result<&'a str
     }
 }
 
-/// Connects to a database; the error names the setting, not its value.
+/// Connects to a database, for reports and migrations; the error names the setting, not its value.
 pub(super) async fn connect(setting: &str, url: &str) -> Result<PgPool, Failure> {
-    let options: sqlx::postgres::PgConnectOptions = url.parse().map_err(|_| {
+    connect_with(setting, url, |options| options).await
+}
+
+async fn connect_with(
+    setting: &str,
+    url: &str,
+    adapt: fn(PgConnectOptions) -> PgConnectOptions,
+) -> Result<PgPool, Failure> {
+    let options: PgConnectOptions = url.parse().map_err(|_| {
         Failure::setting(
             setting,
             "not a PostgreSQL URL; expected postgres://user:password@host:port/database",
         )
     })?;
-    let options = options.application_name(env!("CARGO_PKG_NAME"));
+    let options = adapt(options.application_name(env!("CARGO_PKG_NAME")));
     let at =
         format!("{}:{}/{}", options.get_host(), options.get_port(), options.get_database().unwrap_or(""));
-    PgPoolOptions::new()
-        .max_connections(20)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .connect_with(options)
-        .await
-        .map_err(|error| {
-            Failure::setting(
-                setting,
-                format!("cannot connect to {at}: {error}; check that it runs and accepts us"),
-            )
-        })
+    database::pool(CONNECTIONS).connect_with(options).await.map_err(|error| {
+        Failure::setting(
+            setting,
+            format!("cannot connect to {at}: {error}; check that it runs and accepts us"),
+        )
+    })
 }
 
 async fn check_schema(
@@ -163,7 +181,16 @@ async fn check_schema(
 /// The SDK's configuration, as every AWS SDK reads it; the region defaults to London.
 pub(super) async fn aws() -> aws_config::SdkConfig {
     let region = aws_config::meta::region::RegionProviderChain::default_provider().or_else("eu-west-2");
-    aws_config::defaults(aws_config::BehaviorVersion::latest()).region(region).load().await
+    let limits = TimeoutConfig::builder()
+        .connect_timeout(AWS_CONNECT)
+        .operation_attempt_timeout(AWS_ATTEMPT)
+        .operation_timeout(AWS_CALL)
+        .build();
+    aws_config::defaults(aws_config::BehaviorVersion::latest())
+        .region(region)
+        .timeout_config(limits)
+        .load()
+        .await
 }
 
 /// Who decides, for what operators change: `--by`, else the user that runs the command.

@@ -8,10 +8,17 @@ use std::borrow::Cow;
 /// be names.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DeliusError {
-    /// Delius cannot be reached, is overloaded or restarting, or somebody else changed the same rows: trying again
-    /// later can succeed.
+    /// Delius cannot be reached, is overloaded or restarting: trying again later can succeed.
     #[error("Delius is not available {during}: {reason}")]
     Transient {
+        /// What was being done.
+        during: &'static str,
+        /// SQLSTATE or cause.
+        reason: String,
+    },
+    /// Somebody else changed the same rows: trying again can succeed, and Delius is well.
+    #[error("Delius was busy with the same rows {during}: {reason}")]
+    Contended {
         /// What was being done.
         during: &'static str,
         /// SQLSTATE or cause.
@@ -39,6 +46,11 @@ pub enum DeliusError {
 impl DeliusError {
     /// Whether the same call can succeed later without anybody's doing.
     pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Transient { .. } | Self::Contended { .. })
+    }
+
+    /// Whether Delius as a whole does not answer, rather than this call.
+    pub fn is_outage(&self) -> bool {
         matches!(self, Self::Transient { .. })
     }
 
@@ -52,7 +64,11 @@ impl DeliusError {
             sqlx::Error::Database(error) => {
                 let code = error.code().unwrap_or_default();
                 let at = error.constraint().map(|name| format!(" at {name}")).unwrap_or_default();
-                (is_transient_state(&code), format!("SQLSTATE {code}{at}").into())
+                let reason = format!("SQLSTATE {code}{at}");
+                if is_contention(&code) {
+                    return Self::Contended { during, reason };
+                }
+                (is_outage(&code), reason.into())
             }
             sqlx::Error::Io(error) => (true, error.to_string().into()),
             sqlx::Error::Tls(_) => (true, "TLS failed".into()),
@@ -76,12 +92,17 @@ impl DeliusError {
     }
 }
 
-/// Classes 08 (connection), 40 (rolled back: serialisation, deadlock) and 53 (out of resources), locks and statements
-/// that took too long, an operator's restart or fail-over (57P0x, read-only), and a unique key that somebody else took
-/// while we were deciding.
-fn is_transient_state(code: &str) -> bool {
-    ["08", "40", "53", "57P"].iter().any(|class| code.starts_with(class))
-        || ["55P03", "57014", "25P03", "25006", "23505"].contains(&code)
+/// Classes 08 (connection), 28 (a login refused, as while a password is changed), 53 (out of resources) and 58
+/// (system), statements that took too long, and an operator's restart or fail-over (57P0x, read-only).
+fn is_outage(code: &str) -> bool {
+    ["08", "28", "53", "57P", "58"].iter().any(|class| code.starts_with(class))
+        || ["57014", "25P03", "25006"].contains(&code)
+}
+
+/// Class 40 (rolled back: serialisation, deadlock), a lock that took too long, and a unique key that somebody else
+/// took while we were deciding.
+fn is_contention(code: &str) -> bool {
+    code.starts_with("40") || ["55P03", "23505"].contains(&code)
 }
 
 /// Adds to a result of the database layer what was being done.
@@ -101,12 +122,14 @@ mod tests {
 
     #[test]
     fn outages_and_conflicts_are_transient_and_bugs_are_not() {
-        for code in ["08006", "40001", "40P01", "53300", "57P01", "57P03", "57014", "55P03", "25006", "23505"]
-        {
-            assert!(is_transient_state(code), "{code}");
+        for code in ["08006", "28P01", "53300", "57P01", "57P03", "57014", "25006"] {
+            assert!(is_outage(code) && !is_contention(code), "{code}");
         }
-        for code in ["42P01", "42703", "23503", "23514", "22001", "28P01", "3D000", ""] {
-            assert!(!is_transient_state(code), "{code}");
+        for code in ["40001", "40P01", "55P03", "23505"] {
+            assert!(is_contention(code) && !is_outage(code), "{code}");
+        }
+        for code in ["42P01", "42703", "23503", "23514", "22001", "3D000", ""] {
+            assert!(!is_outage(code) && !is_contention(code), "{code}");
         }
         let refused = sqlx::Error::Io(std::io::ErrorKind::ConnectionRefused.into());
         assert!(DeliusError::sort("while testing", &refused).is_transient());

@@ -145,7 +145,7 @@ async fn update(
     sql.push(" and row_version = ").push_bind(version);
     match sql.build().execute(connection).await.during(during)?.rows_affected() {
         1 => Ok((id, version + 1)),
-        _ => Err(DeliusError::Transient {
+        _ => Err(DeliusError::Contended {
             during,
             reason: format!("{table} {id} was changed by somebody else"),
         }),

@@ -32,9 +32,9 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            lock: Duration::from_secs(5),
-            statement: Duration::from_secs(10),
-            write: Duration::from_secs(30),
+            lock: Duration::from_secs(4),
+            statement: Duration::from_secs(8),
+            write: Duration::from_secs(12),
         }
     }
 }
@@ -81,6 +81,11 @@ impl Delius {
     /// With other limits than the default ones.
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
+    }
+
+    /// How long its writes may take.
+    pub fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// The start-up check: is the audit user there, and the reference data that our rows point at?
@@ -138,9 +143,11 @@ impl Delius {
         }
         let plan = decide(&mut transaction, reference, &persons, &write.write, now).await?;
         let signature = Signature { user_id: reference.audit_user_id, at: wall_clock(now) };
+        failpoint!("planned");
         let changes = execute::all(&mut transaction, &plan.changes, signature).await?;
         let outcome = outcome(write, plan, changes, now);
         ledger::enter(&mut transaction, write, &outcome, now).await?;
+        failpoint!("delius_written");
         transaction.commit().await.during("while committing a write")?;
         Ok(outcome)
     }

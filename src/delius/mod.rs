@@ -1,7 +1,7 @@
 //! The gateway to Delius, the probation case-management database.
 //!
 //! Architecture invariant: nothing outside this room knows a table of Delius. A write is *planned* by pure functions
-//! on the rows that matter ([`plan`]) and then executed as it was planned.
+//! on the rows that matter (`plan`) and then executed as it was planned.
 //!
 //! Delius itself runs on another engine, which the database crate of this project cannot reach; this gateway speaks its
 //! schema, under its own table and column names, on PostgreSQL. The SQL is plain, and this room is the one to change

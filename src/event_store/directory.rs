@@ -3,7 +3,11 @@
 use async_trait::async_trait;
 use sqlx::{PgPool, Row, postgres::PgRow};
 
-use crate::case::{FetchError, NomsNumber, StaffDirectory, StaffMember};
+use crate::{
+    breakers::STORE,
+    case::{FetchError, NomsNumber, StaffDirectory, StaffMember},
+    database::in_time,
+};
 
 /// The directory as kept in our store.
 pub struct StoredStaffDirectory {
@@ -29,15 +33,15 @@ fn staff(row: &PgRow) -> sqlx::Result<StaffMember> {
 #[async_trait]
 impl StaffDirectory for StoredStaffDirectory {
     async fn find(&self, staff_code: i64) -> Result<Option<StaffMember>, FetchError> {
-        sqlx::query("select staff_code, forename, surname, email from staff_directory where staff_code = $1")
-            .bind(staff_code)
-            .try_map(|row: PgRow| staff(&row))
-            .fetch_optional(&self.pool)
+        let found = sqlx::query(
+            "select staff_code, forename, surname, email from staff_directory where staff_code = $1",
+        )
+        .bind(staff_code)
+        .try_map(|row: PgRow| staff(&row))
+        .fetch_optional(&self.pool);
+        in_time(found)
             .await
-            .map_err(|error| FetchError::Unavailable {
-                dependency: "the event store",
-                reason: error.to_string(),
-            })
+            .map_err(|error| FetchError::Unavailable { dependency: STORE, reason: error.to_string() })
     }
 }
 

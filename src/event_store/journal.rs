@@ -114,6 +114,7 @@ impl Journal {
             last.map_or((0, Hash::GENESIS), |last| (last.position, Hash::from_stored(&last.hash)));
         let (last, hash) = enter(&mut transaction, position, previous, &events).await?;
         transaction.commit().await?;
+        failpoint!("journalled");
         // A batch never exceeds u32.
         let count = events.len() as u32;
         Ok(Step::Entered { count, last, hash, full: count == self.batch })

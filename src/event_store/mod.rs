@@ -27,7 +27,10 @@ pub use cases::cases;
 pub use directory::{StoredStaffDirectory, reflectable};
 pub use repository::{CaseRepository, LeaseLost};
 
-use crate::case::{Case, CaseCommand, CaseError, CaseServices, NomsNumber};
+use crate::{
+    case::{Case, CaseCommand, CaseError, CaseServices, NomsNumber},
+    database,
+};
 
 /// The migrations of our store. Those of a newer version that is being rolled out are none of our business.
 pub fn migrator() -> sqlx::migrate::Migrator {
@@ -125,7 +128,7 @@ impl CaseStore {
         command: CaseCommand,
         metadata: HashMap<String, String>,
     ) -> Result<Appended, AggregateError<CaseError>> {
-        let mut context = self.store.load_aggregate(noms.as_str()).await?;
+        let mut context = in_time(self.store.load_aggregate(noms.as_str())).await?;
         let sink = EventSink::default();
         context
             .aggregate()
@@ -136,13 +139,14 @@ impl CaseStore {
         if events.is_empty() {
             return Ok(vec![]);
         }
-        self.store.commit(events, context, metadata).await
+        in_time(self.store.commit(events, context, metadata)).await
     }
 
     /// Wakes who waits for events. A lost wake-up costs a poll interval, nothing else.
     async fn announce(&self) {
         self.appended.notify_waiters();
-        let told = sqlx::query("select pg_notify('events_appended', '')").execute(&self.pool).await;
+        let told = sqlx::query("select pg_notify('events_appended', '')").execute(&self.pool);
+        let told = database::in_time(told).await;
         if let Err(error) = told {
             tracing::debug!(%error, "could not announce the append; the pollers will find it");
         }
@@ -150,8 +154,17 @@ impl CaseStore {
 
     /// Every event of a case, in order; empty for an unknown case.
     pub async fn load(&self, noms: &NomsNumber) -> Result<Appended, ExecuteError> {
-        Ok(self.store.load_events(noms.as_str()).await?)
+        Ok(in_time(self.store.load_events(noms.as_str())).await?)
     }
+}
+
+/// What the store answers, unless it takes too long. An append that was given up may have happened: who tries again
+/// finds out, by the message or by the attempt that is recorded.
+async fn in_time<T>(
+    answer: impl Future<Output = Result<T, AggregateError<CaseError>>>,
+) -> Result<T, AggregateError<CaseError>> {
+    let late = || AggregateError::DatabaseConnectionError(Box::new(database::no_answer()));
+    tokio::time::timeout(database::ANSWER, answer).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// Lifts stored events of older versions to the present shape, oldest version first. There is only one version
@@ -165,12 +178,23 @@ impl From<AggregateError<CaseError>> for ExecuteError {
         match error {
             AggregateError::UserError(error) => Self::Case(error),
             AggregateError::AggregateConflict => Self::Unavailable("conflict".into()),
-            AggregateError::DatabaseConnectionError(error) => Self::Unavailable(error.to_string()),
+            AggregateError::DatabaseConnectionError(error) => Self::of_database(error),
             AggregateError::DeserializationError(error) => Self::Fault(error.to_string()),
             AggregateError::UnexpectedError(error) => match error.downcast::<LeaseLost>() {
                 Ok(lost) => Self::LeaseLost(*lost),
-                Err(error) => Self::Fault(error.to_string()),
+                Err(error) => Self::of_database(error),
             },
+        }
+    }
+}
+
+impl ExecuteError {
+    /// The framework sorts errors of the database by their type alone: a server that shuts down would be a fault of
+    /// ours, and a value that it cannot store would be an outage.
+    fn of_database(error: Box<dyn std::error::Error + Send + Sync>) -> Self {
+        match error.downcast_ref::<sqlx::Error>() {
+            Some(error) if database::is_outage(error) => Self::Unavailable(error.to_string()),
+            _ => Self::Fault(error.to_string()),
         }
     }
 }

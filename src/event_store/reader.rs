@@ -74,15 +74,13 @@ impl EventRow {
         let lifts = upcasters();
         let lifted = lifts.iter().any(|lift| lift.can_upcast(&self.event_type, &self.event_version));
         let event = if lifted {
-            self.serialized().and_then(|event| {
-                let lift = |event: SerializedEvent, lift: &Box<dyn cqrs_es::persist::EventUpcaster>| {
+            self.serialized().and_then(|mut event| {
+                for lift in &lifts {
                     if lift.can_upcast(&event.event_type, &event.event_version) {
-                        lift.upcast(event)
-                    } else {
-                        event
+                        event = lift.upcast(event);
                     }
-                };
-                serde_json::from_value(lifts.iter().fold(event, lift).payload)
+                }
+                serde_json::from_value(event.payload)
             })
         } else {
             serde_json::from_str(&self.payload)
@@ -117,7 +115,7 @@ pub async fn events_of(connection: &mut PgConnection, noms: &NomsNumber) -> sqlx
 
 /// Makes the connection's transaction one consistent, unwritable picture of the store.
 pub async fn begin_picture(connection: &mut PgConnection) -> sqlx::Result<()> {
-    sqlx::raw_sql("set transaction isolation level repeatable read, read only").execute(connection).await?;
+    sqlx::query("set transaction isolation level repeatable read, read only").execute(connection).await?;
     Ok(())
 }
 

@@ -73,7 +73,13 @@ impl CaseRepository {
         if let Some(receipt) = receipt {
             receipts::insert(&mut *transaction, &receipt.recorded(&noms)).await?;
         }
+        failpoint!("appending");
         transaction.commit().await?;
+        if effects.transitions.is_empty() {
+            failpoint!("appended");
+        } else {
+            failpoint!("outcome_recorded");
+        }
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 
 use super::{
     DatesPeriod, Entry, Held, History, Holder, WriteState,
-    london::{date, date_of, date_time},
+    london::{date_of, date_time},
     words,
 };
 
@@ -61,8 +61,7 @@ fn who(holder: Option<&Holder>) -> String {
 }
 
 fn handover(dates: &DatesPeriod) -> String {
-    let text = |value: Option<_>| value.map_or_else(|| "none".to_owned(), date);
-    format!("start {}, handover {}", text(dates.handover_start_date), text(dates.handover_date))
+    words::dates(dates.handover_start_date, dates.handover_date)
 }
 
 fn new_table(header: &[&str], widths: &[u16]) -> Table {
@@ -113,12 +112,11 @@ fn periods(out: &mut String, history: &History) -> std::fmt::Result {
 fn times(entry: &Entry) -> String {
     let mut day = String::new();
     let mut lines = vec![];
-    let refused = entry.writes.iter().all(|write| write.state == WriteState::Refused);
     let stages = [
         ("happened", entry.occurred_at),
         ("received", entry.received_at),
         ("recorded", Some(entry.recorded_at)),
-        (if refused { "refused" } else { "applied" }, entry.applied_at),
+        (entry.settled_word(), entry.applied_at),
     ];
     for (label, at) in stages {
         let Some(at) = at else { continue };

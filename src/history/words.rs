@@ -1,5 +1,7 @@
 //! Plain language for facts, writes and outcomes, for readers who do not know the event names.
 
+use chrono::NaiveDate;
+
 use super::{
     WriteState,
     london::{date, date_time},
@@ -13,8 +15,12 @@ fn pom(pom: &Pom) -> String {
     }
 }
 
-fn dates(start: Option<chrono::NaiveDate>, handover: Option<chrono::NaiveDate>) -> String {
-    let text = |value: Option<chrono::NaiveDate>| value.map_or_else(|| "none".to_owned(), date);
+/// Both dates; either may be blank, and blank dates are published on purpose.
+pub(super) fn dates(start: Option<NaiveDate>, handover: Option<NaiveDate>) -> String {
+    if start.is_none() && handover.is_none() {
+        return "none (both blank)".to_owned();
+    }
+    let text = |value: Option<NaiveDate>| value.map_or_else(|| "none".to_owned(), date);
     format!("start {}, handover {}", text(start), text(handover))
 }
 

@@ -3,7 +3,7 @@
 //! Architecture invariant: a message may be deleted from the queue only when this returned a disposition, and it
 //! returns one only after what the message led to is committed.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use sqlx::PgPool;
 
@@ -13,21 +13,25 @@ use super::{
     route::{ParkReason, Parking, Route, route},
 };
 use crate::{
+    breakers::{AUTH, DELIUS, MPC, STORE},
     case::{
         CaseCommand, CaseError, Crn, DetailAddress, Evidence, FetchError, Message, NomsNumber, PersonId,
         sha256_hex,
     },
     case_records,
+    database::{self, in_time},
     delius::{Delius, DeliusError, LiveCustody},
     event_store::{
         CaseStore, ExecuteError,
         receipts::{self, Receipt},
     },
-    mpc,
 };
 
 /// So often an unexplained 404 is tried before the message is parked.
 pub const UNEXPLAINED_TRIES: u32 = 5;
+
+/// How long to wait for an answer of Delius.
+const DELIUS_ANSWER: Duration = Duration::from_secs(10);
 
 /// What became of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,9 +92,9 @@ impl Ingest {
     /// Accepts one delivery from the queue or from a file.
     pub async fn accept(&self, delivery: &Delivery) -> Result<Disposition, NotAccepted> {
         let (message_id, parsed) = parse(delivery);
-        if parked::is_parked(self.pool(), &message_id).await? {
+        if in_time(parked::is_parked(self.pool(), &message_id)).await? {
             let receipt = receipt(delivery, message_id, None);
-            receipts::insert(self.pool(), &receipt.duplicate(None)).await?;
+            in_time(receipts::insert(self.pool(), &receipt.duplicate(None))).await?;
             return Ok(Disposition::Duplicate);
         }
         self.accept_parsed(delivery, message_id, parsed).await
@@ -127,22 +131,22 @@ impl Ingest {
                 // The record is found by either identifier, and both may be new to it.
                 let people: Vec<PersonId> =
                     crn.map(PersonId::Crn).into_iter().chain([PersonId::Noms(noms.clone())]).collect();
-                case_records::invalidate(self.pool(), &people).await?;
+                in_time(case_records::invalidate(self.pool(), &people)).await?;
                 self.command(delivery, receipt, noms, command).await
             }
             Route::SentenceChanged(crn, message) => {
-                self.drop_record(&crn).await?;
+                self.drop_records(&crn, noms.as_ref()).await?;
                 self.sentence_changed(delivery, receipt, &crn, message).await
             }
             Route::ChangeFeed(crn) => {
-                self.drop_record(&crn).await?;
-                let duplicate = receipts::is_accounted(self.pool(), &receipt.message_id).await?;
+                self.drop_records(&crn, noms.as_ref()).await?;
+                let duplicate = in_time(receipts::is_accounted(self.pool(), &receipt.message_id)).await?;
                 let accounted = if duplicate {
                     receipt.duplicate(noms.as_ref())
                 } else {
                     receipt.change_feed(crn.to_string())
                 };
-                receipts::insert(self.pool(), &accounted).await?;
+                in_time(receipts::insert(self.pool(), &accounted)).await?;
                 Ok(if duplicate { Disposition::Duplicate } else { Disposition::ChangeFeed(crn) })
             }
             Route::Park(parking) => self.park(delivery, receipt, noms.as_ref(), parking).await,
@@ -158,7 +162,7 @@ impl Ingest {
     ) -> Result<Disposition, NotAccepted> {
         match self.store.execute(&noms, command, receipt.metadata()).await {
             Ok(appended) if appended.is_empty() => {
-                receipts::insert(self.pool(), &receipt.duplicate(Some(&noms))).await?;
+                in_time(receipts::insert(self.pool(), &receipt.duplicate(Some(&noms)))).await?;
                 Ok(Disposition::Duplicate)
             }
             Ok(appended) => {
@@ -181,7 +185,10 @@ impl Ingest {
         crn: &Crn,
         message: Message,
     ) -> Result<Disposition, NotAccepted> {
-        match self.delius.live_custody(crn).await? {
+        let custody = tokio::time::timeout(DELIUS_ANSWER, self.delius.live_custody(crn));
+        let custody =
+            custody.await.unwrap_or_else(|_| Err(DeliusError::timeout("while looking up a live custody")));
+        match custody? {
             LiveCustody::One(noms) => {
                 let address = DetailAddress::OfCase;
                 let command =
@@ -193,11 +200,11 @@ impl Ingest {
                 self.command(delivery, receipt, noms, command).await
             }
             LiveCustody::NotApplicable { noms: None, reason } => {
-                if receipts::is_accounted(self.pool(), &receipt.message_id).await? {
-                    receipts::insert(self.pool(), &receipt.duplicate(None)).await?;
+                if in_time(receipts::is_accounted(self.pool(), &receipt.message_id)).await? {
+                    in_time(receipts::insert(self.pool(), &receipt.duplicate(None))).await?;
                     return Ok(Disposition::Duplicate);
                 }
-                receipts::insert(self.pool(), &receipt.not_applicable(reason.clone())).await?;
+                in_time(receipts::insert(self.pool(), &receipt.not_applicable(reason.clone()))).await?;
                 Ok(Disposition::NotApplicable(reason))
             }
         }
@@ -210,12 +217,15 @@ impl Ingest {
         noms: Option<&NomsNumber>,
         parking: Parking,
     ) -> Result<Disposition, NotAccepted> {
-        parked::park(self.pool(), receipt, delivery, noms, &parking).await?;
+        in_time(parked::park(self.pool(), receipt, delivery, noms, &parking)).await?;
         Ok(Disposition::Parked(parking))
     }
 
-    async fn drop_record(&self, crn: &Crn) -> Result<(), NotAccepted> {
-        Ok(case_records::invalidate(self.pool(), &[PersonId::Crn(crn.clone())]).await?)
+    /// By both identifiers: a NOMS number that moved to this person outdates whoever had it before.
+    async fn drop_records(&self, crn: &Crn, noms: Option<&NomsNumber>) -> Result<(), NotAccepted> {
+        let by_noms = noms.cloned().map(PersonId::Noms);
+        let people: Vec<PersonId> = by_noms.into_iter().chain([PersonId::Crn(crn.clone())]).collect();
+        Ok(in_time(case_records::invalidate(self.pool(), &people)).await?)
     }
 
     fn pool(&self) -> &PgPool {
@@ -251,15 +261,12 @@ fn parking(error: FetchError, receive_count: u32) -> Result<Parking, NotAccepted
     Ok(reason.because(detail))
 }
 
-const STORE: &str = "the event store";
-const DELIUS: &str = "Delius";
-
 impl Disposition {
     /// The dependencies that must have answered for a message of this type to end so.
     pub fn proves(&self, event_type: Option<&str>) -> &'static [&'static str] {
         match self {
             Self::Recorded { .. } if event_type == Some("SENTENCE_CHANGED") => &[STORE, DELIUS],
-            Self::Recorded { .. } => &[STORE, mpc::MPC, mpc::AUTH],
+            Self::Recorded { .. } => &[STORE, MPC, AUTH],
             Self::NotApplicable(_) => &[STORE, DELIUS],
             Self::Duplicate | Self::Parked(_) | Self::ChangeFeed(_) => &[STORE],
         }
@@ -268,13 +275,17 @@ impl Disposition {
 
 impl From<sqlx::Error> for NotAccepted {
     fn from(error: sqlx::Error) -> Self {
-        Self::Unavailable { dependency: STORE, reason: error.to_string() }
+        if database::is_outage(&error) {
+            Self::Unavailable { dependency: STORE, reason: error.to_string() }
+        } else {
+            Self::Fault(error.to_string())
+        }
     }
 }
 
 impl From<DeliusError> for NotAccepted {
     fn from(error: DeliusError) -> Self {
-        if error.is_transient() {
+        if error.is_outage() {
             Self::Unavailable { dependency: DELIUS, reason: error.to_string() }
         } else {
             Self::Fault(error.to_string())

@@ -1,24 +1,42 @@
-//! The SQS consumer: long polls, accepts with bounded concurrency, deletes what is accounted for and puts back
-//! what is not.
+//! The SQS consumer: long polls, works on messages with bounded concurrency, and at the end finishes what is begun,
+//! flushes the deletes and gives the rest back.
 
 use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use aws_sdk_sqs::types::{Message as SqsMessage, MessageSystemAttributeName};
-use chrono::{DateTime, Utc};
-use tokio::sync::{Semaphore, mpsc};
+use aws_sdk_sqs::{
+    config::{self, timeout::TimeoutConfig},
+    error::DisplayErrorContext,
+    types::{Message as SqsMessage, MessageSystemAttributeName},
+};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::{sleep, timeout},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    accept::{Disposition, Ingest, NotAccepted},
-    breaker::{Admission, Breakers},
-    deleter::{self, Deletable},
+    accept::Ingest,
+    deleter,
     feed::FeedWatch,
-    message::Delivery,
-    route::dates_records,
+    hiding::{Hiding, seconds},
+    in_hand::{Held, InHand},
+    received::{is_change_feed, sent_at},
+    work::Leave,
 };
+use crate::breakers::{AUTH, Admission, Breakers, MPC, SQS, STORE};
+
+/// What most messages need. One that needs Delius as well waits in hand while only that is down.
+const NEEDED: &[&str] = &[STORE, MPC, AUTH];
+/// The change feed needs only the store, and readers rely on it.
+const NEEDED_BY_FEED: &[&str] = &[STORE];
+
+/// How long the last deletes may take.
+const FLUSH: Duration = Duration::from_secs(5);
+/// How long signing off from the change feed may take.
+const SIGN_OFF: Duration = Duration::from_secs(1);
 
 /// How a queue is consumed.
 #[derive(Debug, Clone)]
@@ -31,10 +49,23 @@ pub struct ConsumerConfig {
     pub visibility: Duration,
     /// How long one message may be worked on.
     pub handler_timeout: Duration,
-    /// How long a poll waits for messages (at most 20 s).
+    /// How long a poll waits for messages (at most 20 s). A stop waits for the poll in flight.
     pub poll_wait: Duration,
     /// How long messages in work may take after a stop was asked for.
     pub drain: Duration,
+    /// How long a message that was not accepted stays hidden.
+    pub backoff: Backoff,
+    /// Dependencies without which it is not polled.
+    pub needed: &'static [&'static str],
+}
+
+/// Pauses by receive count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backoff {
+    /// Ceiling after the first receive.
+    pub first: Duration,
+    /// No ceiling is higher.
+    pub longest: Duration,
 }
 
 impl ConsumerConfig {
@@ -45,8 +76,10 @@ impl ConsumerConfig {
             concurrency: 16,
             visibility: Duration::from_secs(120),
             handler_timeout: Duration::from_secs(90),
-            poll_wait: Duration::from_secs(20),
-            drain: Duration::from_secs(25),
+            poll_wait: Duration::from_secs(5),
+            drain: Duration::from_secs(15),
+            backoff: Backoff { first: Duration::from_secs(10), longest: Duration::from_secs(15 * 60) },
+            needed: NEEDED,
         }
     }
 
@@ -55,19 +88,46 @@ impl ConsumerConfig {
         Self { poll_wait: Duration::from_secs(2), ..Self::of(queue_url) }
     }
 
-    /// The usual settings for the queue of a bulk run: it leaves most of the service's hands to live messages.
-    pub fn of_bulk(queue_url: impl Into<String>) -> Self {
-        Self { concurrency: 4, ..Self::of(queue_url) }
+    /// The queue is worked off in the background: most of the service's hands are left to live messages.
+    pub fn in_the_background(self) -> Self {
+        Self { concurrency: (self.concurrency / 4).max(1), ..self }
+    }
+
+    /// The queue carries nothing but the change feed.
+    pub fn feed_alone(self) -> Self {
+        Self { needed: NEEDED_BY_FEED, ..self }
+    }
+
+    /// Settings that do not fit together, each with what it leads to.
+    pub fn risks(&self) -> Vec<&'static str> {
+        let risks = [
+            (
+                self.visibility <= self.handler_timeout,
+                "the visibility timeout is not longer than the handler timeout: a heartbeat that fails makes messages \
+                 come twice",
+            ),
+            (
+                self.visibility < Duration::from_secs(3),
+                "the visibility timeout is so short that a heartbeat cannot keep up: messages come twice",
+            ),
+            (
+                self.poll_wait.max(self.drain) > Duration::from_secs(20),
+                "polls or the drain take so long that a stop may not end within 30 s: messages come late",
+            ),
+            (self.poll_wait > Duration::from_secs(20), "SQS refuses polls of more than 20 s"),
+        ];
+        risks.into_iter().filter_map(|(risky, why)| risky.then_some(why)).collect()
     }
 }
 
 /// Consumes one queue.
 pub struct Consumer {
-    sqs: aws_sdk_sqs::Client,
-    ingest: Arc<Ingest>,
-    breakers: Arc<Breakers>,
-    feed: Option<FeedWatch>,
-    config: ConsumerConfig,
+    pub(super) ingest: Arc<Ingest>,
+    pub(super) breakers: Arc<Breakers>,
+    pub(super) feed: Option<FeedWatch>,
+    pub(super) config: ConsumerConfig,
+    pub(super) hiding: Hiding,
+    in_hand: InHand,
 }
 
 impl Consumer {
@@ -79,210 +139,151 @@ impl Consumer {
         feed: Option<FeedWatch>,
         config: ConsumerConfig,
     ) -> Self {
-        Self { sqs, ingest, breakers, feed, config }
+        let hiding = Hiding { sqs, queue_url: config.queue_url.clone() };
+        Self { ingest, breakers, feed, config, hiding, in_hand: InHand::default() }
     }
 
     /// Consumes until cancelled, then finishes what is in work, flushes the deletes and gives the rest back.
     pub async fn run(self, stop: CancellationToken) {
         let (deletes, queued) = mpsc::channel(1024);
-        let deleter = tokio::spawn(deleter::run(self.sqs.clone(), self.config.queue_url.clone(), queued));
+        let Hiding { sqs, queue_url } = self.hiding.clone();
+        let deleter = tokio::spawn(deleter::run(sqs, queue_url, queued));
         let this = Arc::new(self);
         let permits = Arc::new(Semaphore::new(this.config.concurrency as usize));
         let tasks = TaskTracker::new();
-        let abandon = CancellationToken::new();
+        let leave = Leave { stop: stop.clone(), abandon: CancellationToken::new() };
+        // The time to drain begins with the stop and not when the last poll is over.
+        let abandon = leave.abandon.clone();
+        let (asked, drain) = (stop.clone(), this.config.drain);
+        let patience = tokio::spawn(async move {
+            asked.cancelled().await;
+            sleep(drain).await;
+            abandon.cancel();
+        });
         while !stop.is_cancelled() {
-            tokio::select! {
-                () = stop.cancelled() => break,
-                () = Self::poll(&this, &permits, &tasks, &deletes, &abandon) => {}
+            let Some(at_most) = this.admitted(&stop).await else { continue };
+            let Some(free) = this.free(&permits, at_most, &stop).await else { break };
+            // Not cut short by a stop: what SQS gives to a caller that is gone stays hidden for nothing.
+            for (message, held, permit) in this.poll(free).await {
+                if stop.is_cancelled() {
+                    this.hiding.hide(&held, Duration::ZERO).await;
+                    continue;
+                }
+                let (this, deletes, leave) = (Arc::clone(&this), deletes.clone(), leave.clone());
+                tasks.spawn(async move {
+                    failpoint!("received");
+                    this.work(message, held, &deletes, &leave).await;
+                    drop(permit);
+                });
             }
         }
         tasks.close();
-        if tokio::time::timeout(this.config.drain, tasks.wait()).await.is_err() {
-            abandon.cancel();
-            tasks.wait().await;
+        tasks.wait().await;
+        patience.abort();
+        drop(deletes);
+        match timeout(FLUSH, deleter).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the deleter ended badly; what it had comes again"),
+            Err(_) => tracing::warn!("the last deletes did not get through; those messages come again"),
         }
         if let Some(feed) = &this.feed {
-            feed.leave().await;
-        }
-        drop(deletes);
-        if let Err(error) = deleter.await {
-            tracing::error!(%error, "the deleter ended badly; undeleted messages come again and change nothing");
+            // Readers find out by themselves when this does not get through.
+            let _ = timeout(SIGN_OFF, feed.leave()).await;
         }
     }
 
-    async fn poll(
-        this: &Arc<Self>,
-        permits: &Arc<Semaphore>,
-        tasks: &TaskTracker,
-        deletes: &mpsc::Sender<Deletable>,
-        abandon: &CancellationToken,
-    ) {
-        let at_most = match this.breakers.admission(Instant::now()) {
-            Admission::Open => 10,
-            Admission::Probe => 1,
+    /// How many messages to poll for at most; `None` after a pause because something that they need is down.
+    async fn admitted(&self, stop: &CancellationToken) -> Option<usize> {
+        match self.breakers.admission(self.config.needed, Instant::now()) {
+            Admission::Open => Some(10),
+            Admission::Probe => Some(1),
             Admission::Paused(pause) => {
-                let down = this.breakers.open();
+                let down = self.breakers.open();
                 tracing::warn!(?down, pause_ms = pause.as_millis(), "a dependency is down; polling pauses");
-                return tokio::time::sleep(pause).await;
+                stop.run_until_cancelled(sleep(pause)).await;
+                None
             }
-        };
-        let Ok(first) = Arc::clone(permits).acquire_owned().await else { return };
-        let mut held = vec![first];
-        while held.len() < at_most
+        }
+    }
+
+    /// Waits until one more message can be worked on, and takes the room for up to so many.
+    async fn free(
+        &self,
+        permits: &Arc<Semaphore>,
+        at_most: usize,
+        stop: &CancellationToken,
+    ) -> Option<Vec<OwnedSemaphorePermit>> {
+        let first = stop.run_until_cancelled(Arc::clone(permits).acquire_owned()).await?.ok()?;
+        let mut free = vec![first];
+        while free.len() < at_most
             && let Ok(more) = Arc::clone(permits).try_acquire_owned()
         {
-            held.push(more);
+            free.push(more);
         }
-        let received = match this.receive(held.len()).await {
+        Some(free)
+    }
+
+    /// Polls once. Nothing, after a pause, when SQS does not answer.
+    async fn poll(&self, free: Vec<OwnedSemaphorePermit>) -> Vec<(SqsMessage, Held, OwnedSemaphorePermit)> {
+        let received = match self.receive(free.len()).await {
             Ok(received) => received,
             Err(error) => {
-                let reason = aws_sdk_sqs::error::DisplayErrorContext(&error).to_string();
-                tracing::warn!(queue_url = this.config.queue_url, reason, "could not poll; trying again");
-                return tokio::time::sleep(Duration::from_millis(fastrand::u64(500..3000))).await;
+                self.breakers.failed(SQS, Instant::now());
+                let reason = DisplayErrorContext(&error).to_string();
+                tracing::warn!(queue_url = self.config.queue_url, reason, "could not poll; trying again");
+                sleep(Duration::from_millis(fastrand::u64(200..2000))).await;
+                return vec![];
             }
         };
-        if let Some(feed) = &this.feed {
+        self.breakers.succeeded(&[SQS]);
+        if let Some(feed) = &self.feed {
             for message in received.iter().filter(|message| is_change_feed(message)) {
-                feed.received(message.receipt_handle().unwrap_or_default(), sent_at(message));
+                feed.received(message.message_id().unwrap_or_default(), sent_at(message));
             }
             feed.polled().await;
         }
-        for (message, permit) in received.into_iter().zip(held) {
-            let (this, deletes, abandon) = (Arc::clone(this), deletes.clone(), abandon.clone());
-            tasks.spawn(async move {
-                this.work(message, &deletes, &abandon).await;
-                drop(permit);
-            });
+        let mut taken = Vec::with_capacity(received.len());
+        for (message, permit) in received.into_iter().zip(free) {
+            let (Some(id), Some(handle)) = (message.message_id(), message.receipt_handle()) else {
+                tracing::error!("SQS gave a message without id or receipt handle; it comes again");
+                continue;
+            };
+            match self.in_hand.take(id, handle.to_owned()) {
+                Some(held) => taken.push((message, held, permit)),
+                None => {
+                    tracing::info!(
+                        sqs_message_id = id,
+                        "received again while in work; deleted by the new handle"
+                    );
+                    metrics::counter!("ingest_received_again_total").increment(1);
+                }
+            }
         }
+        taken
     }
 
     async fn receive(&self, at_most: usize) -> Result<Vec<SqsMessage>, aws_sdk_sqs::Error> {
+        let wait = self.config.poll_wait;
+        // A long poll takes as long as it waits; the limits for other calls would cut it.
+        let limits = TimeoutConfig::builder()
+            .operation_attempt_timeout(wait + Duration::from_secs(5))
+            .operation_timeout(wait + Duration::from_secs(8))
+            .build();
         let received = self
+            .hiding
             .sqs
             .receive_message()
             .queue_url(&self.config.queue_url)
             .max_number_of_messages(i32::try_from(at_most).unwrap_or(10))
-            .wait_time_seconds(i32::try_from(self.config.poll_wait.as_secs()).unwrap_or(20))
+            .wait_time_seconds(seconds(wait))
             .visibility_timeout(seconds(self.config.visibility))
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
             .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
             .message_attribute_names("All")
+            .customize()
+            .config_override(config::Builder::new().timeout_config(limits))
             .send()
             .await?;
         Ok(received.messages.unwrap_or_default())
     }
-
-    async fn work(
-        &self,
-        message: SqsMessage,
-        deletes: &mpsc::Sender<Deletable>,
-        abandon: &CancellationToken,
-    ) {
-        let Some(handle) = message.receipt_handle.clone() else {
-            tracing::error!("SQS gave a message without a receipt handle; it comes again");
-            return;
-        };
-        let delivery = delivery(&message);
-        let accepting = tokio::time::timeout(self.config.handler_timeout, self.ingest.accept(&delivery));
-        let outcome = tokio::select! {
-            outcome = accepting => outcome.unwrap_or_else(|_| {
-                Err(NotAccepted::Fault("not finished within the handler timeout".into()))
-            }),
-            () = self.keep_hidden(&handle) => return,
-            () = abandon.cancelled() => return self.hide(&handle, Duration::ZERO).await,
-        };
-        match outcome {
-            Ok(disposition) => {
-                let event_type = report(&delivery, &disposition);
-                self.breakers.succeeded(disposition.proves(event_type.as_deref()));
-                if let Some(feed) = &self.feed {
-                    feed.finished(&handle);
-                }
-                if deletes.send(Deletable { handle }).await.is_err() {
-                    tracing::error!("the deleter is gone; the message comes again and changes nothing");
-                }
-            }
-            Err(error) => {
-                if let NotAccepted::Unavailable { dependency, .. } = &error {
-                    self.breakers.failed(dependency, Instant::now());
-                }
-                let delay = backoff(delivery.receive_count);
-                let (receive_count, delay_s) = (delivery.receive_count, delay.as_secs());
-                tracing::warn!(%error, receive_count, delay_s, "message not accepted; it stays in the queue");
-                if let Some(feed) = &self.feed {
-                    feed.put_back(&handle, delay);
-                }
-                self.hide(&handle, delay).await;
-            }
-        }
-    }
-
-    /// Renews the hiding of a message that is worked on. Never returns.
-    async fn keep_hidden(&self, handle: &str) {
-        loop {
-            tokio::time::sleep(self.config.visibility / 3).await;
-            self.hide(handle, self.config.visibility).await;
-        }
-    }
-
-    async fn hide(&self, handle: &str, hidden: Duration) {
-        let changed = self
-            .sqs
-            .change_message_visibility()
-            .queue_url(&self.config.queue_url)
-            .receipt_handle(handle)
-            .visibility_timeout(seconds(hidden))
-            .send()
-            .await;
-        if let Err(error) = changed {
-            let reason = aws_sdk_sqs::error::DisplayErrorContext(&error).to_string();
-            tracing::warn!(reason, "could not change the visibility of a message; its own timeout applies");
-        }
-    }
-}
-
-/// Full jitter under a ceiling that doubles with every receive: 10 s, 20 s, … up to 15 minutes.
-fn backoff(receive_count: u32) -> Duration {
-    let ceiling = 10_u64.saturating_mul(1 << receive_count.saturating_sub(1).min(10)).min(900);
-    Duration::from_secs(fastrand::u64(1..=ceiling))
-}
-
-fn seconds(duration: Duration) -> i32 {
-    i32::try_from(duration.as_secs()).unwrap_or(i32::MAX)
-}
-
-fn is_change_feed(message: &SqsMessage) -> bool {
-    let (_, parsed) = super::message::parse(&delivery(message));
-    parsed.ok().and_then(|parsed| parsed.event_type).is_some_and(|event_type| dates_records(&event_type))
-}
-
-/// When the message was sent to the queue; now, when SQS does not say.
-fn sent_at(message: &SqsMessage) -> DateTime<Utc> {
-    let sent = message.attributes().and_then(|system| system.get(&MessageSystemAttributeName::SentTimestamp));
-    sent.and_then(|ms| DateTime::from_timestamp_millis(ms.parse().ok()?)).unwrap_or_else(Utc::now)
-}
-
-fn delivery(message: &SqsMessage) -> Delivery {
-    let attributes = message.message_attributes().into_iter().flatten();
-    Delivery {
-        body: message.body().unwrap_or_default().as_bytes().to_vec(),
-        attributes: attributes
-            .filter_map(|(name, value)| Some((name.clone(), value.string_value()?.to_owned())))
-            .collect(),
-        receive_count: message
-            .attributes
-            .as_ref()
-            .and_then(|system| system.get(&MessageSystemAttributeName::ApproximateReceiveCount))
-            .and_then(|count| count.parse().ok())
-            .unwrap_or(1),
-        received_at: Utc::now(),
-    }
-}
-
-/// Logs what became of a message, and answers its event type.
-fn report(delivery: &Delivery, disposition: &Disposition) -> Option<String> {
-    let (message_id, parsed) = super::message::parse(delivery);
-    let event_type = parsed.ok().and_then(|parsed| parsed.event_type);
-    super::report(&message_id, event_type.as_deref(), disposition);
-    event_type
 }

@@ -40,21 +40,21 @@ impl FeedWatch {
     }
 
     /// A message of the feed was received.
-    pub(super) fn received(&self, handle: &str, sent_at: DateTime<Utc>) {
+    pub(super) fn received(&self, message_id: &str, sent_at: DateTime<Utc>) {
         let entry = InHand { sent_at, forget_at: None };
-        self.with(|in_hand| in_hand.insert(handle.to_owned(), entry));
+        self.with(|in_hand| in_hand.insert(message_id.to_owned(), entry));
     }
 
     /// It was worked through.
-    pub(super) fn finished(&self, handle: &str) {
-        self.with(|in_hand| in_hand.remove(handle));
+    pub(super) fn finished(&self, message_id: &str) {
+        self.with(|in_hand| in_hand.remove(message_id));
     }
 
     /// It was put back, hidden for this long.
-    pub(super) fn put_back(&self, handle: &str, hidden: Duration) {
+    pub(super) fn put_back(&self, message_id: &str, hidden: Duration) {
         let forget_at = Some(Instant::now() + hidden + RECEIVED_AGAIN);
         self.with(|in_hand| {
-            if let Some(entry) = in_hand.get_mut(handle) {
+            if let Some(entry) = in_hand.get_mut(message_id) {
                 entry.forget_at = forget_at;
             }
         });

@@ -4,21 +4,24 @@
 //! [`consumer`] connects that to SQS. What cannot become events is kept in [`parked`].
 
 pub mod accept;
-pub mod breaker;
 pub mod consumer;
 mod deleter;
 pub mod feed;
+mod hiding;
+mod in_hand;
 pub mod message;
 mod own;
 pub mod parked;
+mod received;
 pub mod reflector;
 pub mod route;
 #[cfg(test)]
 mod tests;
 mod time;
+mod work;
 
 pub use accept::{Disposition, Ingest, NotAccepted, UNEXPLAINED_TRIES};
-pub use consumer::{Consumer, ConsumerConfig};
+pub use consumer::{Backoff, Consumer, ConsumerConfig};
 pub use message::Delivery;
 pub use own::OwnMessage;
 

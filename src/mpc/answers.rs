@@ -5,8 +5,8 @@ use serde::Deserialize;
 
 use crate::case::{AllocationAnswer, FetchError, Fetched, HandoverAnswer, NomsNumber, StaffMember};
 
-/// What Delius keeps of a forename or surname. A longer one is parked rather than cut short.
-const MAX_NAME_CHARS: usize = 35;
+/// No name is longer; NOMIS itself keeps 35 characters.
+const MAX_NAME_CHARS: usize = 100;
 
 #[derive(Deserialize)]
 struct AllocationBody {
@@ -103,7 +103,7 @@ fn name(field: &str, text: &str) -> Result<String, FetchError> {
     let text = text.trim();
     if text.is_empty() || text.chars().any(char::is_control) || text.chars().count() > MAX_NAME_CHARS {
         return Err(invalid(format!(
-            "{field} is blank, longer than Delius keeps (35 characters) or has control characters"
+            "{field} is blank, longer than 100 characters or has control characters"
         )));
     }
     Ok(text.to_owned())

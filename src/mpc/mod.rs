@@ -17,9 +17,12 @@ use url::Url;
 
 pub use token::{ClientCredentials, TokenSource};
 
-use crate::case::{
-    AllocationAnswer, DetailAddress, Evidence, FetchError, Fetched, HandoverAnswer, ManagePomCases,
-    NomsNumber,
+use crate::{
+    breakers::MPC,
+    case::{
+        AllocationAnswer, DetailAddress, Evidence, FetchError, Fetched, HandoverAnswer, ManagePomCases,
+        NomsNumber,
+    },
 };
 
 /// An answer is a few hundred bytes; one beyond this is not an answer.
@@ -27,9 +30,6 @@ const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_REDIRECTS: usize = 3;
-
-pub(crate) const MPC: &str = "Manage POM Cases";
-pub(crate) const AUTH: &str = "HMPPS Auth";
 
 /// A client of Manage POM Cases.
 pub struct MpcClient {
@@ -132,6 +132,7 @@ impl ManagePomCases for MpcClient {
     ) -> Result<(AllocationAnswer, Fetched), FetchError> {
         let url = self.resolve(noms, address, &format!("/api/allocation/{noms}/primary_pom"))?;
         let mut fetched = self.get(&url).await?;
+        failpoint!("fetched");
         let answer = answers::allocation(&fetched)?;
         if let AllocationAnswer::Allocated { staff, .. } = &answer {
             fetched.staff = Some(staff.clone());

@@ -7,8 +7,8 @@ use reqwest::StatusCode;
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use super::{AUTH, CONNECT_TIMEOUT, REQUEST_TIMEOUT, describe};
-use crate::case::FetchError;
+use super::{CONNECT_TIMEOUT, REQUEST_TIMEOUT, describe};
+use crate::{breakers::AUTH, case::FetchError};
 
 /// A token is not used in the last part of its life: clocks differ and requests take time.
 const EXPIRY_MARGIN: Duration = Duration::from_secs(30);

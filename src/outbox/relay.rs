@@ -4,15 +4,21 @@
 //! and its outcome is recorded as an event of the case in the store transaction that finishes the row. A crash
 //! between the two is found by the ledger on the next attempt, which answers the same outcome.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use chrono::Utc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::table::{self, Claim};
 use crate::{
+    breakers::{Admission, Breakers, DELIUS, STORE},
     case::{CaseCommand, WriteOutcome},
-    delius::{Delius, DeliusError},
+    database::{self, in_time},
+    delius::{Delius, DeliusError, Limits},
     event_store::{CaseStore, ExecuteError},
 };
 
@@ -31,6 +37,8 @@ pub struct RelayConfig {
     pub park_after: u32,
     /// Longest pause between two attempts.
     pub longest_backoff: Duration,
+    /// How long writes in work may take after a stop was asked for.
+    pub drain: Duration,
 }
 
 impl RelayConfig {
@@ -43,7 +51,24 @@ impl RelayConfig {
             poll: Duration::from_secs(1),
             park_after: 8,
             longest_backoff: Duration::from_secs(60),
+            drain: Duration::from_secs(15),
         }
+    }
+
+    /// Settings that do not fit together or those of Delius, each with what it leads to.
+    pub fn risks(&self, delius: Limits) -> Vec<&'static str> {
+        let risks = [
+            (
+                self.lease <= delius.write,
+                "the lease is not longer than a write to Delius may take: a renewal that fails makes two workers try the \
+                 same write",
+            ),
+            (
+                self.drain > Duration::from_secs(20),
+                "the drain takes so long that a stop may not end within 30 s: leases have to run out",
+            ),
+        ];
+        risks.into_iter().filter_map(|(risky, why)| risky.then_some(why)).collect()
     }
 }
 
@@ -58,6 +83,8 @@ pub enum Step {
     Parked,
     /// Another worker has it.
     LeaseLost,
+    /// Given back unfinished because the service stops.
+    Released,
 }
 
 /// See the module.
@@ -66,12 +93,19 @@ pub struct Relay {
     store: Arc<CaseStore>,
     delius: Delius,
     config: RelayConfig,
+    breakers: Arc<Breakers>,
+    abandon: CancellationToken,
 }
 
 impl Relay {
     /// A relay from the store's outbox to Delius.
     pub fn new(store: Arc<CaseStore>, delius: Delius, config: RelayConfig) -> Self {
-        Self { store, delius, config }
+        Self { store, delius, config, breakers: Arc::default(), abandon: CancellationToken::new() }
+    }
+
+    /// With the breakers that it shares with the rest of the process.
+    pub fn with_breakers(self, breakers: Arc<Breakers>) -> Self {
+        Self { breakers, ..self }
     }
 
     /// Claims and applies what is due now, once; empty when nothing was due.
@@ -87,10 +121,35 @@ impl Relay {
     }
 
     async fn claim(&self, limit: u32) -> sqlx::Result<Vec<Claim>> {
-        table::claim(self.store.pool(), &self.config.worker, limit, self.config.lease).await
+        let claims = table::claim(self.store.pool(), &self.config.worker, limit, self.config.lease);
+        let claims = in_time(claims).await;
+        match &claims {
+            Ok(claims) => {
+                self.breakers.succeeded(&[STORE]);
+                if !claims.is_empty() {
+                    failpoint!("claimed");
+                }
+            }
+            Err(error) if database::is_outage(error) => self.breakers.failed(STORE, Instant::now()),
+            Err(_) => {}
+        }
+        claims
     }
 
-    /// Applies until cancelled, then finishes what is in work.
+    /// How many writes may be claimed now: one, to probe, when a pause is over; none while Delius is down, so that
+    /// nobody's attempts are used up on what cannot succeed.
+    fn admitted(&self, tasks: &TaskTracker) -> Result<u32, Duration> {
+        let busy = u32::try_from(tasks.len()).unwrap_or(u32::MAX);
+        let free = self.config.concurrency.saturating_sub(busy);
+        match self.breakers.admission(&[DELIUS], Instant::now()) {
+            _ if free == 0 => Err(self.config.poll),
+            Admission::Open => Ok(free),
+            Admission::Probe => Ok(1),
+            Admission::Paused(pause) => Err(pause),
+        }
+    }
+
+    /// Applies until cancelled, then finishes what is in work, and gives back what does not finish soon.
     pub async fn run(self, stop: CancellationToken) {
         let tasks = TaskTracker::new();
         let appended = self.store.appended();
@@ -98,57 +157,75 @@ impl Relay {
             let woken = appended.notified();
             tokio::pin!(woken);
             woken.as_mut().enable();
-            let busy = u32::try_from(tasks.len()).unwrap_or(u32::MAX);
-            let free = self.config.concurrency.saturating_sub(busy);
-            let claims = if free == 0 { Ok(vec![]) } else { self.claim(free).await };
-            let found = match claims {
-                Ok(claims) => {
-                    let found = !claims.is_empty();
-                    for claim in claims {
-                        let this = self.clone();
-                        let appended = Arc::clone(&appended);
-                        tasks.spawn(async move {
-                            this.settle(claim).await;
-                            // The next write of the same case may be due now.
-                            appended.notify_waiters();
-                        });
-                    }
-                    found
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "could not claim from the outbox; trying again");
-                    false
+            let mut pause = self.config.poll;
+            let claims = match self.admitted(&tasks) {
+                Ok(free) => self.claim(free).await,
+                Err(wait) => {
+                    pause = wait;
+                    Ok(vec![])
                 }
             };
-            if !found {
+            let claims = claims.unwrap_or_else(|error| {
+                tracing::warn!(%error, "could not claim from the outbox; trying again");
+                vec![]
+            });
+            if claims.is_empty() {
                 tokio::select! {
                     () = stop.cancelled() => {}
                     () = woken => {}
-                    () = tokio::time::sleep(self.config.poll) => {}
+                    () = tokio::time::sleep(pause) => {}
                 }
+            }
+            for claim in claims {
+                let (this, appended) = (self.clone(), Arc::clone(&appended));
+                tasks.spawn(async move {
+                    this.settle(claim).await;
+                    // The next write of the same case may be due now.
+                    appended.notify_waiters();
+                });
             }
         }
         tasks.close();
-        tasks.wait().await;
+        if tokio::time::timeout(self.config.drain, tasks.wait()).await.is_err() {
+            self.abandon.cancel();
+            tasks.wait().await;
+        }
     }
 
     /// Applies one claimed write and finishes, defers or parks its row.
     async fn settle(&self, claim: Claim) -> Step {
+        // An attempt that is dropped in the middle rolls back, or has committed and is found by the ledger.
         let applied = tokio::select! {
             applied = self.delius.apply(&claim.write, Utc::now()) => applied,
             () = self.hold(&claim) => return Step::LeaseLost,
+            () = self.abandon.cancelled() => return self.release(&claim).await,
         };
+        match &applied {
+            Ok(_) => {
+                self.breakers.succeeded(&[DELIUS]);
+                failpoint!("delius_committed");
+            }
+            Err(error) if error.is_outage() => self.breakers.failed(DELIUS, Instant::now()),
+            Err(_) => {}
+        }
         match applied {
             Ok(outcome) => self.record(&claim, outcome).await,
             Err(error) => self.failed(&claim, &error).await,
         }
     }
 
+    async fn release(&self, claim: &Claim) -> Step {
+        if let Err(error) = in_time(table::release(self.store.pool(), claim)).await {
+            tracing::warn!(%error, write_id = %claim.write.id, "could not give a write back; its lease ends by itself");
+        }
+        Step::Released
+    }
+
     /// Renews the lease while the write is applied; returns when it is lost.
     async fn hold(&self, claim: &Claim) {
         loop {
             tokio::time::sleep(self.config.lease / 3).await;
-            match table::renew(self.store.pool(), claim, self.config.lease).await {
+            match in_time(table::renew(self.store.pool(), claim, self.config.lease)).await {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => tracing::warn!(%error, write_id = %claim.write.id, "could not renew a lease"),
@@ -166,6 +243,7 @@ impl Relay {
         match self.store.execute(&claim.write.noms, command, HashMap::new()).await {
             Ok(_) => {
                 super::telemetry::applied(claim, &outcome);
+                failpoint!("finished");
                 Step::Settled(outcome)
             }
             Err(ExecuteError::LeaseLost(_)) => {
@@ -208,7 +286,8 @@ impl Relay {
         let (noms, write_id, attempt) = (&claim.write.noms, claim.write.id, claim.attempt);
         tracing::warn!(error, %noms, %write_id, attempt, delay_ms = delay.as_millis(), "write not applied; trying again");
         metrics::counter!("relay_deferrals_total").increment(1);
-        match table::defer(self.store.pool(), claim, &self.config.worker, error, known, delay).await {
+        let defer = table::defer(self.store.pool(), claim, &self.config.worker, error, known, delay);
+        match in_time(defer).await {
             Ok(true) => Step::Deferred,
             Ok(false) => Step::LeaseLost,
             Err(error) => {

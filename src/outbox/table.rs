@@ -175,6 +175,19 @@ pub async fn renew(pool: &PgPool, claim: &Claim, lease: Duration) -> sqlx::Resul
     Ok(changed.rows_affected() == 1)
 }
 
+/// Gives a claimed row back, to be claimed by anybody at once; `false` when the lease was lost.
+pub async fn release(pool: &PgPool, claim: &Claim) -> sqlx::Result<bool> {
+    let changed = sqlx::query(
+        "update outbox set lease_until = null, leased_by = null
+         where id = $1 and attempt = $2 and state = 'pending'",
+    )
+    .bind(claim.write.id)
+    .bind(claim.attempt.cast_signed())
+    .execute(pool)
+    .await?;
+    Ok(changed.rows_affected() == 1)
+}
+
 /// Puts a claimed row back for later and keeps the failed attempt; `false` when the lease was lost.
 pub async fn defer(
     pool: &PgPool,

@@ -249,6 +249,17 @@ async fn every_route_is_in_the_openapi_document_and_answers_fit_it(store: PgPool
     }
 }
 
+#[sqlx::test(migrations = "migrations/store")]
+async fn health_says_how_current_what_is_kept_is_known_to_be(store: PgPool) {
+    let world = world(&store).await;
+    feed_is_current(&store).await;
+    world.api.trusts_its_memory().await;
+    let (status, body) = read(world.api.bare(Method::GET, "/health").send().await.unwrap()).await;
+    assert_eq!((status, &body["status"]), (StatusCode::OK, &json!("UP")));
+    let details = json!({"changeFeed": "current", "hearsInvalidations": "yes"});
+    assert_eq!(body["components"]["caseRecords"], json!({"status": "UP", "details": details}));
+}
+
 /// Asserts that a value has exactly the members that its schema requires or allows, of the types it says.
 fn fits(value: &Value, schema: &Value, document: &Value, at: &str) {
     if let Some(name) = schema["$ref"].as_str() {

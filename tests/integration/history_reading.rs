@@ -5,6 +5,7 @@ use manage_pom_cases_and_delius::{
     event_store::journal::Journal,
     history::{self, Access, Action, Held, Question, WriteState},
 };
+use serde_json::json;
 use sqlx::PgPool;
 
 use crate::audit_support::{allocated, append, enter, first_write, noms, settle, utc};
@@ -104,14 +105,14 @@ async fn every_reading_is_recorded_whether_the_case_is_known_or_not(pool: PgPool
     let access = Access::http("AUDITOR_GEN", Some("audit-client")).to(Action::History).asking(&question);
     history::load_for(&pool, &noms("A1234BC"), access.clone()).await.unwrap();
     history::load_for(&pool, &noms("Z9999ZZ"), access).await.unwrap();
-    let log: Vec<(String, String, String, String, Option<chrono::DateTime<Utc>>, bool)> = sqlx::query_as(
-        "select by_whom, client, action, case_id, known_at, found from access_log order by id",
+    let log: Vec<serde_json::Value> = sqlx::query_scalar(
+        "select jsonb_build_array(by_whom, client, action, case_id, known_at, found) from access_log order by id",
     )
     .fetch_all(&pool)
     .await
     .unwrap();
     let line = |case: &str, found| {
-        ("AUDITOR_GEN".into(), "audit-client".into(), "history".into(), case.into(), question.known_at, found)
+        json!(["AUDITOR_GEN", "audit-client", "history", case, "2026-07-02T00:00:00+00:00", found])
     };
     assert_eq!(log, [line("A1234BC", true), line("Z9999ZZ", false)]);
 }

@@ -5,6 +5,11 @@
 #[path = "../../deploy/local/stand_ins/mod.rs"]
 mod stand_ins;
 
+#[path = "../faults/queue.rs"]
+mod queue;
+#[path = "../faults/sqs_layer.rs"]
+mod sqs_layer;
+
 mod api_limits;
 mod api_records;
 mod api_tokens;
@@ -12,7 +17,13 @@ mod api_world;
 mod audit_support;
 mod bulk;
 mod command;
+mod delius_allocation;
+mod delius_ground;
+mod delius_handover;
+mod delius_lookups;
+mod delius_once;
 mod event_samples;
+mod history_http;
 mod history_reading;
 mod journal_order;
 mod journal_tamper;
@@ -22,12 +33,17 @@ mod outcome_topic;
 mod queue_admin;
 mod reconcile;
 mod records_cache;
+mod records_directory;
 mod records_fields;
 mod records_people;
 mod records_replicas;
+mod records_scripted;
 mod relay;
+mod relay_stops;
 mod replay_writes;
 mod severable;
+mod slapd;
+mod sqs;
 mod sqs_world;
 mod stand_ins_contract;
 mod world;

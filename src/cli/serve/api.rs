@@ -12,9 +12,13 @@ use crate::{
     api::{Api, ApiConfig, AuthConfig, Authenticator, Health, Server},
     case_records::{CaseRecords, CaseRecordsConfig, DeliusSource, DirectoryConfig, StaffDirectory},
     cli::settings,
-    delius::records::CaseReader,
+    delius::{Delius, records::CaseReader},
+    history,
     queue_admin::{self, QueueAdmin},
 };
+
+/// Connections to Delius that are for reading case records alone.
+const READ_CONNECTIONS: u32 = 10;
 
 /// Settings of the API.
 #[derive(Debug, Clone, Args)]
@@ -55,7 +59,7 @@ impl ApiSettings {
         &self,
         auth_url: Option<&str>,
         store: &PgPool,
-        delius: PgPool,
+        delius: &Delius,
         queues: &QueueAdmin,
         (health, metrics): (Health, PrometheusHandle),
         (tasks, stop): (&TaskTracker, &CancellationToken),
@@ -65,12 +69,16 @@ impl ApiSettings {
         })?;
         let auth_url = settings::required("AUTH_URL", auth_url)?;
         let authenticator = Arc::new(Authenticator::new(AuthConfig::new(auth_url))?);
-        let source = DeliusSource::new(CaseReader::new(delius), self.directory()?);
-        let records = CaseRecords::new(store.clone(), Arc::new(source), CaseRecordsConfig::default());
+        let bounds = CaseRecordsConfig::default();
+        let reader = CaseReader::beside(delius.pool(), READ_CONNECTIONS, bounds.load_timeout / 2);
+        let source = DeliusSource::new(reader, self.directory()?);
+        let records = CaseRecords::new(store.clone(), Arc::new(source), bounds);
         let records = Arc::new(records);
         let config = ApiConfig { bind, ..ApiConfig::default() };
+        let audit = history::http::routes(store, delius, &authenticator);
         let admin = queue_admin::routes(queues, &authenticator);
         let api = Api::new(config, Arc::clone(&records), authenticator, health, metrics)
+            .with_routes(audit, history::http::documentation())
             .with_routes(admin, queue_admin::document());
         let server = Server::bind(&api).await.map_err(|error| Failure::setting("BIND", error))?;
         tasks.spawn(server.run_until(stop.clone().cancelled_owned()));

@@ -2,9 +2,10 @@
 
 mod api;
 mod queues;
+mod tuning;
 mod watch;
 
-use std::{process::ExitCode, sync::Arc};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,9 +18,8 @@ use super::{
 };
 use crate::{
     event_store::journal::Journal,
-    ingest::breaker::Breakers,
     mpc::NotConfigured,
-    outbox::{Announcer, Relay, RelayConfig},
+    outbox::{Announcer, Relay},
 };
 
 /// What a process of the service does.
@@ -49,7 +49,13 @@ pub struct Serve {
     queues: queues::QueueSettings,
     #[command(flatten)]
     api: api::ApiSettings,
+    #[command(flatten)]
+    tuning: tuning::Tuning,
 }
+
+/// Whoever asked for the stop waits 30 s and kills then. What is not finished is safe: messages come again, and
+/// leases run out.
+const STOPPED_WITHIN: Duration = Duration::from_secs(28);
 
 impl Serve {
     fn has(&self, role: Role) -> bool {
@@ -59,23 +65,25 @@ impl Serve {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
         // Before anything is started, so that no signal is missed.
         let stop = stop_on_signal()?;
+        self.tuning.warn();
         let mpc = if self.has(Role::Ingest) { self.mpc.client()? } else { Arc::new(NotConfigured) };
-        let pool = self.store.connect().await?;
-        let delius = self.delius.connect().await?;
+        let pool = self.store.connect_bounded().await?;
+        let delius = self.delius.connect().await?.with_limits(self.tuning.delius());
         let store = self.store.case_store(pool.clone(), mpc);
-        let (worker, breakers) = (worker_name(), Arc::new(Breakers::default()));
+        let (worker, breakers) = (worker_name(), Arc::new(self.tuning.breakers()));
         let (tasks, metrics) = (TaskTracker::new(), watch::metrics()?);
 
         let started = async {
             if self.has(Role::Api) {
                 let health = watch::health(&pool, &delius, &breakers);
-                let (auth_url, records) = (self.mpc.auth_url.as_deref(), delius.pool().clone());
-                let seen = (health, metrics.clone());
+                let (auth_url, seen) = (self.mpc.auth_url.as_deref(), (health, metrics.clone()));
                 let admin = self.queues.admin().await;
-                self.api.start(auth_url, &pool, records, &admin, seen, (&tasks, &stop)).await?;
+                self.api.start(auth_url, &pool, &delius, &admin, seen, (&tasks, &stop)).await?;
             }
             if self.has(Role::Ingest) {
-                self.queues.start(&store, &delius, &breakers, &worker, (&tasks, &stop)).await?;
+                let queues =
+                    self.queues.start(&store, &delius, &breakers, &worker, &self.tuning, (&tasks, &stop));
+                queues.await?;
             }
             Ok(())
         };
@@ -86,7 +94,8 @@ impl Serve {
             return Err(failure);
         }
         if self.has(Role::Relay) {
-            let relay = Relay::new(Arc::clone(&store), delius.clone(), RelayConfig::of(worker));
+            let relay = Relay::new(Arc::clone(&store), delius.clone(), self.tuning.relay(worker))
+                .with_breakers(Arc::clone(&breakers));
             tasks.spawn(relay.run(stop.clone()));
             if let Some(topic) = self.store.outcome_topic() {
                 let sns = aws_sdk_sns::Client::new(&settings::aws().await);
@@ -100,7 +109,12 @@ impl Serve {
         stop.cancelled().await;
         tracing::info!("stopping: finishing what is in work");
         tasks.close();
-        tasks.wait().await;
+        if tokio::time::timeout(STOPPED_WITHIN, tasks.wait()).await.is_err() {
+            tracing::warn!(
+                unfinished = tasks.len(),
+                "not everything could be finished in time; it is taken up again"
+            );
+        }
         tracing::info!("stopped");
         Ok(ExitCode::SUCCESS)
     }

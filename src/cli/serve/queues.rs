@@ -6,12 +6,13 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use clap::Args;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::Failure;
+use super::{Failure, tuning::Tuning};
 use crate::{
+    breakers::Breakers,
     cli::settings,
     delius::Delius,
     event_store::CaseStore,
-    ingest::{Consumer, ConsumerConfig, Ingest, breaker::Breakers, feed::FeedWatch, reflector},
+    ingest::{Consumer, ConsumerConfig, Ingest, feed::FeedWatch, reflector},
     queue_admin::QueueAdmin,
 };
 
@@ -33,26 +34,48 @@ fn given(url: Option<&String>) -> Option<&str> {
     url.map(|url| url.trim()).filter(|url| !url.is_empty())
 }
 
+/// What a queue carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Carries {
+    Events,
+    EventsAndFeed,
+    Feed,
+    Bulk,
+}
+
+impl Carries {
+    fn feed(self) -> bool {
+        matches!(self, Self::EventsAndFeed | Self::Feed)
+    }
+
+    fn config(self, url: &str, tuning: &Tuning) -> ConsumerConfig {
+        match self {
+            Self::Events => tuning.consumer(ConsumerConfig::of(url)),
+            Self::EventsAndFeed => tuning.consumer(ConsumerConfig::of_feed(url)),
+            Self::Feed => tuning.consumer(ConsumerConfig::of_feed(url).feed_alone()),
+            Self::Bulk => tuning.consumer(ConsumerConfig::of(url)).in_the_background(),
+        }
+    }
+}
+
 impl QueueSettings {
-    /// The setting and the configuration of each consumer, and whether it carries the change feed.
-    fn consumers(&self) -> Result<Vec<(&'static str, ConsumerConfig, bool)>, Failure> {
+    /// Each queue to consume: its setting, its URL and what it carries.
+    fn consumed(&self) -> Result<Vec<(&'static str, &str, Carries)>, Failure> {
         let live = settings::required("QUEUE_URL", self.queue_url.as_deref())?;
         let feed = given(self.change_feed_queue_url.as_ref()).filter(|feed| *feed != live);
-        let mut consumers = vec![match feed {
-            Some(_) => ("QUEUE_URL", ConsumerConfig::of(live), false),
-            None => ("QUEUE_URL", ConsumerConfig::of_feed(live), true),
-        }];
-        consumers.extend(feed.map(|feed| ("CHANGE_FEED_QUEUE_URL", ConsumerConfig::of_feed(feed), true)));
+        let carries = if feed.is_some() { Carries::Events } else { Carries::EventsAndFeed };
+        let mut queues = vec![("QUEUE_URL", live, carries)];
+        queues.extend(feed.map(|feed| ("CHANGE_FEED_QUEUE_URL", feed, Carries::Feed)));
         let bulk = given(self.bulk_queue_url.as_ref()).filter(|bulk| *bulk != live);
-        consumers.extend(bulk.map(|bulk| ("BULK_QUEUE_URL", ConsumerConfig::of_bulk(bulk), false)));
-        Ok(consumers)
+        queues.extend(bulk.map(|bulk| ("BULK_QUEUE_URL", bulk, Carries::Bulk)));
+        Ok(queues)
     }
 
     /// The configured queues, for those who look after them over HTTP.
     pub(super) async fn admin(&self) -> QueueAdmin {
         let sqs = aws_sdk_sqs::Client::new(&settings::aws().await);
-        let consumers = self.consumers().unwrap_or_default();
-        QueueAdmin::new(sqs, consumers.into_iter().map(|(_, config, _)| config.queue_url))
+        let queues = self.consumed().unwrap_or_default();
+        QueueAdmin::new(sqs, queues.into_iter().map(|(_, url, _)| url.to_owned()))
     }
 
     pub(super) async fn start(
@@ -61,14 +84,15 @@ impl QueueSettings {
         delius: &Delius,
         breakers: &Arc<Breakers>,
         worker: &str,
+        tuning: &Tuning,
         (tasks, stop): (&TaskTracker, &CancellationToken),
     ) -> Result<(), Failure> {
         let sqs = aws_sdk_sqs::Client::new(&settings::aws().await);
         let ingest = Arc::new(Ingest::new(Arc::clone(store), delius.clone()));
-        for (setting, config, carries_feed) in self.consumers()? {
-            warn_of_timeouts(setting, &config);
-            check(&sqs, setting, &config.queue_url).await?;
-            let feed = carries_feed.then(|| FeedWatch::new(store.pool().clone(), worker.to_owned()));
+        for (setting, url, carries) in self.consumed()? {
+            check(&sqs, setting, url).await?;
+            let config = carries.config(url, tuning);
+            let feed = carries.feed().then(|| FeedWatch::new(store.pool().clone(), worker.to_owned()));
             let (ingest, breakers) = (Arc::clone(&ingest), Arc::clone(breakers));
             tasks.spawn(Consumer::new(sqs.clone(), ingest, breakers, feed, config).run(stop.clone()));
         }
@@ -108,40 +132,32 @@ pub(in crate::cli) async fn check(
     Ok(())
 }
 
-fn warn_of_timeouts(setting: &str, config: &ConsumerConfig) {
-    if config.visibility < config.handler_timeout {
-        tracing::warn!(
-            setting,
-            "the visibility timeout is shorter than the handler timeout: expect duplicates"
-        );
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
 
-    fn consumed(live: &str, feed: Option<&str>, bulk: Option<&str>) -> Vec<(String, bool)> {
-        let settings = QueueSettings {
+    fn settings(live: &str, feed: Option<&str>, bulk: Option<&str>) -> QueueSettings {
+        QueueSettings {
             queue_url: Some(live.into()),
             change_feed_queue_url: feed.map(Into::into),
             bulk_queue_url: bulk.map(Into::into),
-        };
-        let consumers = settings.consumers().unwrap_or_default();
-        consumers.into_iter().map(|(_, config, feed)| (config.queue_url, feed)).collect()
+        }
     }
 
     #[test]
     fn each_queue_is_consumed_once_and_the_feed_is_read_from_one_of_them() {
-        let of = |url: &str, feed| (url.to_owned(), feed);
-        assert_eq!(consumed("live", None, None), [of("live", true)]);
-        assert_eq!(consumed("live", Some(" "), Some("")), [of("live", true)]);
-        assert_eq!(consumed("live", Some("live"), Some("live")), [of("live", true)]);
-        assert_eq!(
-            consumed("live", Some("feed"), Some("bulk")),
-            [of("live", false), of("feed", true), of("bulk", false)]
-        );
+        let all = ("QUEUE_URL", "live", Carries::EventsAndFeed);
+        assert_eq!(settings("live", None, None).consumed().unwrap(), [all]);
+        assert_eq!(settings("live", Some(" "), Some("")).consumed().unwrap(), [all]);
+        assert_eq!(settings("live", Some("live"), Some("live")).consumed().unwrap(), [all]);
+        let three = settings("live", Some("feed"), Some("bulk"));
+        let expected = [
+            ("QUEUE_URL", "live", Carries::Events),
+            ("CHANGE_FEED_QUEUE_URL", "feed", Carries::Feed),
+            ("BULK_QUEUE_URL", "bulk", Carries::Bulk),
+        ];
+        assert_eq!(three.consumed().unwrap(), expected);
     }
 }

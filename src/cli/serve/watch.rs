@@ -1,6 +1,9 @@
 //! What operators see of a running service: the probes behind `/health` and the figures behind `/metrics`.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use sqlx::PgPool;
@@ -9,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 use super::Failure;
 use crate::{
     api::{Component, Health},
+    breakers::{AUTH, BreakerState, Breakers, DELIUS, MPC, SQS, STORE},
     delius::Delius,
-    ingest::breaker::Breakers,
     outbox::table,
 };
 
@@ -59,14 +62,20 @@ pub(super) fn health(store: &PgPool, delius: &Delius, breakers: &Arc<Breakers>) 
                 }
             }
         })
-        .with("ingest", move || {
-            let open = breakers.open();
+        .with("dependencies", move || {
+            let troubles = breakers.troubles(Instant::now());
             async move {
-                if open.is_empty() {
-                    Component::up()
-                } else {
-                    Component::down().detail("pausedFor", open.join(", "))
-                }
+                let down = troubles.iter().any(|it| it.state != BreakerState::Closed);
+                let component = if down { Component::down() } else { Component::up() };
+                troubles.iter().fold(component, |component, it| {
+                    let state = match it.state {
+                        BreakerState::Closed => "fails now and then",
+                        BreakerState::Open => "down",
+                        BreakerState::HalfOpen => "being tried",
+                    };
+                    let (failures, lasting) = (it.failures, it.lasting.as_secs());
+                    component.detail(it.dependency, format!("{state}: {failures} failures in {lasting} s"))
+                })
             }
         })
 }
@@ -80,7 +89,11 @@ pub(super) async fn measure(
 ) {
     while stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_some() {
         metrics.run_upkeep();
-        metrics::gauge!("ingest_breakers_open").set(breakers.open().len() as f64);
+        let open = breakers.open();
+        for dependency in [MPC, AUTH, DELIUS, STORE, SQS] {
+            let is_open = if open.contains(&dependency) { 1.0 } else { 0.0 };
+            metrics::gauge!("dependency_breaker_open", "dependency" => dependency).set(is_open);
+        }
         if let Ok(backlog) = table::backlog(&store).await {
             metrics::gauge!("outbox_pending").set(backlog.pending as f64);
             metrics::gauge!("outbox_parked").set(backlog.parked as f64);

@@ -18,6 +18,7 @@ pub(crate) struct Plan {
 
 /// One row to insert or to update. A row is updated at most once in a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "a plan has a handful of them and lives for one write")]
 pub(crate) enum Change {
     Insert(Row),
     Update { before: Row, after: Row },
@@ -54,6 +55,7 @@ impl Change {
 
 /// A row of any table that this service writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "a plan has a handful of them and lives for one write")]
 pub(crate) enum Row {
     Staff(StaffRow),
     StaffTeam(StaffTeamRow),

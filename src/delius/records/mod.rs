@@ -6,7 +6,9 @@ mod mapping;
 mod record;
 mod row;
 
-use sqlx::PgPool;
+use std::time::Duration;
+
+use sqlx::{PgPool, postgres::PgPoolOptions};
 
 pub use record::{
     CaseFacts, CaseRecord, LocalDeliveryUnit, Manager, Mappa, Name, Resourcing, Rosh, RoshLevel, Team,
@@ -36,6 +38,16 @@ impl CaseReader {
     /// Reads through a pool of connections to Delius.
     pub fn new(pool: PgPool) -> Self {
         Self { pool }
+    }
+
+    /// Reads through connections of its own to the database of this pool, so that reads and writes cannot starve each
+    /// other. A connection must be had, and a statement end, within `limit`: the server ends one that nobody waits
+    /// for any more.
+    pub fn beside(pool: &PgPool, max_connections: u32, limit: Duration) -> Self {
+        let statement_timeout = limit.as_millis().to_string();
+        let options = (*pool.connect_options()).clone().options([("statement_timeout", statement_timeout)]);
+        let own = PgPoolOptions::new().max_connections(max_connections).acquire_timeout(limit);
+        Self { pool: own.connect_lazy_with(options) }
     }
 
     /// The facts of every person found, in order of CRN, in one round trip. Who is not found is left out; a NOMS

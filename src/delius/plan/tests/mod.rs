@@ -9,6 +9,7 @@ mod model;
 mod plans;
 mod pom;
 mod responsible_officer;
+mod sound;
 mod ties;
 mod whole_case;
 

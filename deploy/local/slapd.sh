@@ -1,0 +1,45 @@
+# shellcheck shell=bash
+# An LDAP server for the tests of the staff directory, which start and stop it themselves. Sourced, not run.
+#
+# Debian's package would configure and start a server of its own on port 389, so the packages are unpacked beside the
+# checkout instead of being installed; that also works without being root, as long as apt knows its lists.
+
+# slapd and what it links to that a bare Debian or Ubuntu has not.
+SLAPD_PACKAGES=(slapd libltdl7 libwrap0)
+
+# Leaves in SLAPD_HOME (exported) the directory under which `usr/sbin/slapd` lies. Without one, says that the tests
+# which need it are left out.
+ensure_slapd() {
+    [[ -n ${SLAPD_HOME:-} ]] && return
+    local unpacked="$ROOT/.local/slapd"
+    if [[ -x $unpacked/usr/sbin/slapd ]]; then
+        export SLAPD_HOME=$unpacked
+    elif [[ -x /usr/sbin/slapd ]]; then
+        export SLAPD_HOME=/
+    elif command -v apt-get >/dev/null && command -v dpkg >/dev/null; then
+        say "Fetching slapd …"
+        # Not a step: without it everything else can still be tested.
+        if unpack_slapd "$unpacked" >"$STATE/logs/slapd" 2>&1; then
+            export SLAPD_HOME=$unpacked
+        fi
+    fi
+    [[ -n ${SLAPD_HOME:-} ]] ||
+        say "slapd is missing (sudo apt-get install slapd); the tests of the staff directory are left out"
+}
+
+unpack_slapd() {
+    local into=$1 downloads package
+    mkdir -p "$ROOT/.local" || return 1
+    exec 7>"$ROOT/.local/slapd.lock" || return 1
+    flock 7 # two starts at the same time take turns
+    [[ -x $into/usr/sbin/slapd ]] && return
+    [[ -n $(find /var/lib/apt/lists -name '*Packages*' -print -quit 2>/dev/null) ]] || apt-get update || return 1
+    downloads=$(mktemp -d) || return 1
+    (cd "$downloads" && apt-get download "${SLAPD_PACKAGES[@]}") || return 1
+    rm -rf "$into.new"
+    for package in "$downloads"/*.deb; do
+        dpkg -x "$package" "$into.new" || return 1
+    done
+    rm -rf "$downloads"
+    mv "$into.new" "$into"
+}

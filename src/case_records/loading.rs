@@ -1,0 +1,108 @@
+//! Reading through to Delius, and keeping what came.
+
+use std::{collections::HashMap, sync::Arc};
+
+use super::{
+    document::{Answer, Document, Origin},
+    memory::{Before, Memory},
+    reader::{Inner, Loaded, Unavailable, matched},
+    source::Reading,
+    store::{self, Mark},
+};
+use crate::{case::PersonId, delius::records::CaseFacts};
+
+/// A read-through overtaken by an invalidation is made again, this often.
+const ATTEMPTS: usize = 3;
+
+/// Generation of a document that is served once and not kept.
+const NOT_KEPT: i64 = i64::MIN;
+
+impl Inner {
+    /// Reads through to Delius and keeps what came, unless an invalidation overtook it; then it reads again, so that
+    /// whoever joined after the invalidation is not given what was read before it.
+    pub(super) async fn load(&self, people: Vec<PersonId>) -> Loaded {
+        let mut answers = HashMap::new();
+        for _ in 0..ATTEMPTS {
+            let before = Memory::before(&self.coherence);
+            let mark = store::mark(&self.store).await.inspect_err(|error| {
+                tracing::warn!(%error, "the store of case records gives no answer; what is read is not kept");
+            });
+            let readings = self.read_source(&people).await?;
+            let (documents, overtaken) = self.keep(readings, mark.ok()).await?;
+            answers = matched(&people, documents, Origin::Delius);
+            self.hold(&people, &answers, before).await;
+            self.drop_unknown(&people, &answers).await;
+            if !overtaken {
+                break;
+            }
+        }
+        Ok(Arc::new(answers))
+    }
+
+    async fn read_source(&self, people: &[PersonId]) -> Result<Vec<Reading>, Unavailable> {
+        match tokio::time::timeout(self.config.load_timeout, self.source.read(people)).await {
+            Ok(Ok(readings)) => {
+                self.outage.answered();
+                Ok(readings)
+            }
+            Ok(Err(error)) => {
+                self.outage.failed();
+                tracing::warn!(error = &error as &dyn std::error::Error, "Delius gives no answer");
+                Err(Unavailable)
+            }
+            Err(_) => {
+                self.outage.failed();
+                tracing::warn!(
+                    limit_ms = self.config.load_timeout.as_millis(),
+                    "Delius takes too long to answer"
+                );
+                Err(Unavailable)
+            }
+        }
+    }
+
+    /// The documents of what was read, and whether an invalidation overtook any of it.
+    async fn keep(
+        &self,
+        readings: Vec<Reading>,
+        mark: Option<Mark>,
+    ) -> Result<(Vec<Arc<Document>>, bool), Unavailable> {
+        let complete: Vec<&CaseFacts> =
+            readings.iter().filter(|it| it.complete).map(|it| &it.facts).collect();
+        let kept = match mark {
+            Some(mark) if !complete.is_empty() => store::keep(&self.store, mark, &complete).await.ok(),
+            _ => None,
+        };
+        let overtaken = kept.as_ref().is_some_and(|kept| kept.len() < complete.len());
+        let (generation, at) = mark.map_or((NOT_KEPT, chrono::Utc::now()), |it| (it.generation, it.at));
+        let document = |reading: Reading| {
+            let refused = kept.as_ref().is_some_and(|kept| !kept.contains(&reading.facts.record.crn));
+            let generation = if reading.complete && !refused { generation } else { NOT_KEPT };
+            Document::new(reading.facts, at, generation).map(Arc::new).map_err(|_| Unavailable)
+        };
+        Ok((readings.into_iter().map(document).collect::<Result<_, _>>()?, overtaken))
+    }
+
+    async fn hold(&self, people: &[PersonId], answers: &HashMap<PersonId, Answer>, before: Before) {
+        for person in people {
+            match answers.get(person) {
+                Some(Answer::Found(document, _)) if document.generation != NOT_KEPT => {
+                    self.memory.hold(person, document, before).await;
+                }
+                Some(_) => {}
+                None => self.memory.hold_not_found(person, before).await,
+            }
+        }
+    }
+
+    /// What is kept of people whom Delius does not know (any more) must not be served again.
+    async fn drop_unknown(&self, people: &[PersonId], answers: &HashMap<PersonId, Answer>) {
+        let unknown: Vec<_> = people.iter().filter(|it| !answers.contains_key(it)).cloned().collect();
+        if unknown.is_empty() {
+            return;
+        }
+        if let Err(error) = store::drop_unknown(&self.store, &unknown).await {
+            tracing::warn!(%error, "the store of case records gives no answer; what it keeps of unknown people stays");
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Whether Delius is known to be away: then a reader for whom something stale is kept need not wait for its time-out.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// After a failure, the first reader to try again does so after this time.
+const REST: Duration = Duration::from_secs(1);
+
+/// The present outage, if any.
+#[derive(Debug)]
+pub(super) struct Outage {
+    try_again: Mutex<Option<Instant>>,
+    one_try: Duration,
+}
+
+impl Outage {
+    /// `one_try` is how long one attempt can take: for so long nobody else tries.
+    pub(super) fn new(one_try: Duration) -> Self {
+        Self { try_again: Mutex::new(None), one_try }
+    }
+
+    pub(super) fn failed(&self) {
+        *self.lock() = Some(Instant::now() + REST);
+    }
+
+    pub(super) fn answered(&self) {
+        *self.lock() = None;
+    }
+
+    /// Whether a reader should make do with what is kept. One at a time is told to try.
+    pub(super) fn goes_on(&self) -> bool {
+        let mut try_again = self.lock();
+        match *try_again {
+            None => false,
+            Some(at) if Instant::now() < at => true,
+            Some(_) => {
+                *try_again = Some(Instant::now() + self.one_try);
+                false
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.try_again.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_reader_at_a_time_tries_whether_an_outage_is_over() {
+        let outage = Outage::new(Duration::from_secs(3600));
+        assert!(!outage.goes_on());
+        outage.failed();
+        assert!(outage.goes_on(), "it has just failed");
+        *outage.lock() = Some(Instant::now());
+        assert!(!outage.goes_on(), "one tries");
+        assert!(outage.goes_on(), "the others do not");
+        outage.answered();
+        assert!(!outage.goes_on());
+    }
+}

@@ -1,0 +1,123 @@
+//! Connections to PostgreSQL that never make anybody wait for ever: every wait for a connection, a lock, a statement
+//! or an answer has an end, on a server that died without closing its connections as well.
+//!
+//! The server ends what takes too long on its side (statement, lock and idle-transaction timeouts, which come with the
+//! connection). That does not help when the network in between swallows everything, and the driver has no time limit
+//! of its own: [`in_time`] is for that, and connections that were abandoned in the middle of an answer prove
+//! themselves before they go back to the pool.
+
+use std::time::Duration;
+
+use sqlx::{
+    Connection,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+/// How long to wait for a connection, a fresh one included.
+const ACQUIRE: Duration = Duration::from_secs(5);
+/// How long a connection that goes back to the pool may take to prove that it works.
+const RELEASE: Duration = Duration::from_secs(2);
+/// Longest statement of the service. Longer than what the service itself waits for an answer.
+const STATEMENT: Duration = Duration::from_secs(30);
+/// Longest wait for a lock.
+const LOCK: Duration = Duration::from_secs(10);
+/// A transaction that nobody continues (its process is stopped, or gone without a word) gives up its locks after
+/// this.
+const IDLE_TRANSACTION: Duration = Duration::from_secs(30);
+/// How long the service waits for an answer of the store.
+pub const ANSWER: Duration = Duration::from_secs(15);
+
+/// The options of a pool for the service or a command.
+pub fn pool(connections: u32) -> PgPoolOptions {
+    PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE).after_release(
+        |connection, _| {
+            Box::pin(async move {
+                match tokio::time::timeout(RELEASE, connection.ping()).await {
+                    Ok(answer) => answer.map(|()| true),
+                    // An error has it cut off, where `false` would have it closed with a farewell that hangs as well.
+                    Err(_) => Err(no_answer()),
+                }
+            })
+        },
+    )
+}
+
+/// Connections of the service, whose statements have an end. Reports over everything (`verify`, `replay`) and
+/// migrations may take longer and do without.
+pub fn bounded(options: PgConnectOptions) -> PgConnectOptions {
+    let ms = |duration: Duration| duration.as_millis().to_string();
+    options.options([
+        ("statement_timeout", ms(STATEMENT)),
+        ("lock_timeout", ms(LOCK)),
+        ("idle_in_transaction_session_timeout", ms(IDLE_TRANSACTION)),
+        // A server notices a client that vanished, too.
+        ("tcp_keepalives_idle", "10".to_owned()),
+        ("tcp_keepalives_interval", "5".to_owned()),
+        ("tcp_keepalives_count", "3".to_owned()),
+    ])
+}
+
+/// The answer, unless it takes longer than [`ANSWER`].
+///
+/// # Errors
+/// The database's own, or that there was no answer in time.
+pub async fn in_time<T>(answer: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    within(ANSWER, answer).await
+}
+
+async fn within<T>(limit: Duration, answer: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| Err(no_answer()))
+}
+
+/// That there was no answer in time.
+pub fn no_answer() -> sqlx::Error {
+    sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in time"))
+}
+
+/// Whether the database is to blame (it cannot be reached, restarts, is out of resources or slow) rather than the
+/// statement: the same statement can succeed later.
+pub fn is_outage(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| is_outage_state(&code)),
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed
+        | sqlx::Error::BeginFailed => true,
+        _ => false,
+    }
+}
+
+/// Classes 08 (connection), 40 (rolled back), 53 (out of resources) and 58 (system), an operator's restart or
+/// fail-over (57P0x, read-only), what took too long, and a login that is refused (a password that rotates, a server
+/// that starts).
+fn is_outage_state(code: &str) -> bool {
+    ["08", "28", "40", "53", "57P", "58"].iter().any(|class| code.starts_with(class))
+        || ["55P03", "57014", "25P03", "25P04", "25006", "3D000"].contains(&code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outages_are_told_from_statements_that_cannot_succeed() {
+        for code in ["08006", "28P01", "40P01", "53300", "57P01", "57P03", "57014", "55P03", "25006"] {
+            assert!(is_outage_state(code), "{code}");
+        }
+        for code in ["22021", "22P05", "23505", "23514", "42P01", "42703", ""] {
+            assert!(!is_outage_state(code), "{code}");
+        }
+        assert!(is_outage(&sqlx::Error::PoolTimedOut));
+        assert!(is_outage(&no_answer()));
+        assert!(!is_outage(&sqlx::Error::RowNotFound));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_never_comes_is_an_outage() {
+        let never = within(Duration::ZERO, std::future::pending::<sqlx::Result<()>>()).await;
+        assert!(is_outage(&never.expect_err("no answer")));
+    }
+}

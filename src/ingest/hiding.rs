@@ -1,0 +1,68 @@
+//! How long a received message stays hidden from everybody else: renewed while it is worked on, and set when it is
+//! put back.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::in_hand::Held;
+
+/// One queue, as far as visibility goes.
+#[derive(Debug, Clone)]
+pub(super) struct Hiding {
+    pub(super) sqs: aws_sdk_sqs::Client,
+    pub(super) queue_url: String,
+}
+
+impl Hiding {
+    /// Hides the message for this long from now on; zero gives it back at once.
+    pub(super) async fn hide(&self, held: &Held, hidden: Duration) {
+        let changed = self
+            .sqs
+            .change_message_visibility()
+            .queue_url(&self.queue_url)
+            .receipt_handle(held.handle())
+            .visibility_timeout(seconds(hidden))
+            .send()
+            .await;
+        if let Err(error) = changed {
+            let reason = aws_sdk_sqs::error::DisplayErrorContext(&error).to_string();
+            tracing::warn!(reason, "could not change the visibility of a message; its own timeout applies");
+        }
+    }
+
+    /// Keeps the message hidden until the heartbeat is stopped or dropped.
+    pub(super) fn keep(&self, held: &Arc<Held>, visibility: Duration) -> Heartbeat {
+        let (hiding, held, stop) = (self.clone(), Arc::clone(held), CancellationToken::new());
+        let guard = stop.clone().drop_guard();
+        let beats = tokio::spawn(async move {
+            while stop.run_until_cancelled(tokio::time::sleep(visibility / 3)).await.is_some() {
+                hiding.hide(&held, visibility).await;
+            }
+        });
+        Heartbeat { guard, beats }
+    }
+}
+
+/// Renews the hiding of a message. Dropped without being stopped (its owner panicked), it ends after the beat in
+/// flight.
+#[derive(Debug)]
+pub(super) struct Heartbeat {
+    guard: DropGuard,
+    beats: JoinHandle<()>,
+}
+
+impl Heartbeat {
+    /// Stops it and waits for a beat in flight, which would otherwise overtake what is set afterwards.
+    pub(super) async fn stop(self) {
+        drop(self.guard);
+        if let Err(error) = self.beats.await {
+            tracing::error!(%error, "a heartbeat ended badly");
+        }
+    }
+}
+
+pub(super) fn seconds(duration: Duration) -> i32 {
+    i32::try_from(duration.as_secs()).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,47 @@
+//! A message as SQS gives it → a delivery.
+
+use aws_sdk_sqs::types::{Message as SqsMessage, MessageSystemAttributeName};
+use chrono::{DateTime, Utc};
+
+use super::{
+    accept::Disposition,
+    message::{self, Delivery},
+    route::dates_records,
+};
+
+pub(super) fn delivery(message: &SqsMessage) -> Delivery {
+    let attributes = message.message_attributes().into_iter().flatten();
+    Delivery {
+        body: message.body().unwrap_or_default().as_bytes().to_vec(),
+        attributes: attributes
+            .filter_map(|(name, value)| Some((name.clone(), value.string_value()?.to_owned())))
+            .collect(),
+        receive_count: system(message, &MessageSystemAttributeName::ApproximateReceiveCount)
+            .and_then(|count| count.parse().ok())
+            .unwrap_or(1),
+        received_at: Utc::now(),
+    }
+}
+
+pub(super) fn is_change_feed(message: &SqsMessage) -> bool {
+    let (_, parsed) = message::parse(&delivery(message));
+    parsed.ok().and_then(|parsed| parsed.event_type).is_some_and(|event_type| dates_records(&event_type))
+}
+
+/// When the message was sent to the queue; now, when SQS does not say.
+pub(super) fn sent_at(message: &SqsMessage) -> DateTime<Utc> {
+    let sent = system(message, &MessageSystemAttributeName::SentTimestamp);
+    sent.and_then(|ms| DateTime::from_timestamp_millis(ms.parse().ok()?)).unwrap_or_else(Utc::now)
+}
+
+fn system<'a>(message: &'a SqsMessage, name: &MessageSystemAttributeName) -> Option<&'a str> {
+    message.attributes()?.get(name).map(String::as_str)
+}
+
+/// Logs what became of a message, and answers its event type.
+pub(super) fn report(delivery: &Delivery, disposition: &Disposition) -> Option<String> {
+    let (message_id, parsed) = message::parse(delivery);
+    let event_type = parsed.ok().and_then(|parsed| parsed.event_type);
+    super::report(&message_id, event_type.as_deref(), disposition);
+    event_type
+}

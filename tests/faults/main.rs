@@ -1,0 +1,24 @@
+//! The built service under faults: killed at every boundary, cut off from each dependency, paused, doubled and lied to.
+//! Nothing may be lost, doubled or out of order. `make test` runs the tests that are not ignored; `make test-faults`
+//! runs all; `make soak` runs one of them for as long as wanted.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "../../deploy/local/stand_ins/mod.rs"]
+mod stand_ins;
+
+mod cluster;
+mod databases;
+mod ground;
+mod invariants;
+mod kills;
+mod model;
+mod networks;
+mod processes;
+mod queue;
+mod queues;
+mod service;
+mod soak;
+mod sqs_layer;
+mod stream;
+mod tcp_proxy;

@@ -1,0 +1,173 @@
+//! The stream with random faults, for as long as wanted: `make soak MINUTES=20`, with `SEED=…` for the same again.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    databases::begun,
+    ground::{Ground, within},
+    invariants,
+    service::Service,
+    sqs_layer::{Faults, SqsLayer},
+    tcp_proxy::{Door, Mode},
+};
+
+const CASES: usize = 40;
+
+#[derive(Default)]
+struct Tally {
+    kills: u64,
+    outages: u64,
+    pauses: u64,
+    recoveries: Vec<Duration>,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "as long as wanted: make soak MINUTES=20"]
+async fn soak() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.trim().parse::<f64>().ok());
+    let minutes = number("MINUTES").unwrap_or(2.0);
+    let seed = number("SEED").map_or_else(|| fastrand::u64(..1_000_000), |seed| seed as u64);
+    println!("soak: {minutes} minutes, seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let ground = Ground::lay(CASES).await;
+    let (mut stream, first) = begun(&ground, seed, CASES).await;
+    first.stop().await;
+    let faults = Faults {
+        duplicate: 0.05,
+        shuffle: 0.2,
+        lose_delete: 0.02,
+        refuse_entry: 0.02,
+        throttle: 0.01,
+        expire: 0.02,
+    };
+    let upstream = format!("http://{}", ground.doors.sqs.address);
+    let layer = SqsLayer::start(&upstream, faults, seed).await;
+    let through = layer.url();
+    let environment = [("AWS_ENDPOINT_URL", through.as_str())];
+    let mut service = Service::start_calm(&ground, &layer, &environment).await;
+    let (mut tally, memory_at_start) = (Tally::default(), service.memory_kib());
+    let (begun, mut told) = (Instant::now(), Instant::now());
+    while begun.elapsed() < Duration::from_secs_f64(minutes * 60.0) {
+        let burst = random.usize(5..30);
+        ground.queue.send(&stream.next(&ground, burst)).await;
+        match random.u8(..10) {
+            0 | 1 => {
+                service.kill().await;
+                tally.kills += 1;
+                service = Service::start_calm(&ground, &layer, &environment).await;
+            }
+            2 => {
+                service.signal("STOP");
+                tally.pauses += 1;
+                tokio::time::sleep(Duration::from_millis(random.u64(2500..5000))).await;
+                service.signal("CONT");
+            }
+            3..=5 => {
+                tally.outages += 1;
+                outage(&ground, &mut random).await;
+            }
+            _ => {}
+        }
+        // Recovery: from the end of the fault until nothing is left to do.
+        let healed = Instant::now();
+        if within(Duration::from_secs(120), async || invariants::is_drained(&ground, &stream).await).await {
+            tally.recoveries.push(healed.elapsed());
+        }
+        if told.elapsed() > Duration::from_secs(30) {
+            told = Instant::now();
+            let (elapsed, messages) = (begun.elapsed().as_secs(), stream.sent.len());
+            println!(
+                "soak: {elapsed} s, {messages} messages, {} kills, {} outages",
+                tally.kills, tally.outages
+            );
+        }
+    }
+    layer.calm();
+    invariants::drained(&ground, &stream).await;
+    let findings = invariants::check(&ground, &stream).await;
+    let lost = findings.lost.len();
+    let memory_at_end = service.memory_kib();
+    let duplicates =
+        ground.count("select count(*) from message_receipts where disposition = 'duplicate'").await;
+    let lags = lags(&ground).await;
+    let ms = |duration: Duration| format!("{} ms", duration.as_millis());
+    let rows: Vec<(&str, String)> = vec![
+        ("minutes", format!("{:.1}", begun.elapsed().as_secs_f64() / 60.0)),
+        ("seed", seed.to_string()),
+        ("messages", stream.sent.len().to_string()),
+        ("sent more than once", stream.repeated.to_string()),
+        ("duplicates recognised", duplicates.to_string()),
+        ("delivered twice by SQS", layer.done().duplicates.to_string()),
+        ("deletes lost by SQS", layer.done().lost_deletes.to_string()),
+        (
+            "writes to Delius",
+            ground.count("select count(*) from outbox where state = 'done'").await.to_string(),
+        ),
+        ("kills (kill -9)", tally.kills.to_string()),
+        ("pauses (SIGSTOP beyond the lease)", tally.pauses.to_string()),
+        ("outages of a dependency", tally.outages.to_string()),
+        ("lost", lost.to_string()),
+        ("doubled", findings.doubled.len().to_string()),
+        ("out of order", findings.out_of_order.len().to_string()),
+        ("other deviations", findings.others.len().to_string()),
+        ("recovery p50", ms(percentile(&tally.recoveries, 0.5))),
+        ("recovery p99", ms(percentile(&tally.recoveries, 0.99))),
+        ("end-to-end lag p50", ms(percentile(&lags, 0.5))),
+        ("end-to-end lag p99", ms(percentile(&lags, 0.99))),
+        ("memory at start", format!("{} MiB", memory_at_start / 1024)),
+        ("memory at end", format!("{} MiB", memory_at_end / 1024)),
+    ];
+    println!("\n| soak | |\n| --- | --- |");
+    for (name, value) in rows {
+        println!("| {name} | {value} |");
+    }
+    assert!(findings.is_empty(), "{findings:#?}");
+    service.stop().await;
+    ground.end().await;
+}
+
+/// One door is shut in one way for a while.
+async fn outage(ground: &Ground, random: &mut fastrand::Rng) {
+    let doors = &ground.doors;
+    let doors: [&Door; 4] = [&doors.store, &doors.delius, &doors.sqs, &doors.mpc];
+    let modes = [Mode::Refuse, Mode::Refuse, Mode::Delay(Duration::from_millis(300)), Mode::Swallow];
+    let door = doors[random.usize(..doors.len())];
+    door.set(modes[random.usize(..modes.len())]);
+    tokio::time::sleep(Duration::from_millis(random.u64(500..4000))).await;
+    door.set(Mode::Pass);
+}
+
+/// From the receipt of a message from the queue until all its writes are in Delius: by the clock of the databases, which
+/// is one.
+async fn lags(ground: &Ground) -> Vec<Duration> {
+    let received: Vec<(uuid::Uuid, chrono::DateTime<chrono::Utc>)> = sqlx::query_as(
+        "select o.id, r.received_at from outbox o
+         join events v on v.aggregate_id = o.case_id and v.sequence = o.sequence
+         join message_receipts r on r.message_id = v.metadata ->> 'messageId' and r.disposition = 'recorded'",
+    )
+    .fetch_all(&ground.store)
+    .await
+    .unwrap();
+    let applied: Vec<(uuid::Uuid, chrono::DateTime<chrono::Utc>)> =
+        sqlx::query_as("select write_id, applied_at from pom_cases_write_ledger")
+            .fetch_all(&ground.delius)
+            .await
+            .unwrap();
+    let applied: BTreeMap<_, _> = applied.into_iter().collect();
+    let lag = |(id, received): &(uuid::Uuid, chrono::DateTime<chrono::Utc>)| {
+        (*applied.get(id)? - *received).to_std().ok()
+    };
+    received.iter().filter_map(lag).collect()
+}
+
+fn percentile(durations: &[Duration], part: f64) -> Duration {
+    let mut sorted = durations.to_vec();
+    sorted.sort();
+    sorted
+        .get(((sorted.len() as f64 * part) as usize).min(sorted.len().saturating_sub(1)))
+        .copied()
+        .unwrap_or_default()
+}
