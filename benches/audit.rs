@@ -142,5 +142,5 @@ async fn main() {
     event_store::migrator().run(&pool).await.unwrap();
     measure(&pool, events).await;
     pool.close().await;
-    sqlx::query(&format!("drop database {database}")).execute(&mut admin).await.unwrap();
+    sqlx::query(&format!("drop database {database} with (force)")).execute(&mut admin).await.unwrap();
 }

@@ -34,7 +34,7 @@ fn headline(out: &mut String, history: &History) -> std::fmt::Result {
     if history.provisional {
         writeln!(
             out,
-            "  PROVISIONAL: an append of that time is still under way; ask again for the final answer"
+            "  PROVISIONAL: something of that time may still be recorded; ask again for the final answer"
         )?;
     }
     let answer = &history.answer;
