@@ -21,6 +21,7 @@ main() {
     lay_ground
     cd "$ROOT"
     need_tools
+    start_servers
     step "Compiling" cargo build --bin manage-pom-cases-and-delius --example local
     prepare_databases
     prepare_queues
@@ -43,11 +44,19 @@ main() {
     service_failed
 }
 
-prepare_databases() {
-    local seed=${SEED:-}
+# Before the long compilation: whoever has to install something hears it at once.
+start_servers() {
     if [[ -z ${DATABASE_URL:-} || -z ${DELIUS_DATABASE_URL:-} ]]; then
         start_postgres
     fi
+    if [[ -z ${QUEUE_URL:-} && -z ${AWS_ENDPOINT_URL:-} ]]; then
+        start_sqs
+        use_local_aws
+    fi
+}
+
+prepare_databases() {
+    local seed=${SEED:-}
     if [[ -z ${DATABASE_URL:-} ]]; then
         make_database pom_cases
         export DATABASE_URL="$POSTGRES_URL/pom_cases"
@@ -67,17 +76,12 @@ prepare_databases() {
 }
 
 prepare_queues() {
-    local prefix=pom-cases
+    local prefix
     if [[ -n ${QUEUE_URL:-} ]]; then
         [[ -n ${TOPIC_ARN:-} ]] || WHY_NO_DEMO="QUEUE_URL is yours, and without TOPIC_ARN there is nowhere to publish"
         return
     fi
-    if [[ -n ${AWS_ENDPOINT_URL:-} ]]; then
-        prefix=$(basename "$STATE") # there may be others
-    else
-        start_sqs
-        use_local_aws
-    fi
+    prefix=$(basename "$STATE") # AWS_ENDPOINT_URL may be yours, with other queues
     "$TOOLS" queues --prefix "$prefix" >"$STATE/queues" || fail "cannot make the queues; see above"
     # shellcheck source=/dev/null
     source "$STATE/queues"
@@ -117,14 +121,15 @@ start_service() {
     export BIND=$host:$port
     [[ $host == 0.0.0.0 || $host == '[::]' ]] && host=127.0.0.1
     API_URL="http://$host:$port"
+    port_is_open "$port" "$host" && fail_setup "BIND: somebody else listens on $host:$port already; choose another"
     start_group "$STATE/logs/service.log" "$SERVICE" serve
     SERVICE_PID=$STARTED_PID
     until port_is_open "$port" "$host"; do
         if ! kill -0 "$SERVICE_PID" 2>/dev/null || ((left-- == 0)); then service_failed; fi
         sleep 0.1
     done
-    # Somebody else may have taken the port first.
-    sleep 0.1
+    # Somebody else may have been faster; then the service ends.
+    sleep 0.5
     kill -0 "$SERVICE_PID" 2>/dev/null || service_failed
     say "Starting the service: done ($API_URL)"
 }

@@ -79,6 +79,8 @@ impl Reply for Problem {
     fn into_response(self) -> Response {
         let body = ProblemBody { status: self.status.as_u16(), message: self.message.into_owned() };
         let mut response = json(self.status, &body);
+        // A 404 may be kept by caches unless it says otherwise; ours may be outdated in a second.
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some((name, value)) = self.header {
             response.headers_mut().insert(name, value);
         }

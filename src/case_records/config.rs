@@ -6,8 +6,8 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 pub struct CaseRecordsConfig {
     /// A kept record older than this is read again, even though no message asked for it: the bound on how long a
-    /// change that Delius announces with no message (a renamed team, a new e-mail address) can go unseen.
-    /// Default 10 minutes.
+    /// change that Delius announces with no message (a renamed team) can go unseen. Default 5 minutes. An
+    /// e-mail address may be as old again: the directory's answers are believed for as long.
     pub max_age: Duration,
     /// While Delius gives no answer a kept record may be served, marked as stale, up to this age. Default 4 hours.
     pub stale_limit: Duration,
@@ -35,7 +35,7 @@ pub struct CaseRecordsConfig {
 impl Default for CaseRecordsConfig {
     fn default() -> Self {
         Self {
-            max_age: Duration::from_secs(600),
+            max_age: Duration::from_secs(300),
             stale_limit: Duration::from_secs(4 * 3600),
             negative_age: Duration::from_secs(2),
             feed_poll_limit: Duration::from_secs(5),

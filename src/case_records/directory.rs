@@ -26,7 +26,7 @@ pub struct DirectoryConfig {
     pub base: String,
     /// Limit of connecting, and of each search. Default 2 seconds.
     pub timeout: Duration,
-    /// How long an address (or its absence) is believed. Default 10 minutes.
+    /// How long an address (or its absence) is believed. Default 5 minutes.
     pub max_age: Duration,
     /// After a failure the directory is left alone for this time. Default 5 seconds.
     pub pause: Duration,
@@ -41,7 +41,7 @@ impl DirectoryConfig {
             bind_dn: None,
             password: None,
             timeout: Duration::from_secs(2),
-            max_age: Duration::from_secs(600),
+            max_age: Duration::from_secs(300),
             pause: Duration::from_secs(5),
         }
     }

@@ -1,6 +1,6 @@
 //! The access log: who looked at whose history, as of when. A reading that cannot be recorded is not answered.
 
-use sqlx::PgExecutor;
+use sqlx::PgPool;
 
 use super::{Format, Question};
 use crate::case::NomsNumber;
@@ -72,12 +72,7 @@ impl Access {
     }
 
     /// Records the reading, in the log of the store and as a structured log event.
-    pub(super) async fn record(
-        &self,
-        executor: impl PgExecutor<'_>,
-        noms: &NomsNumber,
-        found: bool,
-    ) -> sqlx::Result<()> {
+    pub(super) async fn record(&self, pool: &PgPool, noms: &NomsNumber, found: bool) -> sqlx::Result<()> {
         sqlx::query(
             "insert into access_log (by_whom, via, client, action, case_id, as_of, known_at, format, found)
              values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
@@ -91,7 +86,7 @@ impl Access {
         .bind(self.question.known_at)
         .bind(self.format.map(Format::as_str))
         .bind(found)
-        .execute(executor)
+        .execute(pool)
         .await?;
         tracing::info!(
             target: "access",

@@ -93,6 +93,14 @@ pub struct Marks {
     pub dry_run: bool,
 }
 
+impl Entry {
+    /// What its last time stands for: Delius took the writes, or refused them all.
+    pub(super) fn settled_word(&self) -> &'static str {
+        let refused = self.writes.iter().all(|write| write.state == WriteState::Refused);
+        if refused { "refused" } else { "applied" }
+    }
+}
+
 impl Marks {
     /// Whether another fact took its place, one way or the other.
     pub fn is_superseded(&self) -> bool {

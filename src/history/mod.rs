@@ -14,6 +14,7 @@ mod csv;
 mod entries;
 mod explain;
 mod html;
+pub mod http;
 mod load;
 mod london;
 mod question;

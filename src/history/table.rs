@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 
 use super::{
-    DatesPeriod, Entry, Held, History, Holder, WriteState,
-    london::{date, date_of, date_time},
+    DatesPeriod, Entry, Held, History, Holder,
+    london::{date_of, date_time},
     words,
 };
 
@@ -34,7 +34,7 @@ fn headline(out: &mut String, history: &History) -> std::fmt::Result {
     if history.provisional {
         writeln!(
             out,
-            "  PROVISIONAL: an append of that time is still under way; ask again for the final answer"
+            "  PROVISIONAL: something of that time may still be recorded; ask again for the final answer"
         )?;
     }
     let answer = &history.answer;
@@ -61,8 +61,7 @@ fn who(holder: Option<&Holder>) -> String {
 }
 
 fn handover(dates: &DatesPeriod) -> String {
-    let text = |value: Option<_>| value.map_or_else(|| "none".to_owned(), date);
-    format!("start {}, handover {}", text(dates.handover_start_date), text(dates.handover_date))
+    words::dates(dates.handover_start_date, dates.handover_date)
 }
 
 fn new_table(header: &[&str], widths: &[u16]) -> Table {
@@ -113,12 +112,11 @@ fn periods(out: &mut String, history: &History) -> std::fmt::Result {
 fn times(entry: &Entry) -> String {
     let mut day = String::new();
     let mut lines = vec![];
-    let refused = entry.writes.iter().all(|write| write.state == WriteState::Refused);
     let stages = [
         ("happened", entry.occurred_at),
         ("received", entry.received_at),
         ("recorded", Some(entry.recorded_at)),
-        (if refused { "refused" } else { "applied" }, entry.applied_at),
+        (entry.settled_word(), entry.applied_at),
     ];
     for (label, at) in stages {
         let Some(at) = at else { continue };
@@ -148,14 +146,7 @@ fn delius(entry: &Entry) -> String {
     if entry.writes.is_empty() {
         return "nothing to write".to_owned();
     }
-    let line = |write: &super::Write| match write.outcome {
-        None => words::state(write.state).to_owned(),
-        Some(name) if write.state == WriteState::Refused => {
-            format!("REFUSED {}: {}", name.as_str(), words::outcome(name))
-        }
-        Some(name) => format!("{}: {}", name.as_str(), words::outcome(name)),
-    };
-    entry.writes.iter().map(line).collect::<Vec<_>>().join("\n")
+    entry.writes.iter().map(|write| words::result(write, entry.kind)).collect::<Vec<_>>().join("\n")
 }
 
 fn entries(out: &mut String, history: &History) -> std::fmt::Result {

@@ -1,7 +1,9 @@
 //! Plain language for facts, writes and outcomes, for readers who do not know the event names.
 
+use chrono::NaiveDate;
+
 use super::{
-    WriteState,
+    Kind, Write, WriteState,
     london::{date, date_time},
 };
 use crate::case::{CaseEvent, DeliusWrite, NameSource, OutcomeName, Pom};
@@ -13,8 +15,12 @@ fn pom(pom: &Pom) -> String {
     }
 }
 
-fn dates(start: Option<chrono::NaiveDate>, handover: Option<chrono::NaiveDate>) -> String {
-    let text = |value: Option<chrono::NaiveDate>| value.map_or_else(|| "none".to_owned(), date);
+/// Both dates; either may be blank, and blank dates are published on purpose.
+pub(super) fn dates(start: Option<NaiveDate>, handover: Option<NaiveDate>) -> String {
+    if start.is_none() && handover.is_none() {
+        return "none (both blank)".to_owned();
+    }
+    let text = |value: Option<NaiveDate>| value.map_or_else(|| "none".to_owned(), date);
     format!("start {}, handover {}", text(start), text(handover))
 }
 
@@ -73,8 +79,8 @@ pub(super) fn event(event: &CaseEvent) -> String {
 }
 
 /// What a write is to do in Delius.
-pub(super) fn write(write: &DeliusWrite) -> String {
-    match write {
+pub(super) fn write(intent: &DeliusWrite) -> String {
+    match intent {
         DeliusWrite::AllocatePom { at, pom } => {
             format!("make {} {}, {} the POM from {}", pom.forename, pom.surname, pom.prison, date_time(*at))
         }
@@ -107,6 +113,21 @@ pub(super) fn outcome(name: OutcomeName) -> &'static str {
         OutcomeName::UnknownPrison => "Delius has no provider for this prison",
         OutcomeName::UnknownTeam => "Delius has no POM team for this prison",
         OutcomeName::StaffCodesExhausted => "no officer code is left in this prison",
+    }
+}
+
+/// What came of a write, or where it stands. A late holding's second write asserts again what follows it.
+pub(super) fn result(write: &Write, kind: Kind) -> String {
+    let result = match write.outcome {
+        None => state(write.state).to_owned(),
+        Some(name) if write.state == WriteState::Refused => {
+            format!("REFUSED {}: {}", name.as_str(), outcome(name))
+        }
+        Some(name) => format!("{}: {}", name.as_str(), outcome(name)),
+    };
+    match (kind, write.ordinal) {
+        (Kind::Allocation, 1..) => format!("what follows it, again: {result}"),
+        _ => result,
     }
 }
 

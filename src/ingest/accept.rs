@@ -135,11 +135,11 @@ impl Ingest {
                 self.command(delivery, receipt, noms, command).await
             }
             Route::SentenceChanged(crn, message) => {
-                self.drop_record(&crn).await?;
+                self.drop_records(&crn, noms.as_ref()).await?;
                 self.sentence_changed(delivery, receipt, &crn, message).await
             }
             Route::ChangeFeed(crn) => {
-                self.drop_record(&crn).await?;
+                self.drop_records(&crn, noms.as_ref()).await?;
                 let duplicate = in_time(receipts::is_accounted(self.pool(), &receipt.message_id)).await?;
                 let accounted = if duplicate {
                     receipt.duplicate(noms.as_ref())
@@ -221,8 +221,11 @@ impl Ingest {
         Ok(Disposition::Parked(parking))
     }
 
-    async fn drop_record(&self, crn: &Crn) -> Result<(), NotAccepted> {
-        Ok(in_time(case_records::invalidate(self.pool(), &[PersonId::Crn(crn.clone())])).await?)
+    /// By both identifiers: a NOMS number that moved to this person outdates whoever had it before.
+    async fn drop_records(&self, crn: &Crn, noms: Option<&NomsNumber>) -> Result<(), NotAccepted> {
+        let by_noms = noms.cloned().map(PersonId::Noms);
+        let people: Vec<PersonId> = by_noms.into_iter().chain([PersonId::Crn(crn.clone())]).collect();
+        Ok(in_time(case_records::invalidate(self.pool(), &people)).await?)
     }
 
     fn pool(&self) -> &PgPool {

@@ -1,11 +1,11 @@
 //! Who is let in.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use manage_pom_cases_and_delius::{
-    api::{Access, Role},
+    api::{Access, AuthConfig, Authenticator, Role},
     case_records::CaseRecords,
 };
 use reqwest::{Method, StatusCode};
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use crate::{
-    api_world::{Replica, Settings, api, authenticator, delius_beside, from_delius, read, stand_ins},
+    api_world::{Replica, Settings, api, authenticator, delius_beside, from_delius, read, stand_ins, until},
     stand_ins::{Breakdown, StandIns},
 };
 
@@ -174,17 +174,25 @@ async fn many_callers_at_once_lead_to_one_fetch_of_keys_and_unknown_keys_to_no_m
     );
 }
 
-#[sqlx::test(migrations = "migrations/store")]
-async fn a_new_key_is_found_when_a_token_names_it(store: PgPool) {
-    use manage_pom_cases_and_delius::api::{AuthConfig, Authenticator};
-
-    let (auth, delius) = (stand_ins().await, delius_beside(&store).await);
+/// A replica whose limits on fetching and remembering are as short as can be.
+async fn impatient(store: &PgPool, auth: &StandIns) -> Replica {
+    let delius = delius_beside(store).await;
     let records =
         Arc::new(CaseRecords::new(store.clone(), from_delius(&delius), Settings::default().records));
-    let config = AuthConfig { fetch_interval: std::time::Duration::ZERO, ..AuthConfig::new(auth.auth_url()) };
+    let config = AuthConfig {
+        fetch_interval: Duration::ZERO,
+        keys_max_age: Duration::ZERO,
+        token_max_age: Duration::from_nanos(1),
+        ..AuthConfig::new(auth.auth_url())
+    };
     let authenticator = Arc::new(Authenticator::new(config).unwrap());
-    let replica =
-        Replica::serve(&api(&records, Settings::default().api, authenticator), records, &auth).await;
+    Replica::serve(&api(&records, Settings::default().api, authenticator), records, auth).await
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn a_new_key_is_found_when_a_token_names_it(store: PgPool) {
+    let auth = stand_ins().await;
+    let replica = impatient(&store, &auth).await;
     let role = Role::CaseDetail.authority();
     let before = auth.token(&[role]).unwrap();
     assert_eq!(with_token(&replica, &before).await.0, StatusCode::NOT_FOUND);
@@ -196,7 +204,19 @@ async fn a_new_key_is_found_when_a_token_names_it(store: PgPool) {
         StatusCode::NOT_FOUND,
         "the old key is still published"
     );
-    assert_eq!(auth.auth().key_set_calls(), 2);
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn a_key_that_is_withdrawn_stops_working(store: PgPool) {
+    let auth = stand_ins().await;
+    let replica = impatient(&store, &auth).await;
+    let token = auth.token(&[Role::CaseDetail.authority()]).unwrap();
+    assert_eq!(with_token(&replica, &token).await.0, StatusCode::NOT_FOUND);
+    auth.auth().rotate_key(true).unwrap();
+    until("the token is refused", || async {
+        with_token(&replica, &token).await.0 == StatusCode::UNAUTHORIZED
+    })
+    .await;
 }
 
 #[sqlx::test(migrations = "migrations/store")]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use manage_pom_cases_and_delius::{case::PersonId, case_records::invalidate};
+use manage_pom_cases_and_delius::case_records::invalidate;
 use reqwest::{Method, StatusCode, header};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 
@@ -10,6 +10,7 @@ use crate::{
     api_world::{Replica, Settings, delius_beside, feed_is_current, from_delius, stand_ins, until},
     records_people::{person, run},
     severable::Severable,
+    world::{CRN, NOMS, World, offender_event},
 };
 
 async fn set_tier(delius: &PgPool, description: &str) {
@@ -21,7 +22,11 @@ async fn set_tier(delius: &PgPool, description: &str) {
 }
 
 async fn tier(replica: &Replica) -> String {
-    let (_, body) = replica.get_json("/case-records/X000001").await;
+    tier_of(replica, "X000001").await
+}
+
+async fn tier_of(replica: &Replica, crn: &str) -> String {
+    let (_, body) = replica.get_json(&format!("/case-records/{crn}")).await;
     body["currentTier"].as_str().unwrap_or("none").to_owned()
 }
 
@@ -38,27 +43,51 @@ async fn severable(pool: &PgPool) -> Severable {
 }
 
 #[sqlx::test(migrations = "migrations/store")]
-async fn a_change_is_served_new_by_both_replicas_as_soon_as_its_message_was_handled(store: PgPool) {
-    let (auth, delius) = (stand_ins().await, delius_beside(&store).await);
-    person(&delius, "X000001", Some("A0001AA")).await;
-    set_tier(&delius, "A1").await;
-    let one = Replica::start(&store, from_delius(&delius), &auth, Settings::default()).await;
-    let two = Replica::start(&store, from_delius(&delius), &auth, Settings::default()).await;
-    feed_is_current(&store).await;
+async fn a_change_is_served_new_by_both_replicas_as_soon_as_its_message_was_accepted(store: PgPool) {
+    let world = World::on(store).await;
+    let (store, delius) = (&world.store, &world.delius);
+    set_tier(delius, "A1").await;
+    let one = Replica::start(store, from_delius(delius), &world.mpc, Settings::default()).await;
+    let two = Replica::start(store, from_delius(delius), &world.mpc, Settings::default()).await;
+    feed_is_current(store).await;
     for replica in [&one, &two] {
         replica.trusts_its_memory().await;
-        assert_eq!(tier(replica).await, "A1");
-        let again = replica.get("/case-records/X000001").await;
+        assert_eq!(tier_of(replica, CRN).await, "A1");
+        let again = replica.get(&format!("/case-records/{CRN}")).await;
         assert!(again.headers().contains_key(header::AGE), "kept by now");
         assert!(!again.headers().contains_key(header::WARNING));
     }
 
-    set_tier(&delius, "B2").await;
-    let crn: PersonId = "X000001".parse().unwrap();
-    invalidate(&store, &[crn]).await.unwrap();
+    set_tier(delius, "B2").await;
+    world.accept(&offender_event("OFFENDER_MANAGEMENT_TIER_CALCULATION_REQUIRED", CRN)).await;
     for replica in [&one, &two] {
-        until("the new value is served", || async { tier(replica).await == "B2" }).await;
+        until("the new value is served", || async { tier_of(replica, CRN).await == "B2" }).await;
     }
+    for replica in [one, two] {
+        replica.stop.cancel();
+    }
+    world.end().await;
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn a_noms_number_that_moved_is_not_answered_with_whoever_had_it_before(store: PgPool) {
+    let world = World::on(store).await;
+    let (store, delius) = (&world.store, &world.delius);
+    let replica = Replica::start(store, from_delius(delius), &world.mpc, Settings::default()).await;
+    feed_is_current(store).await;
+    replica.trusts_its_memory().await;
+    let by_noms = || async { replica.get_json(&format!("/case-records/{NOMS}")).await.1["crn"].clone() };
+    assert_eq!(by_noms().await, CRN);
+
+    // Only the message of the person who got the number arrives.
+    person(delius, "X000002", Some(NOMS)).await;
+    run(delius, &format!("UPDATE offender SET noms_number = NULL WHERE crn = '{CRN}'")).await;
+    let mut message = offender_event("OFFENDER_CHANGED", "X000002");
+    message["nomsNumber"] = NOMS.into();
+    world.accept(&message).await;
+    until("the new holder is served", || async { by_noms().await == "X000002" }).await;
+    replica.stop.cancel();
+    world.end().await;
 }
 
 #[sqlx::test(migrations = "migrations/store")]

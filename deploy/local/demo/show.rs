@@ -62,14 +62,23 @@ pub(crate) async fn reads(arguments: &Arguments) -> anyhow::Result<()> {
         .context("while asking for a token")?;
     let token = grant.get("access_token").and_then(Value::as_str).context("no token in the answer")?;
     println!("\nThe read API, with a token that is valid for an hour:\n\nexport TOKEN='{token}'");
+    let mut records = Vec::new();
     for path in ["case-records/X100001", "case-records/A1001AA", "case-records/X100001/risks/mappa"] {
         let url = format!("{}/{path}", arguments.api_url);
         println!("\ncurl -sH \"Authorization: Bearer $TOKEN\" {url}");
         let answer =
             http.get(&url).bearer_auth(token).send().await.with_context(|| format!("while reading {url}"))?;
+        let etag = answer.headers().get("etag").and_then(|tag| tag.to_str().ok()).map(str::to_owned);
         let (status, body) = (answer.status(), answer.text().await?);
         println!("{body}");
         ensure!(status.is_success(), "{url} answered {status}");
+        records.push((url, etag.with_context(|| format!("{path} came without an entity tag"))?));
+    }
+    if let Some((url, etag)) = records.first() {
+        println!("\ncurl -siH \"Authorization: Bearer $TOKEN\" -H 'If-None-Match: {etag}' {url}");
+        let answer = http.get(url).bearer_auth(token).header("if-none-match", etag).send().await?;
+        println!("{}", answer.status());
+        ensure!(answer.status().as_u16() == 304, "who has the record was answered {}", answer.status());
     }
     println!(
         "\ncurl -sH \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/json' \\\n     \

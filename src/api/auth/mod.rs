@@ -26,6 +26,7 @@ use super::{AuthConfig, Problem};
 #[derive(Debug, Clone)]
 pub struct Caller {
     name: String,
+    user: Option<String>,
     roles: Roles,
     expires_at: u64,
     verified: Instant,
@@ -35,6 +36,11 @@ impl Caller {
     /// The client (or else the subject) that the token was issued to, for logs and audit records.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The person behind the client, when the token was issued to one: for the access log.
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
     }
 
     /// Whether the caller has a role.
@@ -144,6 +150,8 @@ impl Authenticator {
             decode::<Claims>(token, &key, &self.validation).map_err(|_| Refusal::InvalidToken)?.claims;
         Ok(Caller {
             roles: Roles::of(&claims.authorities),
+            // A token for a client alone has the client as its subject.
+            user: claims.sub.clone().filter(|sub| claims.client_id.as_ref() != Some(sub)),
             name: claims.client_id.or(claims.sub).unwrap_or_else(|| "unnamed".to_owned()),
             expires_at: claims.exp,
             verified: Instant::now(),

@@ -12,7 +12,9 @@ use crate::{
     api::{Api, ApiConfig, AuthConfig, Authenticator, Health, Server},
     case_records::{CaseRecords, CaseRecordsConfig, DeliusSource, DirectoryConfig, StaffDirectory},
     cli::settings,
-    delius::records::CaseReader,
+    delius::{Delius, records::CaseReader},
+    history,
+    queue_admin::{self, QueueAdmin},
 };
 
 /// Connections to Delius that are for reading case records alone.
@@ -57,7 +59,8 @@ impl ApiSettings {
         &self,
         auth_url: Option<&str>,
         store: &PgPool,
-        delius: PgPool,
+        delius: &Delius,
+        queues: &QueueAdmin,
         (health, metrics): (Health, PrometheusHandle),
         (tasks, stop): (&TaskTracker, &CancellationToken),
     ) -> Result<(), Failure> {
@@ -67,12 +70,16 @@ impl ApiSettings {
         let auth_url = settings::required("AUTH_URL", auth_url)?;
         let authenticator = Arc::new(Authenticator::new(AuthConfig::new(auth_url))?);
         let bounds = CaseRecordsConfig::default();
-        let reader = CaseReader::beside(&delius, READ_CONNECTIONS, bounds.load_timeout / 2);
+        let reader = CaseReader::beside(delius.pool(), READ_CONNECTIONS, bounds.load_timeout / 2);
         let source = DeliusSource::new(reader, self.directory()?);
         let records = CaseRecords::new(store.clone(), Arc::new(source), bounds);
         let records = Arc::new(records);
         let config = ApiConfig { bind, ..ApiConfig::default() };
-        let api = Api::new(config, Arc::clone(&records), authenticator, health, metrics);
+        let audit = history::http::routes(store, delius, &authenticator);
+        let admin = queue_admin::routes(queues, &authenticator);
+        let api = Api::new(config, Arc::clone(&records), authenticator, health, metrics)
+            .with_routes(audit, history::http::documentation())
+            .with_routes(admin, queue_admin::document());
         let server = Server::bind(&api).await.map_err(|error| Failure::setting("BIND", error))?;
         tasks.spawn(server.run_until(stop.clone().cancelled_owned()));
         let stop = stop.clone();

@@ -3,13 +3,12 @@
 use std::fmt::Write as _;
 
 use super::{
-    super::{DatesPeriod, Entry, Write, WriteState, words},
-    History, escape, london, time, who,
+    super::{DatesPeriod, Entry, Kind, Write, WriteState, words},
+    History, escape, time, who,
 };
 
 pub(super) fn dates(dates: &DatesPeriod) -> String {
-    let text = |value: Option<_>| value.map_or_else(|| "none".to_owned(), london::date);
-    format!("start {}, handover {}", text(dates.handover_start_date), text(dates.handover_date))
+    words::dates(dates.handover_start_date, dates.handover_date)
 }
 
 fn link(position: u64) -> String {
@@ -26,18 +25,18 @@ pub(super) fn periods(page: &mut String, history: &History) -> std::fmt::Result 
     }
     page.push_str(
         "<section aria-labelledby=\"periods\">\n<h2 id=\"periods\">Periods of holding</h2>\n<table>\n\
-         <thead><tr><th scope=\"col\">From</th><th scope=\"col\">Until</th><th scope=\"col\">Held by</th>\
+         <thead><tr><th scope=\"col\">Held by</th><th scope=\"col\">From</th><th scope=\"col\">Until</th>\
          <th scope=\"col\">Entries that say so</th></tr></thead>\n<tbody>\n",
     );
     for period in &history.timeline {
         let entries: Vec<String> = period.positions.iter().copied().map(link).collect();
         writeln!(
             page,
-            "<tr><td data-label=\"From\">{}</td><td data-label=\"Until\">{}</td>\
-             <th scope=\"row\">{}</th><td data-label=\"Entries that say so\">{}</td></tr>",
+            "<tr><th scope=\"row\">{}</th><td data-label=\"From\">{}</td><td data-label=\"Until\">{}</td>\
+             <td data-label=\"Entries that say so\">{}</td></tr>",
+            who(period.holder.as_ref()),
             time(period.from),
             until(period.until),
-            who(period.holder.as_ref()),
             entries.join(" ")
         )?;
     }
@@ -50,17 +49,17 @@ pub(super) fn handover(page: &mut String, history: &History) -> std::fmt::Result
     }
     page.push_str(
         "<section aria-labelledby=\"handover\">\n<h2 id=\"handover\">Handover dates</h2>\n<table>\n\
-         <thead><tr><th scope=\"col\">In force from</th><th scope=\"col\">Until</th><th scope=\"col\">Dates</th>\
+         <thead><tr><th scope=\"col\">Dates</th><th scope=\"col\">In force from</th><th scope=\"col\">Until</th>\
          <th scope=\"col\">Entry that says so</th></tr></thead>\n<tbody>\n",
     );
     for period in &history.handover {
         writeln!(
             page,
-            "<tr><td data-label=\"In force from\">{}</td><td data-label=\"Until\">{}</td>\
-             <th scope=\"row\">{}</th><td data-label=\"Entry that says so\">{}</td></tr>",
+            "<tr><th scope=\"row\">{}</th><td data-label=\"In force from\">{}</td><td data-label=\"Until\">{}</td>\
+             <td data-label=\"Entry that says so\">{}</td></tr>",
+            dates(period),
             time(period.from),
             until(period.until),
-            dates(period),
             link(period.position)
         )?;
     }
@@ -72,14 +71,14 @@ pub(super) fn entries(page: &mut String, history: &History) -> std::fmt::Result 
     writeln!(
         page,
         "<section aria-labelledby=\"entries\">\n<h2 id=\"entries\">What we recorded</h2>\n\
-         <p>{} entries: {} late, {} out of order, {} delivered again, {} superseded, {} not reflected in Delius; \
-         {} writes refused, {} unfinished.</p>",
+         <p>Entries: {}, of them late {}, out of order {}, superseded {}, not reflected in Delius {}. Deliveries that \
+         changed nothing: {}. Writes refused: {}, unfinished: {}.</p>",
         counts.entries,
         counts.late,
         counts.out_of_order,
-        counts.duplicates,
         counts.superseded,
         counts.unreflected,
+        counts.duplicates,
         counts.refused_writes,
         counts.unfinished_writes
     )?;
@@ -127,7 +126,7 @@ fn one_entry(page: &mut String, entry: &Entry) -> std::fmt::Result {
         ("happened", entry.occurred_at),
         ("received", entry.received_at),
         ("recorded", Some(entry.recorded_at)),
-        ("applied", entry.applied_at),
+        (entry.settled_word(), entry.applied_at),
     ];
     for (label, at) in stages {
         if let Some(at) = at {
@@ -140,21 +139,16 @@ fn one_entry(page: &mut String, entry: &Entry) -> std::fmt::Result {
     } else {
         page.push_str("<ul>");
         for write in &entry.writes {
-            one_write(page, write)?;
+            one_write(page, write, entry.kind)?;
         }
         page.push_str("</ul>");
     }
     page.write_str("</td></tr>\n")
 }
 
-fn one_write(page: &mut String, write: &Write) -> std::fmt::Result {
-    let (class, text) = match write.outcome {
-        Some(name) => {
-            let class = if write.state == WriteState::Refused { " class=\"refused\"" } else { "" };
-            (class, format!("{}: {}", name.as_str(), words::outcome(name)))
-        }
-        None => ("", words::state(write.state).to_owned()),
-    };
+fn one_write(page: &mut String, write: &Write, kind: Kind) -> std::fmt::Result {
+    let class = if write.state == WriteState::Refused { " class=\"refused\"" } else { "" };
+    let text = words::result(write, kind);
     write!(page, "<li{class} title=\"{}\">{}", escape(&write.description), escape(&text))?;
     for row in &write.changes {
         write!(

@@ -30,6 +30,9 @@ fn a_row_that_starts_this_second_has_begun() {
     let mut memory = now_is(50, "ada@LEI[1,50) bob@LEI[50,)");
     memory.allocate(5, "cat@LEI");
     assert_eq!(memory.held(), "ada@LEI[1,5) cat@LEI[5,50) bob@LEI[50,)");
+    let mut memory = now_is(50, "bob@LEI[50,)");
+    memory.allocate(5, "cat@LEI");
+    assert_eq!(memory.held(), "cat@LEI[5,50) bob@LEI[50,)");
 }
 
 #[test]

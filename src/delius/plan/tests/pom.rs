@@ -25,6 +25,8 @@ fn reason_and_contact_type_say_where_the_case_came_from() {
         ("-@LEI[1,)", "ada@MDI", transfers().external),
         ("ada@LEI[1,)", "-@LEI", transfers().automatic),
         ("ada@LEI[1,3)", "bob@LEI", transfers().automatic),
+        ("ada@LEI[1,5)", "bob@LEI", transfers().automatic),
+        ("ada@LEI[1,5)", "ada@LEI", transfers().automatic),
     ] {
         let mut memory = Memory::with_poms(before);
         memory.allocate(5, new);
@@ -94,7 +96,7 @@ fn a_deallocation_gives_the_case_to_the_placeholder_of_the_provider_that_holds_i
 
 #[test]
 fn where_nobody_holds_the_case_a_deallocation_changes_nothing() {
-    for before in ["", "ada@LEI[1,3)", "ada@LEI[7,)"] {
+    for before in ["", "ada@LEI[1,3)", "ada@LEI[1,5)", "ada@LEI[7,)"] {
         assert_eq!(Memory::with_poms(before).deallocate(5), None, "{before}");
     }
     let mut memory = Memory::with_poms("-@LEI[1,)");

@@ -76,7 +76,13 @@ fn a_deallocation_hands_responsibility_to_the_placeholder_and_an_allocation_take
 #[test]
 fn a_responsibility_that_outlives_its_row_stays_as_it_was_outside_the_new_row() {
     // Not made by us: Ada is responsible beyond her own time.
-    let mut memory = Memory::with_poms("ada@LEI[1,5) bob@LEI[5,)").with_officers("ada@LEI[1,)");
-    memory.allocate(3, "new@LEI");
-    assert_eq!(memory.responsible(), "ada@LEI[1,3) new@LEI[3,5) ada@LEI[5,)");
+    for (officers, after) in [
+        ("ada@LEI[1,)", "ada@LEI[1,3) new@LEI[3,5) ada@LEI[5,)"),
+        ("ada@LEI[1,9)", "ada@LEI[1,3) new@LEI[3,5) ada@LEI[5,9)"),
+        ("com[1,6) ada@LEI[6,)", "com[1,6) ada@LEI[6,)"),
+    ] {
+        let mut memory = Memory::with_poms("ada@LEI[1,5) bob@LEI[5,)").with_officers(officers);
+        memory.allocate(3, "new@LEI");
+        assert_eq!(memory.responsible(), after, "{officers}");
+    }
 }
