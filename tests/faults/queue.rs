@@ -60,11 +60,17 @@ impl Queue {
         }
     }
 
-    /// Messages that wait, and messages that somebody has in hand.
+    /// Messages that wait, and messages that somebody has in hand. In one call: a message that changes sides between
+    /// two would be in neither.
     pub(crate) async fn counts(&self) -> (u64, u64) {
-        let count = async |name| attribute(&self.sqs, &self.url, name).await.parse().unwrap();
-        let waiting = count(QueueAttributeName::ApproximateNumberOfMessages).await;
-        (waiting, count(QueueAttributeName::ApproximateNumberOfMessagesNotVisible).await)
+        let [waiting, in_hand] = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+        ];
+        let get = self.sqs.get_queue_attributes().queue_url(&self.url);
+        let get = get.attribute_names(waiting.clone()).attribute_names(in_hand.clone());
+        let counts = get.send().await.unwrap().attributes.unwrap();
+        (counts[&waiting].parse().unwrap(), counts[&in_hand].parse().unwrap())
     }
 
     pub(crate) async fn dead(&self) -> u64 {
