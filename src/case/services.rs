@@ -25,6 +25,16 @@ pub enum AllocationAnswer {
     NotReady,
 }
 
+impl AllocationAnswer {
+    /// The member of staff that the answer names.
+    pub fn staff(&self) -> Option<&StaffMember> {
+        match self {
+            Self::Allocated { staff, .. } => Some(staff),
+            Self::NotAllocated | Self::NotReady => None,
+        }
+    }
+}
+
 /// What Manage POM Cases says of the handover now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HandoverAnswer {

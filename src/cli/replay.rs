@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 use clap::Args;
+use sqlx::PgPool;
 
 use super::{Failure, settings::StoreSettings, verify::progress_bar};
 use crate::{
@@ -21,6 +22,9 @@ pub struct Replay {
     /// Every case, in the order of the journal
     #[arg(long)]
     all: bool,
+    /// Ask as well whether today's code would decide the same from the kept messages and answers
+    #[arg(long)]
+    decisions: bool,
     #[command(flatten)]
     store: StoreSettings,
 }
@@ -43,16 +47,36 @@ impl Replay {
                 outcome?
             }
         };
-        Ok(match outcome {
-            Ok(replayed) => {
-                println!("{}", identical(&replayed));
-                ExitCode::SUCCESS
-            }
+        match outcome {
+            Ok(replayed) => println!("{}", identical(&replayed)),
             Err(unlike) => {
                 println!("{}", different(&unlike).trim_end());
-                ExitCode::FAILURE
+                return Ok(ExitCode::FAILURE);
             }
-        })
+        }
+        if self.decisions { self.decide_again(&pool).await } else { Ok(ExitCode::SUCCESS) }
+    }
+
+    async fn decide_again(&self, pool: &PgPool) -> Result<ExitCode, Failure> {
+        let outcome = match &self.id {
+            Some(noms) => replay::decisions_of(pool, noms).await?.unwrap_or(Ok(0)),
+            None => {
+                let bar = progress_bar("deciding again");
+                let outcome = replay::decisions_of_all(pool, |decided| bar.set_position(decided)).await;
+                bar.finish_and_clear();
+                outcome?
+            }
+        };
+        match outcome {
+            Ok(events) => {
+                println!("identical: today's code decides all {events} events as they were decided");
+                Ok(ExitCode::SUCCESS)
+            }
+            Err(other) => {
+                println!("decided otherwise: {}", other.to_string().trim_end());
+                Ok(ExitCode::FAILURE)
+            }
+        }
     }
 }
 

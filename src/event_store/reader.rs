@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use cqrs_es::persist::SerializedEvent;
-use sqlx::{FromRow, PgConnection};
+use sqlx::{FromRow, PgConnection, PgPool};
 
 use super::{
     journal::{
@@ -135,6 +135,19 @@ pub async fn changes_of_row(
     .bind(table)
     .bind(row_id)
     .fetch_all(connection)
+    .await
+}
+
+/// The next cases after this one, in the order of their NOMS numbers.
+pub async fn cases_after(pool: &PgPool, after: &str) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar(
+        "select aggregate_id from events
+         where aggregate_type = 'case' and sequence = 1 and aggregate_id > $1
+         order by aggregate_id limit $2",
+    )
+    .bind(after)
+    .bind(PAGE)
+    .fetch_all(pool)
     .await
 }
 

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::{CaseFile, Entry, FailedAttempt, Format, Question, Write, build, london::date_time_zone, words};
-use crate::case::{Evidence, Provenance, WriteRef, sha256_hex};
+use crate::case::{Evidence, Provenance, RowAction, WriteRef, sha256_hex};
 
 /// A row in Delius: `table:id`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -261,12 +261,21 @@ fn write_chain(
         line(f, "recorded", format!("{} at position {position}", date_time_zone(at)))?;
     }
     for row in &write.changes {
-        let action = format!("{:?}", row.action).to_lowercase();
+        let action = match row.action {
+            RowAction::Insert => "inserted",
+            RowAction::Update => "updated",
+            RowAction::SoftDelete => "soft-deleted",
+        };
         line(f, "Delius row", format!("{}:{} {action}, version {}", row.table, row.row_id, row.row_version))?;
         for (column, change) in &row.columns {
-            let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "null".to_owned());
-            let (from, to) = (text(&change.from), text(&change.to).replace('\n', "\\n"));
-            writeln!(f, "                {column}: {from} -> {to}")?;
+            let text = |value: &Option<String>| match value {
+                Some(value) => value.replace('\n', "\\n"),
+                None => "null".to_owned(),
+            };
+            match row.action {
+                RowAction::Insert => writeln!(f, "                {column}: {}", text(&change.to))?,
+                _ => writeln!(f, "                {column}: {} -> {}", text(&change.from), text(&change.to))?,
+            }
         }
     }
     Ok(())
@@ -289,7 +298,7 @@ mod tests {
             "Case event    PomAllocated at position 1",
             "Write         1.0",
             "outcome     PomAllocated",
-            "Delius row  prison_offender_manager:101 insert, version 1",
+            "Delius row  prison_offender_manager:101 inserted, version 1",
         ]
         .iter()
         .map(|part| text.find(part).unwrap_or_else(|| panic!("{part:?} is missing in\n{text}")))

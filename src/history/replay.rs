@@ -2,6 +2,7 @@
 //! event read? Nothing is written: all of it happens in one read-only picture of the store.
 
 mod compare;
+pub mod decisions;
 mod diff;
 
 use std::collections::BTreeMap;
@@ -73,6 +74,48 @@ pub async fn one(pool: &PgPool, noms: &NomsNumber) -> Result<Option<Result<Repla
         Some(orphan) => Err(Unlike::Write(Box::new(Difference::orphan(orphan)))),
         None => Ok(replayed),
     }))
+}
+
+/// Decides every event of one case again; `None` when it has none, else how many events were decided.
+pub async fn decisions_of(
+    pool: &PgPool,
+    noms: &NomsNumber,
+) -> Result<Option<Result<u64, Box<decisions::OtherDecision>>>, ReadError> {
+    let mut transaction = pool.begin().await?;
+    reader::begin_picture(&mut transaction).await?;
+    let rows = reader::events_of(&mut transaction, noms).await?;
+    transaction.rollback().await?;
+    if rows.is_empty() {
+        return Ok(None);
+    }
+    let events = rows.iter().map(EventRow::event).collect::<Result<Vec<_>, _>>()?;
+    Ok(Some(decisions::decide_again(noms, &events).await.map(|()| events.len() as u64)))
+}
+
+/// Decides every event of every case again, case by case; how many events were decided.
+pub async fn decisions_of_all(
+    pool: &PgPool,
+    mut progress: impl FnMut(u64),
+) -> Result<Result<u64, Box<decisions::OtherDecision>>, ReadError> {
+    let (mut decided, mut after) = (0, String::new());
+    loop {
+        let page = reader::cases_after(pool, &after).await?;
+        let Some(last) = page.last().cloned() else { return Ok(Ok(decided)) };
+        for case in page {
+            let noms: NomsNumber = case.parse().map_err(|error: InvalidIdentifier| ReadError::Event {
+                case,
+                sequence: 1,
+                what: error.to_string(),
+            })?;
+            match decisions_of(pool, &noms).await? {
+                Some(Err(other)) => return Ok(Err(other)),
+                Some(Ok(events)) => decided += events,
+                None => {}
+            }
+            progress(decided);
+        }
+        after = last;
+    }
 }
 
 /// Replays all cases in the order of the journal. `progress` is told events done and events in all.

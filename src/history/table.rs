@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 
 use super::{
-    DatesPeriod, Entry, Held, History, Holder, WriteState,
+    DatesPeriod, Entry, Held, History, Holder,
     london::{date_of, date_time},
     words,
 };
@@ -34,7 +34,7 @@ fn headline(out: &mut String, history: &History) -> std::fmt::Result {
     if history.provisional {
         writeln!(
             out,
-            "  PROVISIONAL: an append of that time is still under way; ask again for the final answer"
+            "  PROVISIONAL: something of that time may still be recorded; ask again for the final answer"
         )?;
     }
     let answer = &history.answer;
@@ -146,14 +146,7 @@ fn delius(entry: &Entry) -> String {
     if entry.writes.is_empty() {
         return "nothing to write".to_owned();
     }
-    let line = |write: &super::Write| match write.outcome {
-        None => words::state(write.state).to_owned(),
-        Some(name) if write.state == WriteState::Refused => {
-            format!("REFUSED {}: {}", name.as_str(), words::outcome(name))
-        }
-        Some(name) => format!("{}: {}", name.as_str(), words::outcome(name)),
-    };
-    entry.writes.iter().map(line).collect::<Vec<_>>().join("\n")
+    entry.writes.iter().map(|write| words::result(write, entry.kind)).collect::<Vec<_>>().join("\n")
 }
 
 fn entries(out: &mut String, history: &History) -> std::fmt::Result {

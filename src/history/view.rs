@@ -24,7 +24,8 @@ pub struct History {
     pub known_at: Option<DateTime<Utc>>,
     /// When the question was put.
     pub asked_at: DateTime<Utc>,
-    /// An append that began before `known_at` was still under way: it may yet add to this answer. Ask again.
+    /// Something may still be recorded with a time up to `known_at`: it lies ahead, or an append that began before it
+    /// is under way. Ask again for the final answer.
     pub provisional: bool,
     /// Who held the case and which dates were in force at the time asked about.
     pub answer: Answer,

@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 
 use super::{
-    WriteState,
+    Kind, Write, WriteState,
     london::{date, date_time},
 };
 use crate::case::{CaseEvent, DeliusWrite, NameSource, OutcomeName, Pom};
@@ -79,8 +79,8 @@ pub(super) fn event(event: &CaseEvent) -> String {
 }
 
 /// What a write is to do in Delius.
-pub(super) fn write(write: &DeliusWrite) -> String {
-    match write {
+pub(super) fn write(intent: &DeliusWrite) -> String {
+    match intent {
         DeliusWrite::AllocatePom { at, pom } => {
             format!("make {} {}, {} the POM from {}", pom.forename, pom.surname, pom.prison, date_time(*at))
         }
@@ -113,6 +113,21 @@ pub(super) fn outcome(name: OutcomeName) -> &'static str {
         OutcomeName::UnknownPrison => "Delius has no provider for this prison",
         OutcomeName::UnknownTeam => "Delius has no POM team for this prison",
         OutcomeName::StaffCodesExhausted => "no officer code is left in this prison",
+    }
+}
+
+/// What came of a write, or where it stands. A late holding's second write asserts again what follows it.
+pub(super) fn result(write: &Write, kind: Kind) -> String {
+    let result = match write.outcome {
+        None => state(write.state).to_owned(),
+        Some(name) if write.state == WriteState::Refused => {
+            format!("REFUSED {}: {}", name.as_str(), outcome(name))
+        }
+        Some(name) => format!("{}: {}", name.as_str(), outcome(name)),
+    };
+    match (kind, write.ordinal) {
+        (Kind::Allocation, 1..) => format!("what follows it, again: {result}"),
+        _ => result,
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod answers;
 mod origin;
+mod recorded;
 mod token;
 
 use std::time::Duration;
@@ -15,6 +16,7 @@ use chrono::Utc;
 use reqwest::{StatusCode, header, redirect};
 use url::Url;
 
+pub use recorded::Recorded;
 pub use token::{ClientCredentials, TokenSource};
 
 use crate::{
@@ -134,9 +136,7 @@ impl ManagePomCases for MpcClient {
         let mut fetched = self.get(&url).await?;
         failpoint!("fetched");
         let answer = answers::allocation(&fetched)?;
-        if let AllocationAnswer::Allocated { staff, .. } = &answer {
-            fetched.staff = Some(staff.clone());
-        }
+        fetched.staff = answer.staff().cloned();
         Ok((answer, fetched))
     }
 

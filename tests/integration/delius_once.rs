@@ -133,16 +133,21 @@ async fn a_write_that_fails_at_its_last_step_leaves_nothing_and_succeeds_later(p
 async fn a_row_that_somebody_else_changed_meanwhile_is_not_overwritten(pool: PgPool) {
     let (delius, _) = ground(&pool).await;
     apply(&delius, &allocation(MORNING, "ADA BYRON", "LEI")).await;
-    // An update that meets no row of its version is what a change by somebody else comes to.
-    run(&pool, "create function skip() returns trigger language plpgsql as $$ begin return null; end $$;
-                create trigger skip before update on prison_offender_manager for each row execute function skip()")
+    // The new member of staff is written before the current row is closed: in between, somebody changes that row.
+    run(
+        &pool,
+        "create function meddle() returns trigger language plpgsql as $$ begin
+             update prison_offender_manager set email_address = null, row_version = row_version + 1;
+             return new; end $$;
+         create trigger meddle before insert on staff for each row execute function meddle()",
+    )
     .await;
     let before = everything(&pool).await;
     let write = allocation(NOON, "MARY SOMERVILLE", "LEI");
     let error = delius.apply(&write, now()).await.unwrap_err();
     assert!(error.is_transient() && error.to_string().contains("changed by somebody else"), "{error}");
     assert_eq!(everything(&pool).await, before);
-    run(&pool, "drop trigger skip on prison_offender_manager").await;
+    run(&pool, "drop trigger meddle on staff").await;
     apply(&delius, &write).await;
     assert_eq!(held(&pool).await.len(), 2);
 }

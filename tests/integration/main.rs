@@ -23,6 +23,7 @@ mod delius_handover;
 mod delius_lookups;
 mod delius_once;
 mod event_samples;
+mod golden;
 mod history_http;
 mod history_reading;
 mod journal_order;

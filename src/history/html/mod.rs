@@ -62,8 +62,8 @@ fn question(page: &mut String, history: &History) -> std::fmt::Result {
     if history.provisional {
         writeln!(
             page,
-            "<p class=\"warning\" role=\"note\"><strong>Provisional.</strong> An append of that time was still \
-             under way; ask again for the final answer.</p>"
+            "<p class=\"warning\" role=\"note\"><strong>Provisional.</strong> Something of that time may still be \
+             recorded; ask again for the final answer.</p>"
         )?;
     }
     Ok(())

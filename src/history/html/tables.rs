@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    super::{DatesPeriod, Entry, Write, WriteState, words},
+    super::{DatesPeriod, Entry, Kind, Write, WriteState, words},
     History, escape, time, who,
 };
 
@@ -139,21 +139,16 @@ fn one_entry(page: &mut String, entry: &Entry) -> std::fmt::Result {
     } else {
         page.push_str("<ul>");
         for write in &entry.writes {
-            one_write(page, write)?;
+            one_write(page, write, entry.kind)?;
         }
         page.push_str("</ul>");
     }
     page.write_str("</td></tr>\n")
 }
 
-fn one_write(page: &mut String, write: &Write) -> std::fmt::Result {
-    let (class, text) = match write.outcome {
-        Some(name) => {
-            let class = if write.state == WriteState::Refused { " class=\"refused\"" } else { "" };
-            (class, format!("{}: {}", name.as_str(), words::outcome(name)))
-        }
-        None => ("", words::state(write.state).to_owned()),
-    };
+fn one_write(page: &mut String, write: &Write, kind: Kind) -> std::fmt::Result {
+    let class = if write.state == WriteState::Refused { " class=\"refused\"" } else { "" };
+    let text = words::result(write, kind);
     write!(page, "<li{class} title=\"{}\">{}", escape(&write.description), escape(&text))?;
     for row in &write.changes {
         write!(

@@ -1,0 +1,54 @@
+//! Manage POM Cases as it answered once: the answers kept with a fact, read by today's code. A replay asks it.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+
+use super::answers;
+use crate::case::{
+    AllocationAnswer, DetailAddress, FetchError, Fetched, HandoverAnswer, ManagePomCases, NomsNumber,
+};
+
+/// The kept answers, given in the order in which they were fetched.
+pub struct Recorded(Mutex<VecDeque<Fetched>>);
+
+impl Recorded {
+    /// These answers.
+    pub fn new(fetched: &[Fetched]) -> Self {
+        Self(Mutex::new(fetched.iter().cloned().collect()))
+    }
+
+    fn next(&self) -> Result<Fetched, FetchError> {
+        let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        left.pop_front().ok_or_else(|| FetchError::InvalidAnswer {
+            reason: "today's code asks for more answers than were fetched then".into(),
+        })
+    }
+}
+
+#[async_trait]
+impl ManagePomCases for Recorded {
+    async fn allocation(
+        &self,
+        _: &NomsNumber,
+        _: &DetailAddress,
+    ) -> Result<(AllocationAnswer, Fetched), FetchError> {
+        let mut fetched = self.next()?;
+        let answer = answers::allocation(&fetched)?;
+        fetched.staff = answer.staff().cloned();
+        Ok((answer, fetched))
+    }
+
+    async fn handover(
+        &self,
+        noms: &NomsNumber,
+        _: &DetailAddress,
+    ) -> Result<(HandoverAnswer, Fetched), FetchError> {
+        let mut fetched = self.next()?;
+        fetched.staff = None;
+        Ok((answers::handover(&fetched, noms)?, fetched))
+    }
+}
