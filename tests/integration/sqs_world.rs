@@ -87,6 +87,23 @@ impl TestQueue {
         }
     }
 
+    /// How many messages there are, hidden ones too.
+    pub(crate) async fn waiting(&self) -> u64 {
+        let names = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+        ];
+        let attributes = self
+            .sqs
+            .get_queue_attributes()
+            .queue_url(&self.url)
+            .set_attribute_names(Some(names.to_vec()))
+            .send()
+            .await
+            .unwrap();
+        attributes.attributes().unwrap().values().map(|count| count.parse::<u64>().unwrap()).sum()
+    }
+
     /// The bodies of the messages, which are so many, in the order in which they come.
     pub(crate) async fn take_bodies(&self, count: usize) -> Vec<String> {
         let mut bodies = vec![];
