@@ -8,6 +8,7 @@ mod migrate;
 mod outbox;
 mod parked;
 mod publish;
+mod rebuild;
 mod replay;
 mod serve;
 mod settings;
@@ -53,6 +54,8 @@ pub enum Command {
     History(Box<history::History>),
     /// Derive every write again from the stored events, and say whether it is what was derived then.
     Replay(replay::Replay),
+    /// Rebuild from the events what is derived from them, while the service runs, and compare at the end.
+    Rebuild(rebuild::Rebuild),
     /// Check that nobody changed the events since they were recorded.
     Verify(verify::Verify),
 }
@@ -73,6 +76,7 @@ pub async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Parked(parked) => parked.run().await,
         Command::History(history) => history.run().await,
         Command::Replay(replay) => replay.run().await,
+        Command::Rebuild(rebuild) => rebuild.run().await,
         Command::Verify(verify) => verify.run().await,
     }
 }

@@ -9,6 +9,7 @@ mod directory;
 mod effects;
 pub mod journal;
 pub mod reader;
+pub mod rebuild;
 pub mod receipts;
 mod repository;
 

@@ -96,7 +96,7 @@ async fn insert_events(connection: &mut PgConnection, events: &[SerializedEvent]
 }
 
 /// Keeps the directory of staff codes and the list of allocations that wait for it.
-async fn keep_directory(
+pub(super) async fn keep_directory(
     connection: &mut PgConnection,
     noms: &NomsNumber,
     effects: &Effects,

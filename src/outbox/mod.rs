@@ -5,7 +5,8 @@
 
 pub mod audit;
 pub mod projector;
-pub mod relay;
+mod relay;
+pub mod restore;
 pub mod table;
 mod telemetry;
 pub mod view;

@@ -28,6 +28,7 @@ mod journal_order;
 mod journal_tamper;
 mod messages;
 mod order;
+mod rebuild;
 mod records_cache;
 mod records_directory;
 mod records_fields;
