@@ -11,6 +11,7 @@ mod failpoint;
 
 pub mod api;
 pub mod breakers;
+pub mod bulk;
 pub mod case;
 pub mod case_records;
 pub mod cli;
@@ -21,3 +22,5 @@ pub mod history;
 pub mod ingest;
 pub mod mpc;
 pub mod outbox;
+pub mod queue_admin;
+pub mod reconcile;

@@ -6,7 +6,7 @@ use anyhow::{Context, anyhow};
 use clap::Args;
 
 use super::{
-    Failure,
+    Failure, people,
     settings::{self, StoreSettings},
 };
 use crate::{
@@ -95,14 +95,12 @@ impl History {
     }
 
     async fn noms(&self, id: &PersonId) -> Result<NomsNumber, Failure> {
-        let crn = match id {
-            PersonId::Noms(noms) => return Ok(noms.clone()),
-            PersonId::Crn(crn) => crn,
-        };
+        if let PersonId::Noms(noms) = id {
+            return Ok(noms.clone());
+        }
         let url = settings::required("DELIUS_DATABASE_URL", self.delius_database_url.as_deref())?;
         let delius = Delius::new(settings::connect("DELIUS_DATABASE_URL", url).await?);
-        let noms = delius.noms_of(crn).await?;
-        noms.ok_or_else(|| anyhow!("Delius knows no NOMS number for CRN {crn}").into())
+        people::noms(&delius, id).await
     }
 }
 

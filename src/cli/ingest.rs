@@ -14,7 +14,7 @@ use clap::Args;
 
 use super::{
     Failure,
-    settings::{self, DeliusSettings, MpcSettings, StoreSettings},
+    settings::{DeliusSettings, MpcSettings, StoreSettings},
 };
 use crate::{
     case::{CaseEvent, NomsNumber},
@@ -42,7 +42,7 @@ pub struct IngestFiles {
 
 impl IngestFiles {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
-        let store = settings::case_store(self.store.connect().await?, self.mpc.client()?);
+        let store = self.store.case_store(self.store.connect().await?, self.mpc.client()?);
         let delius = self.delius.connect().await?;
         let worker = format!("ingest-{}", std::process::id());
         let relay = Relay::new(Arc::clone(&store), delius.clone(), RelayConfig::of(worker));
@@ -118,7 +118,7 @@ fn promise(body: &[u8]) -> Option<String> {
 }
 
 /// As SQS would: what may pass is tried again, up to the same number of times.
-async fn accept(ingest: &Ingest, mut delivery: Delivery) -> Result<Disposition, NotAccepted> {
+pub(super) async fn accept(ingest: &Ingest, mut delivery: Delivery) -> Result<Disposition, NotAccepted> {
     loop {
         match ingest.accept(&delivery).await {
             Err(NotAccepted::Unexplained(_)) => delivery.receive_count += 1,
@@ -156,7 +156,11 @@ pub(super) async fn settle(store: &CaseStore, relay: &Relay, noms: &NomsNumber) 
 }
 
 /// What came of the writes that the message led to.
-async fn outcomes(store: &CaseStore, noms: &NomsNumber, message_id: &str) -> Result<Vec<String>, Failure> {
+pub(super) async fn outcomes(
+    store: &CaseStore,
+    noms: &NomsNumber,
+    message_id: &str,
+) -> Result<Vec<String>, Failure> {
     let events = store.load(noms).await?;
     let of_message = |sequence: u64| {
         events.iter().any(|event| {

@@ -1,14 +1,18 @@
 //! The command line: one file per subcommand. Flags mirror the environment.
 
 mod failure;
+mod handovers;
 mod history;
 mod ingest;
 pub mod logging;
 mod migrate;
 mod outbox;
 mod parked;
+mod people;
+mod progress;
 mod publish;
 mod rebuild;
+mod reconcile;
 mod replay;
 mod serve;
 mod settings;
@@ -50,6 +54,10 @@ pub enum Command {
     Outbox(outbox::Outbox),
     /// Messages that could not become events: list, show, retry or skip.
     Parked(parked::Parked),
+    /// Handover dates of one person, or of everybody in custody.
+    Handovers(handovers::Handovers),
+    /// What Manage POM Cases says, what is recorded and what Delius holds: do they agree?
+    Reconcile(Box<reconcile::Reconcile>),
     /// Show a case's allocation and handover history: as it was in the world, or as we knew it at a time.
     History(Box<history::History>),
     /// Derive every write again from the stored events, and say whether it is what was derived then.
@@ -74,6 +82,8 @@ pub async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Publish(publish) => publish.run().await,
         Command::Outbox(outbox) => outbox.run().await,
         Command::Parked(parked) => parked.run().await,
+        Command::Handovers(handovers) => handovers.run().await,
+        Command::Reconcile(reconcile) => reconcile.run().await,
         Command::History(history) => history.run().await,
         Command::Replay(replay) => replay.run().await,
         Command::Rebuild(rebuild) => rebuild.run().await,

@@ -9,7 +9,7 @@ use clap::{Args, Subcommand};
 use super::{
     Failure,
     ingest::{describe, settle},
-    settings::{self, Decision, DeliusSettings, MpcSettings, StoreSettings},
+    settings::{Decision, DeliusSettings, MpcSettings, StoreSettings},
 };
 use crate::{
     ingest::{Delivery, Disposition, Ingest, UNEXPLAINED_TRIES, parked},
@@ -139,11 +139,11 @@ async fn retry(
     delius: &DeliusSettings,
     mpc: &MpcSettings,
 ) -> Result<ExitCode, Failure> {
-    let pool = store.connect().await?;
+    let (pool, settings) = (store.connect().await?, store);
     let message = parked::find(&pool, id).await?.filter(|message| message.state == "parked");
     let Some(message) = message else { return Err(not_parked(id)) };
     let delius = delius.connect().await?;
-    let store = settings::case_store(pool.clone(), mpc.client()?);
+    let store = settings.case_store(pool.clone(), mpc.client()?);
     let ingest = Ingest::new(Arc::clone(&store), delius.clone());
     let delivery = Delivery {
         body: message.body,

@@ -30,6 +30,9 @@ pub(super) struct StoreSettings {
     /// Our store (PostgreSQL), for example postgres://user:password@host/pom_cases
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub(super) database_url: String,
+    /// SNS topic that is told of applied writes; to be set for every process that applies any
+    #[arg(long, env = "OUTCOME_TOPIC_ARN")]
+    pub(super) outcome_topic_arn: Option<String>,
 }
 
 /// Delius.
@@ -65,6 +68,26 @@ impl StoreSettings {
         Ok(pool)
     }
 
+    /// A case store whose commands may ask Manage POM Cases.
+    pub(super) fn case_store(&self, pool: PgPool, mpc: Arc<dyn ManagePomCases>) -> Arc<CaseStore> {
+        let staff = Arc::new(StoredStaffDirectory::new(pool.clone()));
+        let services = CaseServices { mpc, staff };
+        Arc::new(match self.outcome_topic() {
+            Some(_) => CaseStore::announcing(pool, services),
+            None => CaseStore::new(pool, services),
+        })
+    }
+
+    /// The topic that is told of applied writes, if any.
+    pub(super) fn outcome_topic(&self) -> Option<&str> {
+        self.outcome_topic_arn.as_deref().map(str::trim).filter(|arn| !arn.is_empty())
+    }
+
+    /// A case store for commands that ask nobody.
+    pub(super) fn offline_case_store(&self, pool: PgPool) -> Arc<CaseStore> {
+        self.case_store(pool, Arc::new(NotConfigured))
+    }
+
     /// The same for the service, whose statements have an end.
     pub(super) async fn connect_bounded(&self) -> Result<PgPool, Failure> {
         let pool = connect_with("DATABASE_URL", &self.database_url, database::bounded).await?;
@@ -93,17 +116,6 @@ impl MpcSettings {
             .map_err(|error| Failure::Setting(format!("{error:#}")))?;
         Ok(Arc::new(client))
     }
-}
-
-/// A case store whose commands may ask Manage POM Cases.
-pub(super) fn case_store(pool: PgPool, mpc: Arc<dyn ManagePomCases>) -> Arc<CaseStore> {
-    let staff = Arc::new(StoredStaffDirectory::new(pool.clone()));
-    Arc::new(CaseStore::new(pool, CaseServices { mpc, staff }))
-}
-
-/// A case store for commands that ask nobody.
-pub(super) fn offline_case_store(pool: PgPool) -> Arc<CaseStore> {
-    case_store(pool, Arc::new(NotConfigured))
 }
 
 /// A setting that this subcommand needs.

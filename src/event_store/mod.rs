@@ -5,8 +5,10 @@
 //!
 //! Architecture invariant: nothing outside this room knows the table `events`.
 
+mod cases;
 mod directory;
 mod effects;
+pub mod fates;
 pub mod journal;
 pub mod reader;
 pub mod rebuild;
@@ -22,6 +24,7 @@ use cqrs_es::{
 use sqlx::PgPool;
 use tokio::sync::Notify;
 
+pub use cases::cases;
 pub use directory::{StoredStaffDirectory, reflectable};
 pub use repository::{CaseRepository, LeaseLost};
 
@@ -71,7 +74,15 @@ pub struct CaseStore {
 impl CaseStore {
     /// A store on the pool, deciding with the services.
     pub fn new(pool: PgPool, services: CaseServices) -> Self {
-        let repository = CaseRepository::new(pool.clone());
+        Self::over(CaseRepository::new(pool.clone()), pool, services)
+    }
+
+    /// A store that also keeps notices of applied writes for the outcome topic, in the transactions that record them.
+    pub fn announcing(pool: PgPool, services: CaseServices) -> Self {
+        Self::over(CaseRepository::new(pool.clone()).announcing(), pool, services)
+    }
+
+    fn over(repository: CaseRepository, pool: PgPool, services: CaseServices) -> Self {
         // Never the snapshot or aggregate stores of the framework: they apply events twice.
         let store = PersistedEventStore::new_event_store(repository).with_upcasters(upcasters());
         Self { store, services, pool, appended: Arc::new(Notify::new()) }

@@ -3,6 +3,7 @@
 //! Architecture invariant: the events, the outbox rows derived from them and the state of the outbox row whose
 //! outcome they record are committed in one transaction, so no crash can separate them.
 
+use chrono::{DateTime, Utc};
 use cqrs_es::{
     Aggregate,
     persist::{
@@ -31,12 +32,19 @@ pub struct LeaseLost;
 pub struct CaseRepository {
     pool: PgPool,
     reads: PostgresEventRepository,
+    /// Whether notices of applied writes are kept for the outcome topic.
+    announces: bool,
 }
 
 impl CaseRepository {
     /// A repository on our store.
     pub fn new(pool: PgPool) -> Self {
-        Self { reads: PostgresEventRepository::new(pool.clone()), pool }
+        Self { reads: PostgresEventRepository::new(pool.clone()), pool, announces: false }
+    }
+
+    /// The same repository, which keeps notices of applied writes for the outcome topic.
+    pub fn announcing(self) -> Self {
+        Self { announces: true, ..self }
     }
 
     async fn append(&self, events: &[SerializedEvent]) -> Result<(), AppendError> {
@@ -59,6 +67,9 @@ impl CaseRepository {
         }
         outbox::table::insert(&mut transaction, &noms, &effects.derived).await?;
         keep_directory(&mut transaction, &noms, &effects).await?;
+        if self.announces {
+            keep_notices(&mut transaction, &noms, &decoded).await?;
+        }
         if let Some(receipt) = receipt {
             receipts::insert(&mut *transaction, &receipt.recorded(&noms)).await?;
         }
@@ -92,6 +103,27 @@ async fn insert_events(connection: &mut PgConnection, events: &[SerializedEvent]
     .bind(metadata)
     .execute(connection)
     .await?;
+    Ok(())
+}
+
+/// Keeps what the outcome topic is to be told of the results among the events.
+async fn keep_notices(
+    connection: &mut PgConnection,
+    noms: &NomsNumber,
+    events: &[(u64, CaseEvent)],
+) -> sqlx::Result<()> {
+    let results = events.iter().filter_map(|(_, event)| event.write_result());
+    for result in results.filter(|result| outbox::notices::is_told(result)) {
+        let occurred_at: Option<DateTime<Utc>> = sqlx::query_scalar(
+            "select (payload -> 'provenance' ->> 'occurredAt')::timestamptz from events
+             where aggregate_type = 'case' and aggregate_id = $1 and sequence = $2",
+        )
+        .bind(noms.as_str())
+        .bind(result.write.sequence.cast_signed())
+        .fetch_one(&mut *connection)
+        .await?;
+        outbox::notices::insert(connection, noms, result, occurred_at).await?;
+    }
     Ok(())
 }
 

@@ -88,6 +88,11 @@ impl ConsumerConfig {
         Self { poll_wait: Duration::from_secs(2), ..Self::of(queue_url) }
     }
 
+    /// The queue is worked off in the background: most of the service's hands are left to live messages.
+    pub fn in_the_background(self) -> Self {
+        Self { concurrency: (self.concurrency / 4).max(1), ..self }
+    }
+
     /// The queue carries nothing but the change feed.
     pub fn feed_alone(self) -> Self {
         Self { needed: NEEDED_BY_FEED, ..self }

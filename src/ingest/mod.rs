@@ -10,6 +10,7 @@ pub mod feed;
 mod hiding;
 mod in_hand;
 pub mod message;
+mod own;
 pub mod parked;
 mod received;
 pub mod reflector;
@@ -22,6 +23,7 @@ mod work;
 pub use accept::{Disposition, Ingest, NotAccepted, UNEXPLAINED_TRIES};
 pub use consumer::{Backoff, Consumer, ConsumerConfig};
 pub use message::Delivery;
+pub use own::OwnMessage;
 
 /// Logs and counts what became of a message, once, where it is handled.
 pub fn report(message_id: &str, event_type: Option<&str>, disposition: &Disposition) {

@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgPool, types::Json};
 use uuid::Uuid;
 
+use crate::case::NomsNumber;
+
 /// A row of the outbox.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub struct OutboxRow {
@@ -71,6 +73,60 @@ pub async fn attempts(pool: &PgPool, id: Uuid) -> sqlx::Result<Vec<Attempt>> {
         "select attempt, worker, error, at from outbox_attempts where outbox_id = $1 order by attempt",
     )
     .bind(id)
+    .fetch_all(pool)
+    .await
+}
+
+/// Where a write stands on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// It waits for its turn, or is being applied.
+    Waiting,
+    /// It waits behind a parked write of its case.
+    Blocked,
+    /// It waits for an operator.
+    Parked,
+    /// An operator gave it up.
+    Skipped,
+    /// It was applied or refused.
+    Finished,
+}
+
+/// How many of the writes that were derived from these events (case and sequence) stand where.
+pub async fn standings(pool: &PgPool, events: &[(NomsNumber, u64)]) -> sqlx::Result<Vec<(Standing, u64)>> {
+    let cases: Vec<&str> = events.iter().map(|(noms, _)| noms.as_str()).collect();
+    let sequences: Vec<i64> = events.iter().map(|(_, sequence)| sequence.cast_signed()).collect();
+    let counted: Vec<(String, i64)> = sqlx::query_as(
+        "select case when o.state = 'pending' and exists (
+                     select from outbox lower
+                     where lower.case_id = o.case_id and lower.state = 'parked'
+                       and (lower.sequence, lower.ordinal) < (o.sequence, o.ordinal))
+                 then 'blocked' else o.state end as standing,
+                count(*)
+         from unnest($1::text[], $2::bigint[]) as derived (case_id, sequence)
+         join outbox o using (case_id, sequence)
+         group by standing",
+    )
+    .bind(cases)
+    .bind(sequences)
+    .fetch_all(pool)
+    .await?;
+    let standing = |state: &str| match state {
+        "blocked" => Standing::Blocked,
+        "parked" => Standing::Parked,
+        "skipped" => Standing::Skipped,
+        "done" => Standing::Finished,
+        _ => Standing::Waiting,
+    };
+    Ok(counted.into_iter().map(|(state, count)| (standing(&state), count.cast_unsigned())).collect())
+}
+
+/// The parked writes of a case, which block the later ones.
+pub async fn parked_of(pool: &PgPool, noms: &NomsNumber) -> sqlx::Result<Vec<Uuid>> {
+    sqlx::query_scalar(
+        "select id from outbox where case_id = $1 and state = 'parked' order by sequence, ordinal",
+    )
+    .bind(noms.as_str())
     .fetch_all(pool)
     .await
 }

@@ -72,6 +72,7 @@ impl Queue {
         attribute(&self.sqs, &self.dead_letters, name).await.parse().unwrap()
     }
 
+    #[allow(dead_code, reason = "each target that includes this module uses a part of it")]
     /// What can be received at once, taken off the queue.
     pub(crate) async fn take_all(&self) -> Vec<String> {
         let mut bodies = vec![];

@@ -95,7 +95,7 @@ impl Stream {
         // A quarter tells of something that happened before what was told already. The second is the number of the
         // event, so that no two of a case share it.
         let late = if self.random.u8(..4) == 0 { 35 } else { 0 };
-        let minutes = count * 10 + self.random.i64(..10) - late;
+        let minutes = count * 10 + self.random.i64(0..10) - late;
         let start: DateTime<Utc> = "2026-01-01T00:00:00Z".parse().unwrap();
         let at = start + TimeDelta::minutes(minutes) + TimeDelta::seconds(count % 60);
         let holding = match self.random.u8(..8) {

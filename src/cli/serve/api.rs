@@ -14,6 +14,7 @@ use crate::{
     cli::settings,
     delius::{Delius, records::CaseReader},
     history,
+    queue_admin::{self, QueueAdmin},
 };
 
 /// Connections to Delius that are for reading case records alone.
@@ -59,6 +60,7 @@ impl ApiSettings {
         auth_url: Option<&str>,
         store: &PgPool,
         delius: &Delius,
+        queues: &QueueAdmin,
         (health, metrics): (Health, PrometheusHandle),
         (tasks, stop): (&TaskTracker, &CancellationToken),
     ) -> Result<(), Failure> {
@@ -74,8 +76,10 @@ impl ApiSettings {
         let records = Arc::new(records);
         let config = ApiConfig { bind, ..ApiConfig::default() };
         let audit = history::http::routes(store, delius, &authenticator);
+        let admin = queue_admin::routes(queues, &authenticator);
         let api = Api::new(config, Arc::clone(&records), authenticator, health, metrics)
-            .with_routes(audit, history::http::documentation());
+            .with_routes(audit, history::http::documentation())
+            .with_routes(admin, queue_admin::document());
         let server = Server::bind(&api).await.map_err(|error| Failure::setting("BIND", error))?;
         tasks.spawn(server.run_until(stop.clone().cancelled_owned()));
         let stop = stop.clone();

@@ -11,11 +11,16 @@ use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub(super) use self::queues::check as check_queue;
 use super::{
     Failure,
     settings::{self, DeliusSettings, MpcSettings, StoreSettings},
 };
-use crate::{event_store::journal::Journal, mpc::NotConfigured, outbox::Relay};
+use crate::{
+    event_store::journal::Journal,
+    mpc::NotConfigured,
+    outbox::{Announcer, Relay},
+};
 
 /// What a process of the service does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -64,7 +69,7 @@ impl Serve {
         let mpc = if self.has(Role::Ingest) { self.mpc.client()? } else { Arc::new(NotConfigured) };
         let pool = self.store.connect_bounded().await?;
         let delius = self.delius.connect().await?.with_limits(self.tuning.delius());
-        let store = settings::case_store(pool.clone(), mpc);
+        let store = self.store.case_store(pool.clone(), mpc);
         let (worker, breakers) = (worker_name(), Arc::new(self.tuning.breakers()));
         let (tasks, metrics) = (TaskTracker::new(), watch::metrics()?);
 
@@ -72,7 +77,8 @@ impl Serve {
             if self.has(Role::Api) {
                 let health = watch::health(&pool, &delius, &breakers);
                 let (auth_url, seen) = (self.mpc.auth_url.as_deref(), (health, metrics.clone()));
-                self.api.start(auth_url, &pool, &delius, seen, (&tasks, &stop)).await?;
+                let admin = self.queues.admin().await;
+                self.api.start(auth_url, &pool, &delius, &admin, seen, (&tasks, &stop)).await?;
             }
             if self.has(Role::Ingest) {
                 let queues =
@@ -91,6 +97,11 @@ impl Serve {
             let relay = Relay::new(Arc::clone(&store), delius.clone(), self.tuning.relay(worker))
                 .with_breakers(Arc::clone(&breakers));
             tasks.spawn(relay.run(stop.clone()));
+            if let Some(topic) = self.store.outcome_topic() {
+                let sns = aws_sdk_sns::Client::new(&settings::aws().await);
+                let announcer = Announcer::new(pool.clone(), sns, topic);
+                tasks.spawn(announcer.run(store.appended(), stop.clone()));
+            }
             tasks.spawn(Journal::new(pool.clone()).run(stop.clone().cancelled_owned()));
         }
         tasks.spawn(watch::measure(pool, breakers, metrics, stop.clone()));
@@ -117,7 +128,7 @@ fn worker_name() -> String {
 }
 
 /// A token that is cancelled by SIGTERM or SIGINT. A second signal ends the process at once.
-fn stop_on_signal() -> Result<CancellationToken, Failure> {
+pub(super) fn stop_on_signal() -> Result<CancellationToken, Failure> {
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let stop = CancellationToken::new();
     let cancelled = stop.clone();
@@ -131,7 +142,7 @@ fn stop_on_signal() -> Result<CancellationToken, Failure> {
         next().await;
         cancelled.cancel();
         next().await;
-        tracing::warn!("second signal: ending at once; unfinished messages come again");
+        tracing::warn!("second signal: ending at once; what is unfinished is found again");
         std::process::exit(130);
     });
     Ok(stop)

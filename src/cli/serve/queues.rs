@@ -13,6 +13,7 @@ use crate::{
     delius::Delius,
     event_store::CaseStore,
     ingest::{Consumer, ConsumerConfig, Ingest, feed::FeedWatch, reflector},
+    queue_admin::QueueAdmin,
 };
 
 /// Settings of the queues.
@@ -24,9 +25,59 @@ pub(super) struct QueueSettings {
     /// Second queue for the change feed; without it the feed is read from QUEUE_URL (role ingest)
     #[arg(long, env = "CHANGE_FEED_QUEUE_URL")]
     change_feed_queue_url: Option<String>,
+    /// Queue of the bulk handover update; without it a bulk run works its messages off by itself (role ingest)
+    #[arg(long, env = "BULK_QUEUE_URL")]
+    bulk_queue_url: Option<String>,
+}
+
+fn given(url: Option<&String>) -> Option<&str> {
+    url.map(|url| url.trim()).filter(|url| !url.is_empty())
+}
+
+/// What a queue carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Carries {
+    Events,
+    EventsAndFeed,
+    Feed,
+    Bulk,
+}
+
+impl Carries {
+    fn feed(self) -> bool {
+        matches!(self, Self::EventsAndFeed | Self::Feed)
+    }
+
+    fn config(self, url: &str, tuning: &Tuning) -> ConsumerConfig {
+        match self {
+            Self::Events => tuning.consumer(ConsumerConfig::of(url)),
+            Self::EventsAndFeed => tuning.consumer(ConsumerConfig::of_feed(url)),
+            Self::Feed => tuning.consumer(ConsumerConfig::of_feed(url).feed_alone()),
+            Self::Bulk => tuning.consumer(ConsumerConfig::of(url)).in_the_background(),
+        }
+    }
 }
 
 impl QueueSettings {
+    /// Each queue to consume: its setting, its URL and what it carries.
+    fn consumed(&self) -> Result<Vec<(&'static str, &str, Carries)>, Failure> {
+        let live = settings::required("QUEUE_URL", self.queue_url.as_deref())?;
+        let feed = given(self.change_feed_queue_url.as_ref()).filter(|feed| *feed != live);
+        let carries = if feed.is_some() { Carries::Events } else { Carries::EventsAndFeed };
+        let mut queues = vec![("QUEUE_URL", live, carries)];
+        queues.extend(feed.map(|feed| ("CHANGE_FEED_QUEUE_URL", feed, Carries::Feed)));
+        let bulk = given(self.bulk_queue_url.as_ref()).filter(|bulk| *bulk != live);
+        queues.extend(bulk.map(|bulk| ("BULK_QUEUE_URL", bulk, Carries::Bulk)));
+        Ok(queues)
+    }
+
+    /// The configured queues, for those who look after them over HTTP.
+    pub(super) async fn admin(&self) -> QueueAdmin {
+        let sqs = aws_sdk_sqs::Client::new(&settings::aws().await);
+        let queues = self.consumed().unwrap_or_default();
+        QueueAdmin::new(sqs, queues.into_iter().map(|(_, url, _)| url.to_owned()))
+    }
+
     pub(super) async fn start(
         &self,
         store: &Arc<CaseStore>,
@@ -36,21 +87,12 @@ impl QueueSettings {
         tuning: &Tuning,
         (tasks, stop): (&TaskTracker, &CancellationToken),
     ) -> Result<(), Failure> {
-        let queue_url = settings::required("QUEUE_URL", self.queue_url.as_deref())?;
-        let feed_url = self.change_feed_queue_url.as_deref().filter(|url| !url.trim().is_empty());
         let sqs = aws_sdk_sqs::Client::new(&settings::aws().await);
         let ingest = Arc::new(Ingest::new(Arc::clone(store), delius.clone()));
-        let queues = [("QUEUE_URL", Some(queue_url)), ("CHANGE_FEED_QUEUE_URL", feed_url)];
-        for (setting, url) in queues.into_iter().filter_map(|(setting, url)| Some((setting, url?))) {
-            let carries_feed = feed_url.is_none_or(|feed_url| feed_url == url);
-            let config = match carries_feed {
-                true if url == queue_url => ConsumerConfig::of_feed(url),
-                true => ConsumerConfig::of_feed(url).feed_alone(),
-                false => ConsumerConfig::of(url),
-            };
-            let config = tuning.consumer(config);
-            check(&sqs, setting, &config).await?;
-            let feed = carries_feed.then(|| FeedWatch::new(store.pool().clone(), worker.to_owned()));
+        for (setting, url, carries) in self.consumed()? {
+            check(&sqs, setting, url).await?;
+            let config = carries.config(url, tuning);
+            let feed = carries.feed().then(|| FeedWatch::new(store.pool().clone(), worker.to_owned()));
             let (ingest, breakers) = (Arc::clone(&ingest), Arc::clone(breakers));
             tasks.spawn(Consumer::new(sqs.clone(), ingest, breakers, feed, config).run(stop.clone()));
         }
@@ -60,11 +102,15 @@ impl QueueSettings {
     }
 }
 
-/// The queue is there, and its settings fit ours.
-async fn check(sqs: &aws_sdk_sqs::Client, setting: &str, config: &ConsumerConfig) -> Result<(), Failure> {
+/// The queue is there; one without a dead-letter queue is warned of.
+pub(in crate::cli) async fn check(
+    sqs: &aws_sdk_sqs::Client,
+    setting: &str,
+    queue_url: &str,
+) -> Result<(), Failure> {
     let attributes = sqs
         .get_queue_attributes()
-        .queue_url(&config.queue_url)
+        .queue_url(queue_url)
         .attribute_names(QueueAttributeName::RedrivePolicy)
         .send()
         .await;
@@ -74,7 +120,7 @@ async fn check(sqs: &aws_sdk_sqs::Client, setting: &str, config: &ConsumerConfig
             None => "SQS cannot be reached".to_owned(),
         };
         let remedy = "check the URL, AWS_ENDPOINT_URL, AWS_REGION and the credentials";
-        Failure::setting(setting, format!("the queue {} cannot be read: {why}; {remedy}", config.queue_url))
+        Failure::setting(setting, format!("the queue {queue_url} cannot be read: {why}; {remedy}"))
     })?;
     let policy = attributes.attributes().and_then(|all| all.get(&QueueAttributeName::RedrivePolicy));
     if policy.is_none() {
@@ -84,4 +130,34 @@ async fn check(sqs: &aws_sdk_sqs::Client, setting: &str, config: &ConsumerConfig
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn settings(live: &str, feed: Option<&str>, bulk: Option<&str>) -> QueueSettings {
+        QueueSettings {
+            queue_url: Some(live.into()),
+            change_feed_queue_url: feed.map(Into::into),
+            bulk_queue_url: bulk.map(Into::into),
+        }
+    }
+
+    #[test]
+    fn each_queue_is_consumed_once_and_the_feed_is_read_from_one_of_them() {
+        let all = ("QUEUE_URL", "live", Carries::EventsAndFeed);
+        assert_eq!(settings("live", None, None).consumed().unwrap(), [all]);
+        assert_eq!(settings("live", Some(" "), Some("")).consumed().unwrap(), [all]);
+        assert_eq!(settings("live", Some("live"), Some("live")).consumed().unwrap(), [all]);
+        let three = settings("live", Some("feed"), Some("bulk"));
+        let expected = [
+            ("QUEUE_URL", "live", Carries::Events),
+            ("CHANGE_FEED_QUEUE_URL", "feed", Carries::Feed),
+            ("BULK_QUEUE_URL", "bulk", Carries::Bulk),
+        ];
+        assert_eq!(three.consumed().unwrap(), expected);
+    }
 }

@@ -1,0 +1,14 @@
+-- Notices of applied writes on their way to the outcome topic: added in the transaction that records the outcome, sent
+-- at least once. Only where a topic is configured.
+create table outcome_notices (
+    write_id     uuid        primary key,
+    case_id      text        not null, -- NOMS number
+    outcome      text        not null,
+    occurred_at  timestamptz, -- of the message that the write goes back to; none for one that an operator released
+    applied_at   timestamptz not null,
+    attempt      integer     not null default 0,
+    available_at timestamptz not null default clock_timestamp(), -- also the end of the lease of who is sending it
+    last_error   text,
+    sent_at      timestamptz
+);
+create index outcome_notices_due on outcome_notices (available_at) where sent_at is null;

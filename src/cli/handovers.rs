@@ -1,0 +1,259 @@
+//! `handovers refresh --all|ID`: the bulk handover update.
+
+use std::{num::NonZeroU32, process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::anyhow;
+use chrono::{SubsecRound, Utc};
+use clap::{Args, Subcommand};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{
+    Failure,
+    ingest::{accept, describe, outcomes, settle},
+    people,
+    progress::Progress,
+    serve::stop_on_signal,
+    settings::{self, DeliusSettings, MpcSettings, StoreSettings},
+};
+use crate::{
+    bulk::{self, BulkRun, Destination, End, Report, runs},
+    case::{NomsNumber, PersonId},
+    delius::{Delius, NomsCursor},
+    event_store::CaseStore,
+    ingest::{Disposition, Ingest},
+    outbox::{Relay, RelayConfig},
+};
+
+/// NOMS numbers read from Delius at once.
+const PAGE: u32 = 1000;
+/// How often to look whether all is settled, at most.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Arguments of `handovers`.
+#[derive(Debug, Args)]
+pub struct Handovers {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Fetch the handover dates again and bring Delius in line with them. With --all: for every NOMS number with one
+    /// live custody that has a prisoner number and is not in post-sentence supervision; a run that was stopped is
+    /// resumed
+    Refresh(Box<Refresh>),
+}
+
+#[derive(Debug, Args)]
+#[group(skip)]
+struct Refresh {
+    /// NOMS number or CRN of one person
+    #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
+    id: Option<PersonId>,
+    /// Everybody in custody
+    #[arg(long)]
+    all: bool,
+    /// Say what would be written, and write nothing to Delius
+    #[arg(long)]
+    dry_run: bool,
+    /// Give up the run that was stopped, and begin another
+    #[arg(long, requires = "all")]
+    restart: bool,
+    /// Messages a second
+    #[arg(long, default_value = "10")]
+    rate: NonZeroU32,
+    /// Queue for the messages of a bulk run, consumed by running services; without it this process works them off
+    #[arg(long, env = "BULK_QUEUE_URL")]
+    bulk_queue_url: Option<String>,
+    #[command(flatten)]
+    store: StoreSettings,
+    #[command(flatten)]
+    delius: DeliusSettings,
+    #[command(flatten)]
+    mpc: MpcSettings,
+}
+
+impl Handovers {
+    pub(super) async fn run(self) -> Result<ExitCode, Failure> {
+        let Action::Refresh(refresh) = self.action;
+        match &refresh.id {
+            Some(id) => refresh.one(id).await,
+            None => refresh.everybody().await,
+        }
+    }
+}
+
+impl Refresh {
+    fn queue_url(&self) -> Option<&str> {
+        self.bulk_queue_url.as_deref().map(str::trim).filter(|url| !url.is_empty())
+    }
+
+    async fn one(&self, id: &PersonId) -> Result<ExitCode, Failure> {
+        let store = self.store.case_store(self.store.connect().await?, self.mpc.client()?);
+        let delius = self.delius.connect().await?;
+        let noms = people::noms(&delius, id).await?;
+        let message = bulk::message(Uuid::now_v7(), &noms, self.dry_run, Utc::now().trunc_subsecs(0));
+        let disposition =
+            accept(&Ingest::new(Arc::clone(&store), delius.clone()), message.delivery()).await?;
+        println!("{}", describe(&disposition));
+        if let Disposition::Recorded { noms, .. } = &disposition {
+            settle(&store, &relay(&store, delius), noms).await?;
+            for outcome in outcomes(&store, noms, &message.id).await? {
+                println!("{outcome}");
+            }
+        }
+        Ok(match disposition {
+            Disposition::Parked(_) => ExitCode::FAILURE,
+            _ => ExitCode::SUCCESS,
+        })
+    }
+
+    async fn everybody(&self) -> Result<ExitCode, Failure> {
+        let stop = stop_on_signal()?;
+        let pool = self.store.connect().await?;
+        let delius = self.delius.connect().await?;
+        let Some(_turn) = runs::take_turn(&pool, self.dry_run).await? else {
+            return Err(
+                anyhow!("another process is at this bulk run; see who runs `handovers refresh`").into()
+            );
+        };
+        if self.restart && runs::abandon(&pool, self.dry_run).await? {
+            println!("the run that was stopped is given up");
+        }
+        let (mut run, resumed) = runs::resume_or_begin(&pool, self.dry_run).await?;
+        let numbers = in_custody(&delius, &run).await?;
+        println!("{}", opening(&run, resumed, numbers.len()));
+
+        let (destination, relayed) = match self.queue_url() {
+            Some(url) => (self.queue(url).await?, None),
+            None => {
+                let store = self.store.case_store(pool.clone(), self.mpc.client()?);
+                let ended = CancellationToken::new();
+                let relay = tokio::spawn(relay(&store, delius.clone()).run(ended.clone()));
+                (Destination::Here(Ingest::new(store, delius)), Some((relay, ended)))
+            }
+        };
+        let mut progress = Progress::new("handing over", numbers.len() as u64);
+        let to = (&pool, &destination);
+        let end = bulk::hand_over(to, &mut run, numbers, self.rate, &stop, |noms, fault| {
+            progress.step();
+            if let Some(fault) = fault {
+                progress.say(&format!("{noms}: NOT ACCEPTED: {fault}"));
+            }
+        })
+        .await;
+        progress.end();
+        let report = match end {
+            Ok(End::Complete) => Some(settled(&run, &pool, &stop).await),
+            _ => None,
+        };
+        if let Some((relay, ended)) = relayed {
+            ended.cancel();
+            relay.await?;
+        }
+        end?;
+        match report.transpose()?.flatten() {
+            Some(report) => {
+                runs::finish(&pool, &run).await?;
+                println!("{}", closing(&run, &report));
+                Ok(if run.not_accepted == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+            }
+            None => {
+                println!("{}", stopped(&run));
+                Ok(ExitCode::from(130))
+            }
+        }
+    }
+
+    async fn queue(&self, url: &str) -> Result<Destination, Failure> {
+        let sqs = aws_sdk_sqs::Client::new(&settings::aws().await);
+        super::serve::check_queue(&sqs, "BULK_QUEUE_URL", url).await?;
+        Ok(Destination::Queue { sqs, url: url.to_owned() })
+    }
+}
+
+/// Waits until every message is accounted for and every write settled; `None` when stopped before.
+async fn settled(
+    run: &BulkRun,
+    store: &sqlx::PgPool,
+    stop: &CancellationToken,
+) -> sqlx::Result<Option<Report>> {
+    let messages = run.handed_over.cast_unsigned();
+    let mut progress = Progress::new("settling", messages);
+    let report = loop {
+        let asked = std::time::Instant::now();
+        let report = bulk::report(store, run.id).await?;
+        if report.accounted >= messages && report.waiting == 0 {
+            break Some(report);
+        }
+        progress.at(report.accounted.saturating_sub(report.waiting));
+        // The question costs the more the larger the run is.
+        let pause = LOOK.max(asked.elapsed() * 5);
+        if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+            break None;
+        }
+    };
+    progress.end();
+    Ok(report)
+}
+
+fn relay(store: &Arc<CaseStore>, delius: Delius) -> Relay {
+    Relay::new(Arc::clone(store), delius, RelayConfig::of(format!("handovers-{}", std::process::id())))
+}
+
+/// Everybody behind the run's cursor.
+async fn in_custody(delius: &Delius, run: &BulkRun) -> Result<Vec<NomsNumber>, Failure> {
+    let mut numbers = vec![];
+    let mut skipped = 0;
+    let mut next = Some(run.cursor().map_or_else(NomsCursor::default, |noms| NomsCursor::after(&noms)));
+    while let Some(cursor) = next {
+        let page = delius.noms_in_custody(&cursor, PAGE).await?;
+        numbers.extend(page.numbers);
+        skipped += page.skipped;
+        next = page.next;
+    }
+    if skipped > 0 {
+        println!("{skipped} persons in custody are left out: what Delius holds for them is no NOMS number");
+    }
+    Ok(numbers)
+}
+
+fn kind(run: &BulkRun) -> &'static str {
+    if run.dry_run { "dry run" } else { "run" }
+}
+
+fn opening(run: &BulkRun, resumed: bool, ahead: usize) -> String {
+    match (&run.cursor, resumed) {
+        (Some(cursor), true) => format!(
+            "resuming the {} of {}: {} done up to {cursor}, {ahead} to go",
+            kind(run),
+            run.started_at.format("%Y-%m-%dT%H:%M:%SZ"),
+            run.handed_over + run.not_accepted,
+        ),
+        (None, true) => format!(
+            "resuming the {} of {}: nothing done yet, {ahead} to go",
+            kind(run),
+            run.started_at.format("%Y-%m-%dT%H:%M:%SZ"),
+        ),
+        (_, false) => format!("{} {}: {ahead} NOMS numbers", kind(run), run.id),
+    }
+}
+
+fn closing(run: &BulkRun, report: &Report) -> String {
+    let mut lines = vec![format!("{} {} is complete: {} messages", kind(run), run.id, run.handed_over)];
+    lines.extend(report.outcomes.iter().map(|(outcome, count)| format!("{count:>8}  {outcome}")));
+    if run.not_accepted > 0 {
+        lines.push(format!("{:>8}  NOT ACCEPTED (see above and the log)", run.not_accepted));
+    }
+    lines.join("\n")
+}
+
+fn stopped(run: &BulkRun) -> String {
+    let up_to = run.cursor.as_deref().map_or_else(String::new, |cursor| format!(", up to {cursor}"));
+    let flag = if run.dry_run { " --dry-run" } else { "" };
+    format!(
+        "stopped after {} messages{up_to}; the same command goes on from there: handovers refresh --all{flag}",
+        run.handed_over,
+    )
+}

@@ -1,0 +1,117 @@
+//! The table of notices: what the outcome topic is told of applied writes. No names, no dates of persons.
+
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::json;
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use super::projector;
+use crate::case::{NomsNumber, WriteResult};
+
+/// Event type of a notice, in its body and as message attribute.
+pub const EVENT_TYPE: &str = "manage-pom-cases-and-delius.write-applied";
+
+/// One notice.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Notice {
+    /// Id of the write; a receiver that sees it twice has seen it.
+    pub write_id: Uuid,
+    /// NOMS number.
+    pub case_id: String,
+    /// Name of the outcome.
+    pub outcome: String,
+    /// When what was written happened, as the message said.
+    pub occurred_at: Option<DateTime<Utc>>,
+    /// When Delius was written.
+    pub applied_at: DateTime<Utc>,
+    /// Which attempt at sending it this is, from 1.
+    pub attempt: i32,
+}
+
+impl Notice {
+    /// The message that is published.
+    pub fn body(&self) -> String {
+        let text = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+        json!({
+            "eventType": EVENT_TYPE,
+            "version": 1,
+            "nomsNumber": self.case_id,
+            "outcome": self.outcome,
+            "writeId": self.write_id,
+            "occurredAt": self.occurred_at.map(text),
+            "appliedAt": text(self.applied_at),
+        })
+        .to_string()
+    }
+}
+
+/// Whether somebody is to be told of this result: the write was applied, and not only tried out.
+pub fn is_told(result: &WriteResult) -> bool {
+    !result.outcome.name.is_refusal() && !result.outcome.name.is_dry_run()
+}
+
+/// Adds the notice of a result, in the transaction that records it. Adding it again changes nothing.
+pub async fn insert(
+    connection: &mut PgConnection,
+    noms: &NomsNumber,
+    result: &WriteResult,
+    occurred_at: Option<DateTime<Utc>>,
+) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into outcome_notices (write_id, case_id, outcome, occurred_at, applied_at)
+         values ($1, $2, $3, $4, $5) on conflict do nothing",
+    )
+    .bind(projector::write_id(noms, result.write))
+    .bind(noms.as_str())
+    .bind(result.outcome.name.as_str())
+    .bind(occurred_at)
+    .bind(result.outcome.applied_at)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Claims notices that are due, for the time of the lease.
+pub async fn claim(pool: &PgPool, limit: u32, lease: Duration) -> sqlx::Result<Vec<Notice>> {
+    sqlx::query_as(
+        "with due as (
+             select write_id from outcome_notices
+             where sent_at is null and available_at <= clock_timestamp()
+             order by available_at limit $1 for update skip locked)
+         update outcome_notices
+         set attempt = attempt + 1, available_at = clock_timestamp() + make_interval(secs => $2)
+         from due where outcome_notices.write_id = due.write_id
+         returning outcome_notices.write_id, case_id, outcome, occurred_at, applied_at, attempt",
+    )
+    .bind(i64::from(limit))
+    .bind(lease.as_secs_f64())
+    .fetch_all(pool)
+    .await
+}
+
+/// The topic took it.
+pub async fn sent(pool: &PgPool, notice: &Notice) -> sqlx::Result<()> {
+    sqlx::query("update outcome_notices set sent_at = clock_timestamp() where write_id = $1")
+        .bind(notice.write_id)
+        .execute(pool)
+        .await?;
+    Ok(())
+}
+
+/// The topic did not take it: to be tried again. Changes nothing once somebody else has claimed it.
+pub async fn defer(pool: &PgPool, notice: &Notice, error: &str, delay: Duration) -> sqlx::Result<()> {
+    sqlx::query(
+        "update outcome_notices
+         set last_error = $3, available_at = clock_timestamp() + make_interval(secs => $4)
+         where write_id = $1 and attempt = $2 and sent_at is null",
+    )
+    .bind(notice.write_id)
+    .bind(notice.attempt)
+    .bind(error)
+    .bind(delay.as_secs_f64())
+    .execute(pool)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! Queues and topics of a test's own on the local SQS and SNS.
+
+use std::collections::HashMap;
+
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_sdk_sqs::types::{Message, MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName};
+use serde_json::json;
+
+/// The SDK's settings, as `make test` gives them.
+pub(crate) async fn aws() -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::latest()).load().await
+}
+
+/// A queue with a name of its own.
+pub(crate) struct TestQueue {
+    pub(crate) sqs: aws_sdk_sqs::Client,
+    pub(crate) name: String,
+    pub(crate) url: String,
+    pub(crate) arn: String,
+}
+
+impl TestQueue {
+    pub(crate) async fn new(what: &str) -> Self {
+        let sqs = aws_sdk_sqs::Client::new(&aws().await);
+        let name = format!("{what}-{}", uuid::Uuid::now_v7().simple());
+        let url = sqs.create_queue().queue_name(&name).send().await.unwrap().queue_url.unwrap();
+        let attributes = sqs
+            .get_queue_attributes()
+            .queue_url(&url)
+            .attribute_names(QueueAttributeName::QueueArn)
+            .send()
+            .await
+            .unwrap();
+        let arn = attributes.attributes().unwrap()[&QueueAttributeName::QueueArn].clone();
+        Self { sqs, name, url, arn }
+    }
+
+    /// From now on, messages received too often go there.
+    pub(crate) async fn dead_letters_to(&self, dead: &Self) {
+        let policy = json!({ "deadLetterTargetArn": dead.arn, "maxReceiveCount": 5 });
+        self.sqs
+            .set_queue_attributes()
+            .queue_url(&self.url)
+            .attributes(QueueAttributeName::RedrivePolicy, policy.to_string())
+            .send()
+            .await
+            .unwrap();
+    }
+
+    /// Sends a message with attributes.
+    pub(crate) async fn send(&self, body: &str, attributes: &[(&str, MessageAttributeValue)]) {
+        let attributes: HashMap<_, _> =
+            attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        self.sqs
+            .send_message()
+            .queue_url(&self.url)
+            .message_body(body)
+            .set_message_attributes(Some(attributes))
+            .send()
+            .await
+            .unwrap();
+    }
+
+    /// Receives and deletes until nothing is visible.
+    pub(crate) async fn take_all(&self) -> Vec<Message> {
+        let mut all = vec![];
+        loop {
+            let received = self
+                .sqs
+                .receive_message()
+                .queue_url(&self.url)
+                .max_number_of_messages(10)
+                .message_attribute_names("All")
+                .message_system_attribute_names(MessageSystemAttributeName::All)
+                .send()
+                .await
+                .unwrap();
+            let messages = received.messages.unwrap_or_default();
+            if messages.is_empty() {
+                return all;
+            }
+            for message in messages {
+                let handle = message.receipt_handle().unwrap();
+                self.sqs.delete_message().queue_url(&self.url).receipt_handle(handle).send().await.unwrap();
+                all.push(message);
+            }
+        }
+    }
+
+    /// The bodies of the messages, which are so many, in the order in which they come.
+    pub(crate) async fn take_bodies(&self, count: usize) -> Vec<String> {
+        let mut bodies = vec![];
+        while bodies.len() < count {
+            bodies.extend(self.take_all().await.into_iter().filter_map(|message| message.body));
+        }
+        assert_eq!(bodies.len(), count);
+        bodies
+    }
+}
