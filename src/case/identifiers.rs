@@ -152,4 +152,18 @@ mod tests {
         assert!(serde_json::from_str::<NomsNumber>("\"X123456\"").is_err());
         assert!(serde_json::from_str::<PrisonCode>("\"L-I\"").is_err());
     }
+
+    proptest::proptest! {
+        #[test]
+        fn what_parses_is_of_the_shape_and_survives_a_journey(text in "\\PC{0,12}|[ a-zA-Z0-9]{2,8}|[A-Z][0-9]{4}[A-Z]{2}") {
+            if let Ok(person) = text.parse::<PersonId>() {
+                let told = person.to_string();
+                proptest::prop_assert!(told.is_ascii() && told.len() == 7);
+                proptest::prop_assert_eq!(told.parse::<PersonId>(), Ok(person));
+            }
+            if let Ok(prison) = text.parse::<PrisonCode>() {
+                proptest::prop_assert_eq!(prison.as_str().parse::<PrisonCode>(), Ok(prison));
+            }
+        }
+    }
 }

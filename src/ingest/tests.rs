@@ -291,4 +291,20 @@ proptest! {
         body.truncate(at);
         let _ = routed(&delivery(body));
     }
+
+    #[test]
+    fn whatever_the_attributes_are_the_message_ends_as_a_route(
+        name in "eventType|EventType|\\PC{0,20}", kind in "\\PC{0,20}", value in any::<String>(),
+    ) {
+        let event = allocation(json!({"staffCode": 1, "prisonId": "LEI"})).to_string();
+        let attributes = json!({ &name: { "Type": kind, "Value": value } });
+        let _ = routed(&delivery(envelope(&event, attributes)));
+        // Raw delivery: the attributes are on the SQS message.
+        let raw = Delivery { attributes: BTreeMap::from([(name, value)]), ..delivery(event) };
+        let (_, parsed) = parse(&raw);
+        if let Some(event_type) = parsed.ok().and_then(|parsed| parsed.event_type) {
+            prop_assert!(event_type.bytes().all(|byte| byte.is_ascii_graphic()), "{event_type:?}");
+        }
+        let _ = routed(&raw);
+    }
 }

@@ -125,6 +125,10 @@ fn invalid(reason: String) -> FetchError {
 }
 
 #[cfg(test)]
+#[path = "answers_any_bytes.rs"]
+mod any_bytes;
+
+#[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;

@@ -151,17 +151,22 @@ async fn writes(ground: &Ground, stream: &Stream, findings: &mut Findings) {
             outbox.len()
         ));
     }
+    let outcomes: BTreeMap<Uuid, &WriteOutcome> = ledger.iter().map(|entry| (entry.0, &*entry.2)).collect();
     for case in stream.sent.values().collect::<BTreeSet<_>>() {
         let events = ground.cases.load(&case.parse().unwrap()).await.unwrap();
-        let mut expected =
-            outbox.iter().filter(|write| write.1 == *case).map(|write| (write.2 as u64, write.3 as u32));
+        let mut expected = outbox.iter().filter(|write| write.1 == *case);
         for result in events.iter().filter_map(|event| CaseEvent::write_result(&event.payload)) {
-            let write = (result.write.sequence, result.write.ordinal);
-            if expected.next() != Some(write) {
-                findings.out_of_order.push(format!("outcome of write {write:?} of {case}"));
+            let (write, next) = (result.write, expected.next());
+            match next.filter(|next| (next.2 as u64, next.3 as u32) == (write.sequence, write.ordinal)) {
+                None => findings.out_of_order.push(format!("outcome of write {write:?} of {case}")),
+                // What the case says came of it is what Delius says.
+                Some(next) if outcomes.get(&next.0) == Some(&&result.outcome) => {}
+                Some(_) => findings.doubled.push(format!("another outcome of write {write:?} of {case}")),
             }
         }
-        findings.lost.extend(expected.map(|write| format!("outcome of write {write:?} of {case}")));
+        findings
+            .lost
+            .extend(expected.map(|write| format!("outcome of write {}.{} of {case}", write.2, write.3)));
     }
     let inserted = |table: &str| {
         let changes = ledger.iter().flat_map(|entry| &entry.2.changes);

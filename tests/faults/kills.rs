@@ -54,7 +54,7 @@ async fn die_at(points: &[&str], times_before: u32, seed: u64) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_where_a_commit_has_no_witness_nothing_is_lost_or_doubled() {
-    die_at(&["appended", "delius_committed", "outcome_recorded"], 1, 1).await;
+    die_at(&["appending", "accepted", "delius_committed", "outcome_recorded"], 1, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -171,3 +171,6 @@ fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
 fn now_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |it| it.as_secs())
 }
+
+#[cfg(test)]
+mod any_bytes;
