@@ -1,16 +1,17 @@
 //! Hands the messages of a run over: in order, at a steady rate, a few at once.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::num::NonZeroU32;
 
-use futures_util::{StreamExt, stream};
+use futures_util::StreamExt;
 use sqlx::PgPool;
-use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     BulkRun,
     destination::{Destination, NotHandedOver},
-    message, runs,
+    message,
+    pace::paced,
+    runs,
 };
 use crate::case::NomsNumber;
 
@@ -39,15 +40,8 @@ pub async fn hand_over(
     stop: &CancellationToken,
     mut told: impl FnMut(&NomsNumber, Option<&NotHandedOver>),
 ) -> sqlx::Result<End> {
-    let mut ticks = interval(Duration::from_secs(1) / rate.get());
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let throttled = stream::unfold((numbers.into_iter(), ticks), |(mut numbers, mut ticks)| async move {
-        let noms = numbers.next()?;
-        ticks.tick().await;
-        Some((noms, (numbers, ticks)))
-    });
     let (id, dry_run, started_at) = (run.id, run.dry_run, run.started_at);
-    let handed = throttled
+    let handed = paced(numbers, rate)
         .take_until(stop.cancelled())
         .map(|noms| async move {
             let taken = destination.take(&message(id, &noms, dry_run, started_at), stop).await;

@@ -5,6 +5,7 @@
 
 mod destination;
 mod hand_over;
+mod pace;
 mod report;
 pub mod runs;
 
@@ -14,6 +15,7 @@ use uuid::Uuid;
 
 pub use destination::Destination;
 pub use hand_over::{End, hand_over};
+pub use pace::paced;
 pub use report::{Report, report};
 pub use runs::BulkRun;
 

@@ -90,7 +90,7 @@ impl Refresh {
     }
 
     async fn one(&self, id: &PersonId) -> Result<ExitCode, Failure> {
-        let store = self.store.case_store(self.store.connect().await?, self.mpc.client()?);
+        let store = self.delius.case_store(self.store.connect().await?, self.mpc.client()?);
         let delius = self.delius.connect().await?;
         let noms = people::noms(&delius, id).await?;
         let message = bulk::message(Uuid::now_v7(), &noms, self.dry_run, Utc::now().trunc_subsecs(0));
@@ -128,7 +128,7 @@ impl Refresh {
         let (destination, relayed) = match self.queue_url() {
             Some(url) => (self.queue(url).await?, None),
             None => {
-                let store = self.store.case_store(pool.clone(), self.mpc.client()?);
+                let store = self.delius.case_store(pool.clone(), self.mpc.client()?);
                 let ended = CancellationToken::new();
                 let relay = tokio::spawn(relay(&store, delius.clone()).run(ended.clone()));
                 (Destination::Here(Ingest::new(store, delius)), Some((relay, ended)))

@@ -42,7 +42,7 @@ pub struct IngestFiles {
 
 impl IngestFiles {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
-        let store = self.store.case_store(self.store.connect().await?, self.mpc.client()?);
+        let store = self.delius.case_store(self.store.connect().await?, self.mpc.client()?);
         let delius = self.delius.connect().await?;
         let worker = format!("ingest-{}", std::process::id());
         let relay = Relay::new(Arc::clone(&store), delius.clone(), RelayConfig::of(worker));

@@ -1,5 +1,7 @@
 //! Log lines on standard error. No line carries a name, a date of birth or a body.
 
+use std::io::IsTerminal;
+
 use clap::ValueEnum;
 use tracing_subscriber::{EnvFilter, fmt};
 
@@ -18,7 +20,8 @@ pub fn start(format: LogFormat) {
         // The SDK logs its credentials lookups and every retry at info.
         EnvFilter::new("info,aws_config=warn,aws_smithy_runtime=warn,sqlx=warn,ldap3=warn")
     });
-    let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines =
+        fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     match format {
         LogFormat::Text => lines.init(),
         LogFormat::Json => lines.json().flatten_event(true).init(),

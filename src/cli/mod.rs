@@ -11,6 +11,7 @@ mod parked;
 mod people;
 mod progress;
 mod publish;
+mod rebuild;
 mod reconcile;
 mod replay;
 mod serve;
@@ -61,6 +62,8 @@ pub enum Command {
     History(Box<history::History>),
     /// Derive every write again from the stored events, and say whether it is what was derived then.
     Replay(replay::Replay),
+    /// Rebuild from the events what is derived from them, while the service runs, and compare at the end.
+    Rebuild(rebuild::Rebuild),
     /// Check that nobody changed the events since they were recorded.
     Verify(verify::Verify),
 }
@@ -83,6 +86,7 @@ pub async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Reconcile(reconcile) => reconcile.run().await,
         Command::History(history) => history.run().await,
         Command::Replay(replay) => replay.run().await,
+        Command::Rebuild(rebuild) => rebuild.run().await,
         Command::Verify(verify) => verify.run().await,
     }
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     Failure,
-    settings::{Decision, StoreSettings},
+    settings::{self, Decision, StoreSettings},
 };
 use crate::{
     case::{CaseCommand, NomsNumber, WriteRef},
@@ -126,11 +126,11 @@ async fn decide(
     store: &StoreSettings,
     command: impl FnOnce(WriteRef) -> CaseCommand,
 ) -> Result<ExitCode, Failure> {
-    let (pool, settings) = (store.connect().await?, store);
+    let pool = store.connect().await?;
     let row = found(view::find(&pool, id).await?, id)?;
     let noms: NomsNumber = row.case_id.parse().context("the outbox holds a case that is no NOMS number")?;
     let write = WriteRef { sequence: row.sequence.cast_unsigned(), ordinal: row.ordinal.cast_unsigned() };
-    let appended = settings.offline_case_store(pool).execute(&noms, command(write), HashMap::new()).await?;
+    let appended = settings::offline_case_store(pool).execute(&noms, command(write), HashMap::new()).await?;
     for event in appended {
         println!("{} recorded for {noms}", event.payload.name());
     }

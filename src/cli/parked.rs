@@ -139,11 +139,11 @@ async fn retry(
     delius: &DeliusSettings,
     mpc: &MpcSettings,
 ) -> Result<ExitCode, Failure> {
-    let (pool, settings) = (store.connect().await?, store);
+    let pool = store.connect().await?;
     let message = parked::find(&pool, id).await?.filter(|message| message.state == "parked");
     let Some(message) = message else { return Err(not_parked(id)) };
+    let store = delius.case_store(pool.clone(), mpc.client()?);
     let delius = delius.connect().await?;
-    let store = settings.case_store(pool.clone(), mpc.client()?);
     let ingest = Ingest::new(Arc::clone(&store), delius.clone());
     let delivery = Delivery {
         body: message.body,

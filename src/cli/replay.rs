@@ -80,7 +80,7 @@ impl Replay {
     }
 }
 
-fn identical(replayed: &Replayed) -> String {
+pub(super) fn identical(replayed: &Replayed) -> String {
     let Replayed { events, writes, journal, not_entered } = replayed;
     let read = match journal {
         Some((position, hash)) => format!(
@@ -92,7 +92,7 @@ fn identical(replayed: &Replayed) -> String {
     format!("identical: {events} events mean the {writes} writes that were derived from them{read}")
 }
 
-fn different(unlike: &Unlike) -> String {
+pub(super) fn different(unlike: &Unlike) -> String {
     match unlike {
         Unlike::Write(difference) => format!("different: {difference}"),
         Unlike::Tampered(finding) => format!("the events were changed: {finding}"),

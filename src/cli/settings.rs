@@ -30,17 +30,17 @@ pub(super) struct StoreSettings {
     /// Our store (PostgreSQL), for example postgres://user:password@host/pom_cases
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub(super) database_url: String,
-    /// SNS topic that is told of applied writes; to be set for every process that applies any
-    #[arg(long, env = "OUTCOME_TOPIC_ARN")]
-    pub(super) outcome_topic_arn: Option<String>,
 }
 
-/// Delius.
+/// Delius, and who is told of writes to it.
 #[derive(Debug, Clone, Args)]
 pub(super) struct DeliusSettings {
     /// Delius (its schema on PostgreSQL), for example postgres://user:password@host/delius
     #[arg(long, env = "DELIUS_DATABASE_URL", hide_env_values = true)]
     pub(super) delius_database_url: String,
+    /// SNS topic that is told of applied writes; to be set for every process that applies any
+    #[arg(long, env = "OUTCOME_TOPIC_ARN")]
+    pub(super) outcome_topic_arn: Option<String>,
 }
 
 /// Manage POM Cases and the client that we are to it.
@@ -68,26 +68,6 @@ impl StoreSettings {
         Ok(pool)
     }
 
-    /// A case store whose commands may ask Manage POM Cases.
-    pub(super) fn case_store(&self, pool: PgPool, mpc: Arc<dyn ManagePomCases>) -> Arc<CaseStore> {
-        let staff = Arc::new(StoredStaffDirectory::new(pool.clone()));
-        let services = CaseServices { mpc, staff };
-        Arc::new(match self.outcome_topic() {
-            Some(_) => CaseStore::announcing(pool, services),
-            None => CaseStore::new(pool, services),
-        })
-    }
-
-    /// The topic that is told of applied writes, if any.
-    pub(super) fn outcome_topic(&self) -> Option<&str> {
-        self.outcome_topic_arn.as_deref().map(str::trim).filter(|arn| !arn.is_empty())
-    }
-
-    /// A case store for commands that ask nobody.
-    pub(super) fn offline_case_store(&self, pool: PgPool) -> Arc<CaseStore> {
-        self.case_store(pool, Arc::new(NotConfigured))
-    }
-
     /// The same for the service, whose statements have an end.
     pub(super) async fn connect_bounded(&self) -> Result<PgPool, Failure> {
         let pool = connect_with("DATABASE_URL", &self.database_url, database::bounded).await?;
@@ -101,6 +81,21 @@ impl DeliusSettings {
     pub(super) async fn connect(&self) -> Result<Delius, Failure> {
         let pool = connect_with("DELIUS_DATABASE_URL", &self.delius_database_url, database::bounded).await?;
         Delius::open(pool).await.map_err(|error| Failure::setting("DELIUS_DATABASE_URL", error))
+    }
+
+    /// A case store for processes that apply writes: its commands may ask Manage POM Cases.
+    pub(super) fn case_store(&self, pool: PgPool, mpc: Arc<dyn ManagePomCases>) -> Arc<CaseStore> {
+        let staff = Arc::new(StoredStaffDirectory::new(pool.clone()));
+        let services = CaseServices { mpc, staff };
+        Arc::new(match self.outcome_topic() {
+            Some(_) => CaseStore::announcing(pool, services),
+            None => CaseStore::new(pool, services),
+        })
+    }
+
+    /// The topic that is told of applied writes, if any.
+    pub(super) fn outcome_topic(&self) -> Option<&str> {
+        self.outcome_topic_arn.as_deref().map(str::trim).filter(|arn| !arn.is_empty())
     }
 }
 
@@ -116,6 +111,12 @@ impl MpcSettings {
             .map_err(|error| Failure::Setting(format!("{error:#}")))?;
         Ok(Arc::new(client))
     }
+}
+
+/// A case store for commands that ask nobody and apply nothing.
+pub(super) fn offline_case_store(pool: PgPool) -> Arc<CaseStore> {
+    let staff = Arc::new(StoredStaffDirectory::new(pool.clone()));
+    Arc::new(CaseStore::new(pool, CaseServices { mpc: Arc::new(NotConfigured), staff }))
 }
 
 /// A setting that this subcommand needs.

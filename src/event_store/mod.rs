@@ -11,6 +11,7 @@ mod effects;
 pub mod fates;
 pub mod journal;
 pub mod reader;
+pub mod rebuild;
 pub mod receipts;
 mod repository;
 

@@ -139,16 +139,23 @@ pub async fn changes_of_row(
 }
 
 /// The next cases after this one, in the order of their NOMS numbers.
-pub async fn cases_after(pool: &PgPool, after: &str) -> sqlx::Result<Vec<String>> {
+pub async fn cases_after(pool: &PgPool, after: &str, limit: u32) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar(
         "select aggregate_id from events
          where aggregate_type = 'case' and sequence = 1 and aggregate_id > $1
          order by aggregate_id limit $2",
     )
     .bind(after)
-    .bind(PAGE)
+    .bind(i64::from(limit))
     .fetch_all(pool)
     .await
+}
+
+/// How many cases there are.
+pub async fn count_cases(pool: &PgPool) -> sqlx::Result<u64> {
+    let sql = "select count(*) from events where aggregate_type = 'case' and sequence = 1";
+    let count: i64 = sqlx::query_scalar(sql).fetch_one(pool).await?;
+    Ok(count.cast_unsigned())
 }
 
 /// How many events there are.

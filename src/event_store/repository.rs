@@ -128,7 +128,7 @@ async fn keep_notices(
 }
 
 /// Keeps the directory of staff codes and the list of allocations that wait for it.
-async fn keep_directory(
+pub(super) async fn keep_directory(
     connection: &mut PgConnection,
     noms: &NomsNumber,
     effects: &Effects,

@@ -99,7 +99,7 @@ pub async fn decisions_of_all(
 ) -> Result<Result<u64, Box<decisions::OtherDecision>>, ReadError> {
     let (mut decided, mut after) = (0, String::new());
     loop {
-        let page = reader::cases_after(pool, &after).await?;
+        let page = reader::cases_after(pool, &after, 500).await?;
         let Some(last) = page.last().cloned() else { return Ok(Ok(decided)) };
         for case in page {
             let noms: NomsNumber = case.parse().map_err(|error: InvalidIdentifier| ReadError::Event {

@@ -9,6 +9,7 @@ pub mod audit;
 pub mod notices;
 pub mod projector;
 pub mod relay;
+pub mod restore;
 pub mod table;
 mod telemetry;
 pub mod view;

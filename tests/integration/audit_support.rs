@@ -153,3 +153,12 @@ pub(crate) async fn enter(pool: &PgPool, journal: &Journal, entries: i64) {
     };
     tokio::time::timeout(Duration::from_secs(120), entering).await.expect("entered in time");
 }
+
+pub(crate) fn superseded(message: &str, at: &str, staff_code: i64) -> CaseEvent {
+    CaseEvent::AllocationSuperseded {
+        provenance: provenance(message, utc(at)),
+        at: utc(at),
+        prison: "LEI".parse::<PrisonCode>().unwrap(),
+        staff_code,
+    }
+}

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     api_world::until,
     command,
-    sqs_world::TestQueue,
+    sqs_world::{TestQueue, aws},
     stand_ins::{Answer, Breakdown},
     world::{CRN, NOMS, World, delivery},
 };
@@ -205,5 +205,34 @@ async fn ctrl_c_stops_a_run_that_waits_for_mpc_and_the_same_command_goes_on(stor
     assert!(resumed.out.starts_with("resuming the run"), "{}", resumed.out);
     assert!(resumed.lines().contains(&"2  KeyDateCreated"), "{}", resumed.out);
     assert_eq!(world.count("select count(*) from bulk_runs").await, 1);
+    world.end().await;
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn a_running_service_works_a_bulk_queue_off_and_tells_the_outcome_topic(store: PgPool) {
+    let world = with_others(store).await;
+    let (live, bulk, outcomes) =
+        (TestQueue::new("live").await, TestQueue::new("bulk").await, TestQueue::new("outcomes").await);
+    let sns = aws_sdk_sns::Client::new(&aws().await);
+    let topic = sns.create_topic().name(&outcomes.name).send().await.unwrap().topic_arn.unwrap();
+    sns.subscribe().topic_arn(&topic).protocol("sqs").endpoint(&outcomes.arn).send().await.unwrap();
+    let mut service = command::command(&world, &["serve", "--roles", "ingest,relay"])
+        .env("QUEUE_URL", &live.url)
+        .env("BULK_QUEUE_URL", &bulk.url)
+        .env("OUTCOME_TOPIC_ARN", &topic)
+        .spawn()
+        .unwrap();
+
+    let refresh = command::command(&world, &["handovers", "refresh", "--all", "--rate", "1000"])
+        .env("BULK_QUEUE_URL", &bulk.url)
+        .output()
+        .await
+        .unwrap();
+    let said = String::from_utf8(refresh.stdout).unwrap();
+    assert!(said.contains("2  KeyDateCreated"), "{said}");
+    assert_eq!(outcomes.take_bodies(2).await.len(), 2);
+    until("what was worked off is deleted", || async { bulk.waiting().await == 0 }).await;
+
+    service.kill().await.unwrap();
     world.end().await;
 }

@@ -6,7 +6,7 @@ use aws_sdk_sqs::types::MessageAttributeValue;
 use manage_pom_cases_and_delius::{
     api::{ApiConfig, Role},
     case_records::{CaseRecords, CaseRecordsConfig},
-    queue_admin::{self, QueueAdmin},
+    queue_admin::{self, QueueAdmin, QueueAdminError},
 };
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use sqlx::PgPool;
 
 use crate::{
     api_world::{self, Replica, Settings, authenticator, delius_beside, from_delius, read, stand_ins},
-    sqs_world::TestQueue,
+    sqs_world::{TestQueue, refused},
     stand_ins::StandIns,
 };
 
@@ -159,4 +159,28 @@ async fn the_routes_are_for_queue_administrators_and_are_documented(store: PgPoo
         let security = &document["paths"][path][method]["security"];
         assert_eq!(security, &json!([{ "hmpps-auth": ["ROLE_QUEUE_ADMIN"] }]), "{path}");
     }
+}
+
+/// A queue with one dead letter, and who moves it back while SQS refuses one kind of call.
+async fn with_refused(call: &'static str) -> (TestQueue, TestQueue, QueueAdmin) {
+    let (live, dead) = (TestQueue::new("live").await, TestQueue::new("dead").await);
+    live.dead_letters_to(&dead).await;
+    dead.send("a letter", &[]).await;
+    let admin = QueueAdmin::new(refused(call).await, [live.url.clone()]);
+    (live, dead, admin)
+}
+
+#[tokio::test]
+async fn a_dead_letter_that_cannot_be_sent_is_not_deleted() {
+    let (live, dead, admin) = with_refused("SendMessage").await;
+    let error = admin.retry(&dead.name).await.unwrap_err();
+    assert!(matches!(error, QueueAdminError::Unavailable(_)), "{error}");
+    assert_eq!((live.waiting().await, dead.waiting().await), (0, 1));
+}
+
+#[tokio::test]
+async fn a_dead_letter_that_cannot_be_deleted_is_there_twice_and_not_lost() {
+    let (live, dead, admin) = with_refused("DeleteMessage").await;
+    assert!(admin.retry(&dead.name).await.is_err());
+    assert_eq!((live.waiting().await, dead.waiting().await), (1, 1));
 }

@@ -3,8 +3,14 @@
 use std::collections::HashMap;
 
 use aws_config::{BehaviorVersion, SdkConfig};
-use aws_sdk_sqs::types::{Message, MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName};
+use aws_sdk_sqs::{
+    config::retry::RetryConfig,
+    types::{Message, MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName},
+};
+use http::{HeaderMap, Response};
 use serde_json::json;
+use tokio::net::TcpListener;
+use warp::Filter;
 
 /// The SDK's settings, as `make test` gives them.
 pub(crate) async fn aws() -> SdkConfig {
@@ -87,6 +93,23 @@ impl TestQueue {
         }
     }
 
+    /// How many messages there are, hidden ones too.
+    pub(crate) async fn waiting(&self) -> u64 {
+        let names = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+        ];
+        let attributes = self
+            .sqs
+            .get_queue_attributes()
+            .queue_url(&self.url)
+            .set_attribute_names(Some(names.to_vec()))
+            .send()
+            .await
+            .unwrap();
+        attributes.attributes().unwrap().values().map(|count| count.parse::<u64>().unwrap()).sum()
+    }
+
     /// The bodies of the messages, which are so many, in the order in which they come.
     pub(crate) async fn take_bodies(&self, count: usize) -> Vec<String> {
         let mut bodies = vec![];
@@ -96,4 +119,32 @@ impl TestQueue {
         assert_eq!(bodies.len(), count);
         bodies
     }
+}
+
+/// A client to whom SQS answers every call of one kind with an error, and all others as usual.
+pub(crate) async fn refused(call: &'static str) -> aws_sdk_sqs::Client {
+    let (http, upstream) = (reqwest::Client::new(), std::env::var("AWS_ENDPOINT_URL").unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let route = warp::post().and(warp::header::headers_cloned()).and(warp::body::bytes()).then(
+        move |mut headers: HeaderMap, body: warp::hyper::body::Bytes| {
+            let (http, upstream) = (http.clone(), upstream.clone());
+            async move {
+                let target = headers.get("x-amz-target").unwrap().to_str().unwrap();
+                if target == format!("AmazonSQS.{call}") {
+                    return Response::builder().status(503).body(vec![]).unwrap();
+                }
+                headers.remove("host");
+                let answer = http.post(&upstream).headers(headers).body(body.to_vec()).send().await.unwrap();
+                let status = answer.status();
+                Response::builder().status(status).body(answer.bytes().await.unwrap().to_vec()).unwrap()
+            }
+        },
+    );
+    tokio::spawn(warp::serve(route).incoming(listener).run());
+    let config = aws_sdk_sqs::config::Builder::from(&aws().await)
+        .endpoint_url(endpoint)
+        .retry_config(RetryConfig::disabled())
+        .build();
+    aws_sdk_sqs::Client::from_conf(config)
 }

@@ -69,7 +69,7 @@ impl Serve {
         let mpc = if self.has(Role::Ingest) { self.mpc.client()? } else { Arc::new(NotConfigured) };
         let pool = self.store.connect_bounded().await?;
         let delius = self.delius.connect().await?.with_limits(self.tuning.delius());
-        let store = self.store.case_store(pool.clone(), mpc);
+        let store = self.delius.case_store(pool.clone(), mpc);
         let (worker, breakers) = (worker_name(), Arc::new(self.tuning.breakers()));
         let (tasks, metrics) = (TaskTracker::new(), watch::metrics()?);
 
@@ -97,7 +97,7 @@ impl Serve {
             let relay = Relay::new(Arc::clone(&store), delius.clone(), self.tuning.relay(worker))
                 .with_breakers(Arc::clone(&breakers));
             tasks.spawn(relay.run(stop.clone()));
-            if let Some(topic) = self.store.outcome_topic() {
+            if let Some(topic) = self.delius.outcome_topic() {
                 let sns = aws_sdk_sns::Client::new(&settings::aws().await);
                 let announcer = Announcer::new(pool.clone(), sns, topic);
                 tasks.spawn(announcer.run(store.appended(), stop.clone()));

@@ -1,0 +1,57 @@
+//! `rebuild`: the outbox, the directory of staff codes and the list of waiting allocations, from the events. Stopped
+//! and started again, it goes on where it was. Exit code 0 = everything is as the events say now.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{
+    Failure,
+    replay::{different, identical},
+    settings::StoreSettings,
+    verify::progress_bar,
+};
+use crate::{
+    event_store::{
+        reader,
+        rebuild::{self, Step},
+    },
+    history::replay,
+};
+
+/// Arguments of `rebuild`.
+#[derive(Debug, Args)]
+pub struct Rebuild {
+    #[command(flatten)]
+    store: StoreSettings,
+}
+
+impl Rebuild {
+    pub(super) async fn run(self) -> Result<ExitCode, Failure> {
+        let pool = self.store.connect().await?;
+        let bar = progress_bar("rebuilding");
+        bar.set_length(reader::count_cases(&pool).await?);
+        let rebuild = rebuild::Rebuild::resume_or_begin(&pool).await?;
+        let done = loop {
+            match rebuild.step().await? {
+                Step::Done(progress) => bar.set_position(progress.cases.cast_unsigned()),
+                Step::Finished(progress) => break progress,
+            }
+        };
+        bar.finish_and_clear();
+        println!(
+            "rebuilt {} cases: {} writes were missing, {} were in another state",
+            done.cases, done.added, done.corrected
+        );
+        match replay::all(&pool, |_, _| {}).await? {
+            Ok(replayed) => {
+                println!("{}", identical(&replayed));
+                Ok(ExitCode::SUCCESS)
+            }
+            Err(unlike) => {
+                println!("{}", different(&unlike).trim_end());
+                Ok(ExitCode::FAILURE)
+            }
+        }
+    }
+}
