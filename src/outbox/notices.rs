@@ -115,3 +115,8 @@ pub async fn defer(pool: &PgPool, notice: &Notice, error: &str, delay: Duration)
     .await?;
     Ok(())
 }
+
+/// How many notices wait to be sent.
+pub async fn waiting(pool: &PgPool) -> sqlx::Result<i64> {
+    sqlx::query_scalar("select count(*) from outcome_notices where sent_at is null").fetch_one(pool).await
+}

@@ -22,7 +22,8 @@ impl Finding {
 
     /// Nothing that a list of many cases should tell.
     pub(super) fn is_silent(&self) -> bool {
-        self.found.differences.is_empty() && self.found.notes.is_empty()
+        let unreflected = |note: &Note| matches!(note, Note::Unreflected(_));
+        self.found.differences.is_empty() && !self.found.notes.iter().any(unreflected)
     }
 
     pub(super) fn lines(&self) -> Vec<String> {

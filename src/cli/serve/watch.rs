@@ -14,7 +14,7 @@ use crate::{
     api::{Component, Health},
     breakers::{AUTH, BreakerState, Breakers, DELIUS, MPC, SQS, STORE},
     delius::Delius,
-    outbox::table,
+    outbox::{notices, table},
 };
 
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -93,6 +93,9 @@ pub(super) async fn measure(
         for dependency in [MPC, AUTH, DELIUS, STORE, SQS] {
             let is_open = if open.contains(&dependency) { 1.0 } else { 0.0 };
             metrics::gauge!("dependency_breaker_open", "dependency" => dependency).set(is_open);
+        }
+        if let Ok(waiting) = notices::waiting(&store).await {
+            metrics::gauge!("outcome_notices_waiting").set(waiting as f64);
         }
         if let Ok(backlog) = table::backlog(&store).await {
             metrics::gauge!("outbox_pending").set(backlog.pending as f64);
