@@ -57,6 +57,18 @@ async fn not_ready_is_recorded_whatever_the_message_states() {
 }
 
 #[tokio::test]
+async fn what_happens_within_one_second_is_held_from_its_start() {
+    let mut within = message("m1", 1);
+    within.occurred_at += chrono::TimeDelta::milliseconds(999);
+    let world = World { allocation: allocated_now(ada()), ..World::default() };
+    let mut expected = allocated("m1", 1, &ada(), NameSource::Answer);
+    let CaseEvent::PomAllocated { provenance, .. } = &mut expected else { unreachable!() };
+    provenance.occurred_at = within.occurred_at;
+    let command = allocation_of(within, states(&ada()));
+    world.harness().given_no_previous_events().when_async(command).await.then_expect_events(vec![expected]);
+}
+
+#[tokio::test]
 async fn a_second_delivery_changes_nothing() {
     let world = World { allocation: allocated_now(ada()), ..World::default() };
     world
