@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use manage_pom_cases_and_delius::{
+    case::CaseCommand,
     delius::Delius,
+    event_store::ExecuteError,
     outbox::{Relay, RelayConfig, Step, table},
 };
 use sqlx::PgPool;
@@ -65,6 +67,27 @@ async fn a_worker_that_lost_its_lease_changes_nothing(store: PgPool) {
 }
 
 #[sqlx::test(migrations = "migrations/store")]
+async fn a_worker_that_lost_its_lease_records_no_outcome(store: PgPool) {
+    let world = with_two_writes(store).await;
+    let stale = table::claim(&world.store, "paused", 1, Duration::ZERO).await.unwrap().remove(0);
+    let current = table::claim(&world.store, "other", 1, Duration::from_secs(60)).await.unwrap().remove(0);
+    let outcome = Delius::new(world.delius.clone()).apply(&stale.write, chrono::Utc::now()).await.unwrap();
+    let record = |attempt: u32| CaseCommand::RecordOutcome {
+        write: stale.reference,
+        intent: stale.write.write.clone(),
+        attempt,
+        outcome: outcome.clone(),
+    };
+    let noms = NOMS.parse().unwrap();
+    let late = world.cases.execute(&noms, record(stale.attempt), Default::default()).await;
+    assert!(matches!(late, Err(ExecuteError::LeaseLost(_))), "{late:?}");
+    assert_eq!(world.events(NOMS).await, ["PomAllocated", "PomAllocated"]);
+    world.cases.execute(&noms, record(current.attempt), Default::default()).await.unwrap();
+    assert_eq!(world.events(NOMS).await, ["PomAllocated", "PomAllocated", "DeliusUpdated"]);
+    world.end().await;
+}
+
+#[sqlx::test(migrations = "migrations/store")]
 async fn two_relays_apply_every_write_once(store: PgPool) {
     let world = with_two_writes(store).await;
     let delius = Delius::new(world.delius.clone());
@@ -106,7 +129,7 @@ async fn a_write_that_fails_for_an_unknown_reason_is_parked_and_blocks_its_case_
     assert_eq!(world.events(NOMS).await.last(), Some(&"DeliusWriteParked"));
 
     sqlx::raw_sql("drop trigger odd on prison_offender_manager").execute(&world.delius).await.unwrap();
-    let command = manage_pom_cases_and_delius::case::CaseCommand::RetryWrite {
+    let command = CaseCommand::RetryWrite {
         write: manage_pom_cases_and_delius::case::WriteRef { sequence: 1, ordinal: 0 },
         by: "operator".into(),
         why: "the trigger is gone".into(),
