@@ -28,7 +28,18 @@ pub fn start(format: LogFormat) {
     }
     // What a panic says may quote the value that caused it, so only its place is told.
     std::panic::set_hook(Box::new(|panic| {
+        if reader_is_gone(panic) {
+            std::process::exit(READER_GONE);
+        }
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "a panic: this is a bug");
     }));
+}
+
+/// Exit code when whoever reads our output has closed it (`… | head`): what the shell reports for SIGPIPE.
+const READER_GONE: i32 = 141;
+
+/// `println!` panics when its reader is gone. That is no bug, and nothing can be said to anybody.
+fn reader_is_gone(panic: &std::panic::PanicHookInfo<'_>) -> bool {
+    panic.payload_as_str().is_some_and(|text| text.starts_with("failed printing to std"))
 }
