@@ -117,8 +117,8 @@ async fn soak() {
         ("recovery p99", ms(percentile(&tally.recoveries, 0.99))),
         ("end-to-end lag p50", ms(percentile(&lags, 0.5))),
         ("end-to-end lag p99", ms(percentile(&lags, 0.99))),
-        ("memory at start", format!("{} MiB", memory_at_start / 1024)),
-        ("memory at end", format!("{} MiB", memory_at_end / 1024)),
+        ("memory at start, of the first process", format!("{} MiB", memory_at_start / 1024)),
+        ("memory at end, of the last process", format!("{} MiB", memory_at_end / 1024)),
     ];
     println!("\n| soak | |\n| --- | --- |");
     for (name, value) in rows {
