@@ -23,7 +23,7 @@ use super::{
     feed::FeedWatch,
     hiding::{Hiding, seconds},
     in_hand::{Held, InHand},
-    received::{is_change_feed, sent_at},
+    received::sent_at,
     work::Leave,
 };
 use crate::breakers::{AUTH, Admission, Breakers, MPC, SQS, STORE};
@@ -237,7 +237,9 @@ impl Consumer {
         };
         self.breakers.succeeded(&[SQS]);
         if let Some(feed) = &self.feed {
-            for message in received.iter().filter(|message| is_change_feed(message)) {
+            // Whatever its type: in a queue that others share, an old message in front says that messages of the
+            // feed may be waiting, unreceived, behind it.
+            for message in &received {
                 feed.received(message.message_id().unwrap_or_default(), sent_at(message));
             }
             feed.polled().await;

@@ -6,7 +6,6 @@ use chrono::{DateTime, Utc};
 use super::{
     accept::Disposition,
     message::{self, Delivery},
-    route::dates_records,
 };
 
 pub(super) fn delivery(message: &SqsMessage) -> Delivery {
@@ -21,11 +20,6 @@ pub(super) fn delivery(message: &SqsMessage) -> Delivery {
             .unwrap_or(1),
         received_at: Utc::now(),
     }
-}
-
-pub(super) fn is_change_feed(message: &SqsMessage) -> bool {
-    let (_, parsed) = message::parse(&delivery(message));
-    parsed.ok().and_then(|parsed| parsed.event_type).is_some_and(|event_type| dates_records(&event_type))
 }
 
 /// When the message was sent to the queue; now, when SQS does not say.

@@ -98,13 +98,6 @@ const CHANGE_FEED: [&str; 14] = [
     "tier.calculation.complete",
 ];
 
-/// Whether cached case records are out of date after an event of this type.
-pub(super) fn dates_records(event_type: &str) -> bool {
-    CHANGE_FEED.contains(&event_type)
-        || event_type == "SENTENCE_CHANGED"
-        || event_type.starts_with("probation-case.prison-identifier.")
-}
-
 /// The event type of our own bulk run.
 pub const BULK_UPDATE: &str = "pom-handover-dates.internal.bulk-update";
 

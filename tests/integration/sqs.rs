@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use manage_pom_cases_and_delius::{
     breakers::{BreakerConfig, Breakers, MPC},
     delius::Delius,
-    ingest::{Backoff, Consumer, ConsumerConfig, Ingest},
+    ingest::{Backoff, Consumer, ConsumerConfig, Ingest, feed::FeedWatch},
 };
 use serde_json::Value;
 use sqlx::PgPool;
@@ -58,9 +58,19 @@ async fn consume(
     breakers: Breakers,
     endpoint: Option<&str>,
 ) -> Running {
+    consume_watched(world, config, breakers, endpoint, None).await
+}
+
+async fn consume_watched(
+    world: &World,
+    config: ConsumerConfig,
+    breakers: Breakers,
+    endpoint: Option<&str>,
+    feed: Option<FeedWatch>,
+) -> Running {
     let ingest = Ingest::new(Arc::clone(&world.cases), Delius::new(world.delius.clone()));
     let sqs = client_of(endpoint).await;
-    let consumer = Consumer::new(sqs, Arc::new(ingest), Arc::new(breakers), None, config);
+    let consumer = Consumer::new(sqs, Arc::new(ingest), Arc::new(breakers), feed, config);
     let stop = CancellationToken::new();
     Running { consumer: tokio::spawn(consumer.run(stop.clone())), stop }
 }
@@ -225,6 +235,24 @@ async fn duplicates_lost_deletes_and_refusals_of_sqs_change_nothing(store: PgPoo
     running.stop().await;
     assert_eq!(world.count(EVENTS).await, 40, "each once");
     assert_eq!(world.count(RECORDED).await, 40);
+    queue.remove().await;
+    world.end().await;
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn in_a_shared_queue_any_old_message_makes_the_change_feed_lag(store: PgPool) {
+    let (world, queue) = (World::on(store).await, Queue::make(1000).await);
+    world.mpc.mpc().break_down(Some(Breakdown::ServerError));
+    queue.send(&messages(&world, 1)).await;
+    let watch = FeedWatch::new(world.store.clone(), "test".into());
+    let running = consume_watched(&world, config(&queue), no_breakers(), None, Some(watch)).await;
+    until("the allocation that waits counts as lag", async || {
+        world.count("select coalesce(max(lag_ms), 0) from change_feed_heartbeat").await > 0
+    })
+    .await;
+    world.mpc.mpc().break_down(None);
+    until_empty(&queue).await;
+    running.stop().await;
     queue.remove().await;
     world.end().await;
 }
