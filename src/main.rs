@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use manage_pom_cases_and_delius::cli;
 
+/// The read API makes and frees many small values for each answer; the system's allocator is slower at that.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
     cli::logging::start(arguments.log_format);

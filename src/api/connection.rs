@@ -12,7 +12,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -20,6 +20,8 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, Sleep, sleep_until},
 };
+
+use super::ApiConfig;
 
 /// Whether a request is being answered: then bytes that come are its body, under the request's own limit.
 #[derive(Debug, Clone, Default)]
@@ -35,56 +37,95 @@ impl Answering {
     }
 }
 
-/// A stream that fails when a header is begun and not finished within the limit.
-pub(super) struct HeaderLimited<S> {
+/// A timer that is armed rarely: when the deadline moves on, it is left as it is and looks again when it goes off.
+#[derive(Default)]
+struct Timer(Option<Pin<Box<Sleep>>>);
+
+impl Timer {
+    /// Ready once the deadline has passed.
+    fn poll(&mut self, cx: &mut Context<'_>, deadline: Instant) -> Poll<()> {
+        let timer = self.0.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if timer.deadline() > deadline {
+            timer.as_mut().reset(deadline);
+        }
+        loop {
+            ready!(timer.as_mut().poll(cx));
+            if Instant::now() >= deadline {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(deadline);
+        }
+    }
+}
+
+/// A stream that ends when nothing is asked for too long, and fails when a header is begun and not finished in time.
+pub(super) struct Limited<S> {
     stream: S,
     answering: Answering,
-    limit: Duration,
-    deadline: Option<Pin<Box<Sleep>>>,
+    idle_limit: Duration,
+    header_limit: Duration,
+    /// When the last answer went out.
+    idle_since: Instant,
+    /// When the first byte of a header came.
+    header_begun: Option<Instant>,
+    timer: Timer,
 }
 
-impl<S> HeaderLimited<S> {
-    pub(super) fn new(stream: S, answering: Answering, limit: Duration) -> Self {
-        Self { stream, answering, limit, deadline: None }
+impl<S> Limited<S> {
+    pub(super) fn new(stream: S, answering: Answering, config: &ApiConfig) -> Self {
+        Self {
+            stream,
+            answering,
+            idle_limit: config.idle_timeout,
+            header_limit: config.header_timeout,
+            idle_since: Instant::now(),
+            header_begun: None,
+            timer: Timer::default(),
+        }
     }
 
-    /// Starts the limit with the first byte of a header.
-    fn came(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        if self.answering.0.load(Ordering::Relaxed) {
-            self.deadline = None;
-            return Ok(());
-        }
-        let limit = self.limit;
-        let deadline = self.deadline.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + limit)));
-        match deadline.as_mut().poll(cx) {
-            Poll::Ready(()) => Err(io::Error::new(io::ErrorKind::TimedOut, "the header took too long")),
-            Poll::Pending => Ok(()),
-        }
+    /// An answer goes out: the header it answers was finished.
+    fn answers(&mut self) {
+        self.header_begun = None;
+        self.idle_since = Instant::now();
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for HeaderLimited<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Limited<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
         let before = into.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, into)?;
-        if self.answering.0.load(Ordering::Relaxed) {
-            self.deadline = None;
+        let read = Pin::new(&mut this.stream).poll_read(cx, into);
+        if this.answering.0.load(Ordering::Relaxed) {
+            this.header_begun = None;
+            return read;
         }
-        if into.filled().len() > before || self.deadline.is_some() {
-            self.came(cx)?;
+        if read.is_ready() {
+            if into.filled().len() > before {
+                this.header_begun.get_or_insert_with(Instant::now);
+            }
+            return read;
         }
-        read.map(Ok)
+        match this.header_begun {
+            Some(begun) => {
+                ready!(this.timer.poll(cx, begun + this.header_limit));
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the header took too long")))
+            }
+            None => {
+                ready!(this.timer.poll(cx, this.idle_since + this.idle_limit));
+                Poll::Ready(Ok(())) // as if the peer had ended the connection
+            }
+        }
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for HeaderLimited<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Limited<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        // An answer goes out: the header it answers was finished.
-        self.deadline = None;
+        self.answers();
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
@@ -93,7 +134,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for HeaderLimited<S> {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.deadline = None;
+        self.answers();
         Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
     }
 

@@ -8,6 +8,7 @@ mod body;
 mod conditional;
 mod config;
 mod connection;
+mod figures;
 pub mod health;
 mod openapi;
 mod person;
@@ -16,6 +17,7 @@ mod route;
 mod routes;
 mod server;
 mod service;
+mod threads;
 
 use std::sync::Arc;
 

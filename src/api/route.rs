@@ -10,7 +10,10 @@ use warp::{
     reply::{Reply, Response},
 };
 
-use super::{Authenticator, Caller, Role};
+use super::{
+    Authenticator, Caller, Role,
+    figures::{self, RouteFigures},
+};
 
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,10 +33,6 @@ pub struct Call<P> {
     /// What the route's own filter extracted.
     pub params: P,
 }
-
-/// The name under which a route appears in metrics and logs; put into the answer for the server to find.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct RouteLabel(pub(super) &'static str);
 
 /// One route of the API.
 #[derive(Clone)]
@@ -65,9 +64,11 @@ impl Route {
         R: Reply,
         Fut: Future<Output = R> + Send + 'static,
     {
+        let figures = RouteFigures::new(template);
         let filter = path.and(only(methods)).then(move |params| {
+            figures::taken_by(&figures);
             let answer = handler(params);
-            async move { labelled(answer.await.into_response(), template) }
+            async move { answer.await.into_response() }
         });
         Self { template, methods, access: Access::Open, filter: filter.boxed() }
     }
@@ -86,19 +87,19 @@ impl Route {
         E: Reply,
         Fut: Future<Output = Result<R, E>> + Send + 'static,
     {
-        let authenticator = Arc::clone(authenticator);
+        let (authenticator, figures) = (Arc::clone(authenticator), RouteFigures::new(template));
         let filter = path.and(only(methods)).and(warp::header::headers_cloned()).then(
             move |params, headers: HeaderMap| {
+                figures::taken_by(&figures);
                 let (authenticator, handler) = (Arc::clone(&authenticator), handler.clone());
                 async move {
-                    let response = match authenticator.admit(&headers, role).await {
+                    match authenticator.admit(&headers, role).await {
                         Ok(caller) => match handler(Call { caller, headers, params }).await {
                             Ok(answer) => answer.into_response(),
                             Err(problem) => problem.into_response(),
                         },
                         Err(problem) => problem.into_response(),
-                    };
-                    labelled(response, template)
+                    }
                 }
             },
         );
@@ -145,11 +146,6 @@ fn only(methods: &'static [Method]) -> impl Filter<Extract = (), Error = Rejecti
             if methods.contains(&method) { Ok(()) } else { Err(warp::reject::not_found()) }
         })
         .untuple_one()
-}
-
-fn labelled(mut response: Response, template: &'static str) -> Response {
-    response.extensions_mut().insert(RouteLabel(template));
-    response
 }
 
 #[cfg(test)]

@@ -16,8 +16,9 @@ use tokio::{
 
 use super::{
     Api, ApiConfig, Health,
-    connection::{Answering, HeaderLimited},
+    connection::{Answering, Limited},
     service::Service,
+    threads,
 };
 
 /// Why the server cannot listen.
@@ -98,39 +99,53 @@ impl Server {
                 continue;
             }
             match Arc::clone(places).try_acquire_owned() {
-                Ok(place) => self.serve(stream, graceful.watcher(), place),
+                Ok(place) => match stream.into_std() {
+                    Ok(stream) => self.serve(stream, graceful.watcher(), place),
+                    Err(error) => tracing::warn!(%error, "a connection could not be handed over"),
+                },
                 Err(_) => turn_away(stream),
             }
         }
     }
 
-    fn serve(&self, stream: TcpStream, watcher: Watcher, place: OwnedSemaphorePermit) {
-        let answering = Answering::default();
-        let stream = HeaderLimited::new(stream, answering.clone(), self.config.header_timeout);
-        let service = Arc::clone(&self.service);
-        let answer = service_fn(move |request: Request<Incoming>| {
-            let (service, answering) = (Arc::clone(&service), answering.clone());
-            async move {
-                answering.begin();
-                let response = service.answer(request).await;
-                answering.end();
-                Ok::<_, std::convert::Infallible>(response)
-            }
-        });
-        let connection = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(self.config.idle_timeout)
-            .serve_connection(TokioIo::new(stream), answer);
-        let connection = watcher.watch(connection);
-        tokio::spawn(async move {
+    fn serve(&self, stream: std::net::TcpStream, watcher: Watcher, place: OwnedSemaphorePermit) {
+        let (service, config) = (Arc::clone(&self.service), self.config.clone());
+        let connection = async move {
             metrics::gauge!("http_connections").increment(1.0);
-            if let Err(error) = connection.await {
+            if let Err(error) = converse(stream, service, &config, watcher).await {
                 tracing::debug!(%error, "a connection ended early");
             }
             metrics::gauge!("http_connections").decrement(1.0);
             drop(place);
-        });
+        };
+        threads::next().spawn(connection);
     }
+}
+
+/// Answers the requests of one connection.
+async fn converse(
+    stream: std::net::TcpStream,
+    service: Arc<Service>,
+    config: &ApiConfig,
+    watcher: Watcher,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let answering = Answering::default();
+    let stream = Limited::new(TcpStream::from_std(stream)?, answering.clone(), config);
+    let answer = service_fn(move |request: Request<Incoming>| {
+        let (service, answering) = (Arc::clone(&service), answering.clone());
+        async move {
+            answering.begin();
+            let response = service.answer(request).await;
+            answering.end();
+            Ok::<_, std::convert::Infallible>(response)
+        }
+    });
+    // The stream has the limits: the library's own would set a timer for every request.
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .serve_connection(TokioIo::new(stream), answer);
+    Ok(watcher.watch(connection).await?)
 }
 
 /// Too many connections: say so and close, without waiting for the request.

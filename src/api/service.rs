@@ -1,9 +1,12 @@
 //! What happens to every request around its route: admission, time limit, panics, request id, log and figures.
 
 use std::{
+    future::{Future, poll_fn},
     panic::AssertUnwindSafe,
+    pin::pin,
     sync::Arc,
-    time::{Duration, Instant},
+    task::Poll,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use futures_util::{FutureExt, future::BoxFuture};
@@ -12,10 +15,9 @@ use hyper::{body::Incoming, service::Service as _};
 use hyper_util::service::TowerToHyperService;
 use tokio::sync::Semaphore;
 use tracing::Instrument;
-use uuid::Uuid;
 use warp::reply::{Reply, Response};
 
-use super::{Api, Problem, route::RouteLabel, routes};
+use super::{Api, Problem, figures, routes};
 
 const REQUEST_ID: &str = "x-request-id";
 
@@ -29,6 +31,24 @@ pub(super) struct Service {
     routes: Routes,
     admission: Semaphore,
     limit: Duration,
+}
+
+/// What log lines say about a request, besides its answer.
+struct Asked {
+    id: HeaderValue,
+    trace: Option<String>,
+    method: &'static str,
+}
+
+impl Asked {
+    fn of(request: &Request<Incoming>) -> Self {
+        let headers = request.headers();
+        Self { id: request_id(headers), trace: trace_id(headers), method: name_of(request.method()) }
+    }
+
+    fn id(&self) -> &str {
+        self.id.to_str().unwrap_or_default()
+    }
 }
 
 impl Service {
@@ -48,23 +68,20 @@ impl Service {
     /// Answers one request.
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Response {
         let began = Instant::now();
-        let id = request_id(request.headers());
-        let method = name_of(request.method());
-        let trace = trace_id(request.headers());
-        let span = tracing::info_span!("request", request_id = %id, trace_id = trace, method);
-        async {
-            let mut response = self.admit(request).await;
-            note(&response, method, began.elapsed());
-            if let Ok(id) = HeaderValue::try_from(id.as_str()) {
-                response.headers_mut().insert(REQUEST_ID, id);
-            }
-            response
-        }
-        .instrument(span.clone())
-        .await
+        let asked = Asked::of(&request);
+        let (mut response, route) = figures::observed(self.admit(request, &asked)).await;
+        let took = began.elapsed();
+        figures::count(route.as_deref(), asked.method, response.status(), took);
+        note(&response, route.map_or("none", |it| it.template()), &asked, took);
+        response.headers_mut().insert(REQUEST_ID, asked.id);
+        response
     }
 
-    async fn admit(&self, request: Request<Incoming>) -> Response {
+    async fn admit(&self, request: Request<Incoming>, asked: &Asked) -> Response {
+        // Only a proxy answers to `CONNECT host:port`; the framework takes a path for granted.
+        if request.uri().path_and_query().is_none() {
+            return Problem::bad_request("The request names no path").into_response();
+        }
         let _place = match self.admission.try_acquire() {
             Ok(place) => Some(place),
             Err(_) if ALWAYS_ADMITTED.contains(&request.uri().path()) => None,
@@ -72,12 +89,25 @@ impl Service {
                 return Problem::unavailable("There are too many requests under way", 1).into_response();
             }
         };
-        let answer = AssertUnwindSafe((self.routes)(request)).catch_unwind();
-        match tokio::time::timeout(self.limit, answer).await {
+        let mut answer = pin!(AssertUnwindSafe((self.routes)(request)).catch_unwind());
+        // Most answers come from memory at once. A span and a timer are made only for one that has to wait.
+        let answered = match poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx))).await {
+            Poll::Ready(answered) => Ok(answered),
+            Poll::Pending => {
+                let span = tracing::info_span!(
+                    "request",
+                    request_id = asked.id(),
+                    trace_id = asked.trace,
+                    method = asked.method
+                );
+                tokio::time::timeout(self.limit, answer).instrument(span).await
+            }
+        };
+        match answered {
             Ok(Ok(response)) => response,
             Ok(Err(_)) => {
                 // The panic hook has logged where; what it said may hold anything and goes nowhere.
-                tracing::error!("a handler panicked");
+                tracing::error!(request_id = asked.id(), "a handler panicked");
                 Problem::internal().into_response()
             }
             Err(_) => Problem::unavailable("The answer took too long", 5).into_response(),
@@ -85,38 +115,58 @@ impl Service {
     }
 }
 
-/// Counts and logs an answer. Paths are not logged, only routes: what does not match one may be anything.
-fn note(response: &Response, method: &'static str, took: Duration) {
-    let route = response.extensions().get::<RouteLabel>().map_or("none", |label| label.0);
-    let status = response.status();
-    metrics::counter!("http_requests_total", "route" => route, "method" => method, "status" => status.as_str().to_owned())
-        .increment(1);
-    metrics::histogram!("http_request_duration_seconds", "route" => route).record(took.as_secs_f64());
+/// Logs an answer. Paths are not logged, only routes: what does not match one may be anything.
+fn note(response: &Response, route: &'static str, asked: &Asked, took: Duration) {
     let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    match status.as_u16() {
-        500.. => tracing::warn!(route, status = status.as_u16(), took_us, "answered"),
-        400.. => tracing::info!(route, status = status.as_u16(), took_us, "answered"),
-        _ => tracing::debug!(route, status = status.as_u16(), took_us, "answered"),
+    let status = response.status().as_u16();
+    macro_rules! answered {
+        ($level:ident) => {
+            tracing::$level!(
+                request_id = asked.id(),
+                trace_id = asked.trace,
+                method = asked.method,
+                route,
+                status,
+                took_us,
+                "answered"
+            )
+        };
+    }
+    match status {
+        500.. => answered!(warn),
+        400.. => answered!(info),
+        _ => answered!(debug),
     }
 }
 
 /// The caller's request id, or a new one. Only what cannot garble a log line is taken over.
-fn request_id(headers: &HeaderMap) -> String {
-    headers
-        .get(REQUEST_ID)
-        .and_then(|value| value.to_str().ok())
-        .filter(|id| (1..=64).contains(&id.len()))
-        .filter(|id| id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)))
-        .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let harmless = |id: &&HeaderValue| {
+        let id = id.as_bytes();
+        (1..=64).contains(&id.len()) && id.iter().all(|it| it.is_ascii_alphanumeric() || b"-_.".contains(it))
+    };
+    headers.get(REQUEST_ID).filter(harmless).cloned().unwrap_or_else(new_request_id)
+}
+
+/// A UUID of version 7 whose random part need not be a secret, so that it costs no system call.
+fn new_request_id() -> HeaderValue {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut random = [0; 10];
+    fastrand::fill(&mut random);
+    let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
+    let id = uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid();
+    let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
+    let text = id.hyphenated().encode_lower(&mut text);
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("none"))
 }
 
 /// The trace id of a W3C `traceparent` header.
-fn trace_id(headers: &HeaderMap) -> Option<&str> {
+fn trace_id(headers: &HeaderMap) -> Option<String> {
     let mut parts = headers.get("traceparent")?.to_str().ok()?.split('-');
     let (version, trace, _parent, _flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
     let valid = version.len() == 2 && trace.len() == 32 && is_hex(version) && is_hex(trace);
-    (valid && trace.bytes().any(|byte| byte != b'0')).then_some(trace)
+    (valid && trace.bytes().any(|byte| byte != b'0')).then(|| trace.to_owned())
 }
 
 /// A method by name; whatever callers make up is "other", so that it cannot multiply figures.
@@ -156,7 +206,7 @@ mod tests {
     fn a_trace_id_is_read_from_a_well_formed_traceparent_alone() {
         let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
         let good = headers("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
-        assert_eq!(trace_id(&good), Some(trace));
+        assert_eq!(trace_id(&good).as_deref(), Some(trace));
         for bad in [
             "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
             "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",

@@ -1,6 +1,12 @@
 //! What this replica holds in memory.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use moka::future::Cache;
 
@@ -11,11 +17,39 @@ use super::{
 };
 use crate::case::{Crn, PersonId};
 
+/// More invalidations than are ever heard.
+const NOT_LOOKED_YET: u64 = u64::MAX;
+
 /// What is held of one person.
 #[derive(Debug, Clone)]
 enum Held {
-    Document { document: Arc<Document>, connection: Connection },
+    Document(Arc<HeldDocument>),
     NotFound { heard: u64 },
+}
+
+#[derive(Debug)]
+struct HeldDocument {
+    document: Arc<Document>,
+    connection: Connection,
+    /// Number of invalidations heard when the document was last seen to contain all of its case. As long as none
+    /// more is heard, there is nothing to look up.
+    contains: AtomicU64,
+}
+
+impl HeldDocument {
+    /// Whether no invalidation outdates the document.
+    async fn contains_all(&self, coherence: &Coherence) -> bool {
+        let heard = coherence.heard(); // before the look, so that one heard meanwhile is looked for next time
+        if self.contains.load(Ordering::SeqCst) == heard {
+            return true;
+        }
+        let document = &self.document;
+        let contains = coherence.contains_all(&document.facts.record.crn, document.generation).await;
+        if contains {
+            self.contains.store(heard, Ordering::SeqCst);
+        }
+        contains
+    }
 }
 
 /// What memory has to say.
@@ -65,12 +99,12 @@ impl Memory {
             return Recall::Nothing;
         }
         match self.held.get(person).await {
-            Some(Held::Document { document, connection })
-                if connection == coherence.connection()
-                    && document.age() <= self.max_age
-                    && coherence.contains_all(&document.facts.record.crn, document.generation).await =>
+            Some(Held::Document(held))
+                if held.connection == coherence.connection()
+                    && held.document.age() <= self.max_age
+                    && held.contains_all(coherence).await =>
             {
-                return Recall::Document(document);
+                return Recall::Document(Arc::clone(&held.document));
             }
             _ => {}
         }
@@ -87,18 +121,18 @@ impl Memory {
         coherence: &Coherence,
     ) -> Option<Arc<Document>> {
         match self.held.get(person).await? {
-            Held::Document { document, .. }
-                if coherence.contains_all(&document.facts.record.crn, document.generation).await =>
-            {
-                Some(document)
-            }
+            Held::Document(held) if held.contains_all(coherence).await => Some(Arc::clone(&held.document)),
             _ => None,
         }
     }
 
     pub(super) async fn hold(&self, person: &PersonId, document: &Arc<Document>, before: Before) {
-        let held = Held::Document { document: Arc::clone(document), connection: before.connection };
-        self.held.insert(person.clone(), held).await;
+        let held = HeldDocument {
+            document: Arc::clone(document),
+            connection: before.connection,
+            contains: AtomicU64::new(NOT_LOOKED_YET),
+        };
+        self.held.insert(person.clone(), Held::Document(Arc::new(held))).await;
     }
 
     pub(super) async fn hold_not_found(&self, person: &PersonId, before: Before) {

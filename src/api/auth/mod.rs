@@ -8,11 +8,11 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use foldhash::quality::RandomState;
 use http::{HeaderMap, header};
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use moka::future::Cache;
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
 pub use role::Role;
 
@@ -80,13 +80,14 @@ struct Claims {
     authorities: Vec<String>,
 }
 
-/// Verifies tokens. A verified one is remembered by its hash until it expires (or for a few minutes).
+/// Verifies tokens. A verified one is remembered, as a whole, until it expires (or for a few minutes). Only verified
+/// ones are, so that nobody else can fill the memory or make keys collide.
 pub struct Authenticator {
     keys: Arc<Keys>,
     validation: Validation,
     leeway_s: u64,
     token_max_age: Duration,
-    verified: Cache<[u8; 32], Arc<Caller>>,
+    verified: Cache<Box<str>, Arc<Caller>, RandomState>,
 }
 
 impl Authenticator {
@@ -106,7 +107,10 @@ impl Authenticator {
             validation,
             leeway_s: config.leeway.as_secs(),
             token_max_age: config.token_max_age,
-            verified: Cache::builder().max_capacity(10_000).time_to_live(config.token_max_age).build(),
+            verified: Cache::builder()
+                .max_capacity(10_000)
+                .time_to_live(config.token_max_age)
+                .build_with_hasher(RandomState::default()),
             keys: Arc::new(Keys::new(config)?),
         })
     }
@@ -122,15 +126,14 @@ impl Authenticator {
 
     async fn caller(&self, headers: &HeaderMap) -> Result<Arc<Caller>, Refusal> {
         let token = bearer(headers)?;
-        let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-        if let Some(caller) = self.verified.get(&hash).await
+        if let Some(caller) = self.verified.get(token).await
             && caller.expires_at + self.leeway_s > now_s()
             && caller.verified.elapsed() < self.token_max_age
         {
             return Ok(caller);
         }
         let caller = Arc::new(self.verify(token).await?);
-        self.verified.insert(hash, Arc::clone(&caller)).await;
+        self.verified.insert(token.into(), Arc::clone(&caller)).await;
         Ok(caller)
     }
 
