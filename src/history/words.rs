@@ -6,7 +6,7 @@ use super::{
     Kind, Write, WriteState,
     london::{date, date_time},
 };
-use crate::case::{CaseEvent, DeliusWrite, NameSource, OutcomeName, Pom};
+use crate::case::{CaseEvent, DeliusWrite, NameSource, OutcomeName, Pom, RELEASED_BY};
 
 fn pom(pom: &Pom) -> String {
     match pom.staff_code {
@@ -62,6 +62,10 @@ pub(super) fn event(event: &CaseEvent) -> String {
         }
         CaseEvent::DeliusWriteParked { write, attempts, .. } => format!(
             "Write {}.{} parked after {attempts} attempts: waits for an operator",
+            write.sequence, write.ordinal
+        ),
+        CaseEvent::DeliusWriteRetried { write, by, .. } if by == RELEASED_BY => format!(
+            "Write {}.{} goes to Delius again: the case got its NOMS number before the refusal was recorded",
             write.sequence, write.ordinal
         ),
         CaseEvent::DeliusWriteRetried { write, .. } => {
