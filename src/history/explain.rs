@@ -224,6 +224,9 @@ impl fmt::Display for Explanation {
         }
         if entry.writes.is_empty() {
             writeln!(f, "\nNothing was to be written to Delius.")?;
+            if let Some(outcome) = entry.outcome {
+                line(f, "outcome", outcome)?;
+            }
         }
         for write in &entry.writes {
             let reference = WriteRef { sequence: entry.position, ordinal: write.ordinal };

@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 
 use super::{
-    Kind, Write, WriteState,
+    Entry, Kind, Write, WriteState,
     london::{date, date_time},
 };
 use crate::case::{CaseEvent, DeliusWrite, NameSource, OutcomeName, Pom, RELEASED_BY};
@@ -132,6 +132,14 @@ pub(super) fn result(write: &Write, kind: Kind) -> String {
     match (kind, write.ordinal) {
         (Kind::Allocation, 1..) => format!("what follows it, again: {result}"),
         _ => result,
+    }
+}
+
+/// What is said of an entry that means no write.
+pub(super) fn nothing_to_write(entry: &Entry) -> String {
+    match entry.outcome {
+        Some(outcome) => format!("{outcome}: nothing to write"),
+        None => "nothing to write".to_owned(),
     }
 }
 
