@@ -227,3 +227,23 @@ async fn a_redirect_is_followed_only_to_the_same_person(store: PgPool) {
     assert_eq!(world.outcomes(NOMS).await, ["PomAllocated"]);
     world.end().await;
 }
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn a_case_that_cannot_be_read_does_not_keep_others_from_being_reflected(store: PgPool) {
+    let world = World::on(store).await;
+    world.mpc.mpc().allocation(NOMS, Answer::not_found("Not allocated"));
+    world.accept(&world.allocation("m1", MORNING, 1)).await;
+    assert_eq!(world.events(NOMS).await, ["AllocationSuperseded"]);
+    sqlx::raw_sql(
+        "insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata)
+         select 'case', id, 1, 'AllocationSuperseded', '1.0.0', '{}', '{}' from unnest('{A0000AA,Z9999ZZ}'::text[]) id;
+         insert into unreflected_allocations values ('A0000AA', 1, 1), ('Z9999ZZ', 1, 1);
+         insert into staff_directory values (1, 'ADA', 'BYRON', null, now())",
+    )
+    .execute(&world.store)
+    .await
+    .unwrap();
+    world.drain().await;
+    assert_eq!(world.outcomes(NOMS).await, ["PomAllocated"]);
+    world.end().await;
+}
