@@ -94,6 +94,7 @@ impl Case {
         match event {
             CaseEvent::PomAllocated { at, pom, reflects, .. } => {
                 self.unreflected.retain(|waiting| Some(waiting.sequence) != reflects);
+                // What is made good later was recorded before.
                 self.not_ready &= reflects.is_some();
                 self.holdings.push((self.sequence, Holding { at, pom: Some(pom) }));
             }
