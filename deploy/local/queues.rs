@@ -14,7 +14,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = "pom-cases")]
     prefix: String,
     /// Receives after which a message goes to the dead-letter queue
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 10)]
     max_receives: u32,
     /// Only an endpoint set by hand: nothing is ever made in a real account by mistake
     #[arg(long, env = "AWS_ENDPOINT_URL")]

@@ -40,17 +40,14 @@ impl Destination {
         message: &OwnMessage,
         stop: &CancellationToken,
     ) -> Result<(), NotHandedOver> {
-        let mut delivery = message.delivery();
+        let delivery = message.delivery();
         let mut pause = Duration::from_millis(500);
         loop {
             let reason = match self.attempt(&delivery).await {
                 Ok(()) => return Ok(()),
                 Err(NotAccepted::Fault(fault)) => return Err(NotHandedOver::Fault(fault)),
-                Err(unexplained @ NotAccepted::Unexplained(_)) => {
-                    // As SQS would count: after a few tries the message is parked.
-                    delivery.receive_count += 1;
-                    unexplained.to_string()
-                }
+                // After a few tries the message is parked.
+                Err(unexplained @ NotAccepted::Unexplained(_)) => unexplained.to_string(),
                 Err(unavailable @ NotAccepted::Unavailable { .. }) => unavailable.to_string(),
             };
             tracing::warn!(reason, noms = %message.noms, pause_ms = pause.as_millis(), "trying again");

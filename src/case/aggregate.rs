@@ -2,10 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::{CaseEvent, DeliusWrite, Holding, OutcomeName, PrisonCode, Provenance, WriteRef, WriteResult};
+use super::{
+    CaseEvent, DeliusWrite, HandoverAnswer, Holding, OutcomeName, PrisonCode, Provenance, WriteRef,
+    WriteResult,
+};
 
 /// A case: one NOMS number, one stream.
 #[derive(Debug, Default, Clone, Serialize, Deserialize)]
@@ -16,8 +19,12 @@ pub struct Case {
     seen: BTreeSet<String>,
     /// Every recorded holding with the sequence of its event, in the order of recording.
     pub(super) holdings: Vec<(u64, Holding)>,
-    /// The last recorded handover dates with the sequence of their event.
-    pub(super) dates: Option<(u64, HandoverDates)>,
+    /// Whether the last recorded fact of the allocation is that the case is not ready for one.
+    pub(super) not_ready: bool,
+    /// The last recorded answer on the handover dates.
+    pub(super) handover: Option<HandoverAnswer>,
+    /// Sequence of the last event that says that the case got its NOMS number.
+    pub(super) linked: Option<u64>,
     /// Allocations that wait for the name behind their staff code.
     pub(super) unreflected: Vec<Unreflected>,
     /// Writes that Delius refused and that were not released since.
@@ -26,13 +33,6 @@ pub struct Case {
     settled: BTreeSet<WriteRef>,
     /// Writes that wait for an operator.
     parked: BTreeSet<WriteRef>,
-}
-
-/// The two dates, either of which may be blank.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct HandoverDates {
-    pub(super) handover_date: Option<NaiveDate>,
-    pub(super) handover_start_date: Option<NaiveDate>,
 }
 
 /// An allocation that could not be written because its POM's name was not known.
@@ -94,22 +94,28 @@ impl Case {
         match event {
             CaseEvent::PomAllocated { at, pom, reflects, .. } => {
                 self.unreflected.retain(|waiting| Some(waiting.sequence) != reflects);
+                // What is made good later was recorded before.
+                self.not_ready &= reflects.is_some();
                 self.holdings.push((self.sequence, Holding { at, pom: Some(pom) }));
             }
             CaseEvent::PomDeallocated { at, .. } => {
+                self.not_ready = false;
                 self.holdings.push((self.sequence, Holding { at, pom: None }));
             }
             CaseEvent::AllocationSuperseded { provenance, at, prison, staff_code } => {
                 let sequence = self.sequence;
+                self.not_ready = false;
                 self.unreflected.push(Unreflected { sequence, provenance, at, prison, staff_code });
             }
             CaseEvent::HandoverDatesChanged {
                 handover_date, handover_start_date, dry_run: false, ..
             } => {
-                let dates = HandoverDates { handover_date, handover_start_date };
-                self.dates = Some((self.sequence, dates));
+                self.handover = Some(HandoverAnswer::Dates { handover_date, handover_start_date });
             }
+            CaseEvent::HandoverNotFound { .. } => self.handover = Some(HandoverAnswer::NotFound),
+            CaseEvent::AllocationNotReady { .. } => self.not_ready = true,
             CaseEvent::IdentifierLinked { .. } => {
+                self.linked = Some(self.sequence);
                 self.refused.retain(|refused| refused.name != OutcomeName::PersonNotFound);
             }
             CaseEvent::DeliusUpdated(result) | CaseEvent::DeliusUnchanged(result) => {
@@ -134,10 +140,7 @@ impl Case {
                 self.parked.remove(&write);
                 self.settled.insert(write);
             }
-            CaseEvent::AllocationNotReady { .. }
-            | CaseEvent::HandoverNotFound { .. }
-            | CaseEvent::HandoverDatesChanged { .. }
-            | CaseEvent::MessageNotApplicable { .. } => {}
+            CaseEvent::HandoverDatesChanged { .. } | CaseEvent::MessageNotApplicable { .. } => {}
         }
     }
 }

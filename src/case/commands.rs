@@ -10,7 +10,7 @@ use super::{
 /// A message about a case, parsed and routed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// SNS `MessageId`, or `sha256:…` of the body.
+    /// SNS `MessageId`, else `sqs:…` (its id in the queue) or `sha256:…` of the body.
     pub id: String,
     /// Event type it was routed by.
     pub event_type: String,

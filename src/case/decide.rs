@@ -5,11 +5,12 @@ use cqrs_es::{Aggregate, event_sink::EventSink};
 use super::{
     AllocationAnswer, Case, CaseCommand, CaseError, CaseEvent, CaseServices, DeliusWrite, DetailAddress,
     Fetched, HandoverAnswer, Message, NameSource, NomsNumber, OutcomeName, Pom, PrisonCode, StaffMember,
-    StatedAllocation, WriteOutcome, WriteRef, WriteResult,
-    aggregate::{HandoverDates, Refused},
-    commands::whole_second,
-    provenance::CODE_VERSION,
+    StatedAllocation, WriteOutcome, WriteRef, WriteResult, commands::whole_second, provenance::CODE_VERSION,
 };
+
+/// Who is named as having a write tried again that was refused before the case got its NOMS number, though the
+/// refusal was recorded only after that.
+pub const RELEASED_BY: &str = "manage-pom-cases-and-delius";
 
 impl Aggregate for Case {
     const TYPE: &'static str = "case";
@@ -133,17 +134,11 @@ impl Case {
     ) -> Result<Vec<CaseEvent>, CaseError> {
         let (allocation, allocation_fetched) = services.mpc.allocation(noms, &DetailAddress::OfCase).await?;
         let (handover, handover_fetched) = services.mpc.handover(noms, &DetailAddress::OfCase).await?;
-        let new_dates = match handover {
-            HandoverAnswer::Dates { handover_date, handover_start_date } => {
-                let dates = HandoverDates { handover_date, handover_start_date };
-                self.dates.is_none_or(|(_, recorded)| recorded != dates)
-            }
-            HandoverAnswer::NotFound => false,
-        };
+        let news_of_dates = self.handover != Some(handover);
         let fetched = vec![allocation_fetched.clone(), handover_fetched.clone()];
         let mut events = vec![CaseEvent::IdentifierLinked {
             provenance: message.provenance(fetched),
-            released: self.released_for_person(new_dates),
+            released: self.released_for_person(news_of_dates),
         }];
 
         // The answer is true now. Where something later than the message is recorded already, the message's own
@@ -169,34 +164,46 @@ impl Case {
                 let provenance = message.provenance(vec![allocation_fetched]);
                 events.push(CaseEvent::PomDeallocated { provenance, at, followed_by });
             }
+            AllocationAnswer::NotReady if !self.not_ready => {
+                let provenance = message.provenance(vec![allocation_fetched]);
+                events.push(CaseEvent::AllocationNotReady { provenance, at });
+            }
             _ => {}
         }
-        if new_dates || (handover == HandoverAnswer::NotFound && self.dates.is_some()) {
+        // That there are no dates is no news of a case that never had any.
+        let never_any = self.handover.is_none() && handover == HandoverAnswer::NotFound;
+        if news_of_dates && !never_any {
             events.push(handover_event(message, handover, handover_fetched, false));
         }
         Ok(events)
     }
 
     /// The writes that were refused for want of the person, in stream order. Each late holding is followed by the
-    /// holding after it; handover dates only when they are still the last recorded ones.
-    fn released_for_person(&self, dates_are_outdated: bool) -> Vec<DeliusWrite> {
+    /// holding after it.
+    fn released_for_person(&self, news_of_dates: bool) -> Vec<DeliusWrite> {
         let mut released: Vec<DeliusWrite> = vec![];
         for refused in self.refused.iter().filter(|refused| refused.name == OutcomeName::PersonNotFound) {
-            match &refused.intent {
-                DeliusWrite::SetHandoverDates { dry_run, .. } => {
-                    if !dry_run && !dates_are_outdated && self.is_of_last_dates(refused) {
-                        released.retain(|write| !matches!(write, DeliusWrite::SetHandoverDates { .. }));
-                        released.push(refused.intent.clone());
-                    }
-                }
-                DeliusWrite::AllocatePom { .. } | DeliusWrite::DeallocatePom { .. } => {
-                    if !released.contains(&refused.intent) {
-                        released.push(refused.intent.clone());
-                    }
-                }
+            let is_of_dates = matches!(refused.intent, DeliusWrite::SetHandoverDates { .. });
+            if self.is_of_today(&refused.intent)
+                && !(is_of_dates && news_of_dates)
+                && !released.contains(&refused.intent)
+            {
+                released.push(refused.intent.clone());
             }
         }
         self.with_followers(released)
+    }
+
+    /// Whether a refused write may still be made. A holding always, at its own date; handover dates only while they
+    /// are the last recorded answer: neither other dates nor the answer that there are none may be overwritten.
+    fn is_of_today(&self, intent: &DeliusWrite) -> bool {
+        match *intent {
+            DeliusWrite::AllocatePom { .. } | DeliusWrite::DeallocatePom { .. } => true,
+            DeliusWrite::SetHandoverDates { handover_date, handover_start_date, dry_run } => {
+                let dates = HandoverAnswer::Dates { handover_date, handover_start_date };
+                !dry_run && self.handover == Some(dates)
+            }
+        }
     }
 
     /// Orders the writes by valid time and puts behind each late holding the one that follows it, which may have
@@ -213,14 +220,6 @@ impl Case {
             }
         }
         all
-    }
-
-    fn is_of_last_dates(&self, refused: &Refused) -> bool {
-        let DeliusWrite::SetHandoverDates { handover_date, handover_start_date, .. } = refused.intent else {
-            return false;
-        };
-        let dates = HandoverDates { handover_date, handover_start_date };
-        self.dates.is_some_and(|(_, recorded)| recorded == dates)
     }
 
     async fn reflect_allocations(&mut self, staff: &StaffMember, sink: &EventSink<Self>) {
@@ -250,15 +249,27 @@ impl Case {
             return vec![];
         }
         let refused = outcome.name.is_refusal();
+        // Delius refused for want of the person, then the case got its NOMS number and found nothing to release,
+        // because the refusal was not recorded yet: nothing else would ever try this write again.
+        let overtaken = outcome.name == OutcomeName::PersonNotFound
+            && self.linked.is_some_and(|linked| write.sequence < linked)
+            && self.is_of_today(&intent);
+        let retried = overtaken.then(|| CaseEvent::DeliusWriteRetried {
+            write,
+            released: self.with_followers(vec![intent.clone()]),
+            by: RELEASED_BY.to_owned(),
+            why: "the case got its NOMS number in Delius after the write was derived".to_owned(),
+        });
         let changed = !outcome.changes.is_empty() && !outcome.name.is_dry_run();
         let result = WriteResult { write, intent, attempt, outcome, code_version: CODE_VERSION.to_owned() };
-        vec![if refused {
+        let settled = if refused {
             CaseEvent::DeliusWriteRefused(result)
         } else if changed {
             CaseEvent::DeliusUpdated(result)
         } else {
             CaseEvent::DeliusUnchanged(result)
-        }]
+        };
+        std::iter::once(settled).chain(retried).collect()
     }
 
     fn retry_write(&self, write: WriteRef, by: String, why: String) -> Result<CaseEvent, CaseError> {
@@ -269,9 +280,12 @@ impl Case {
         let Some(refused) = self.refused.iter().find(|refused| refused.write == write) else {
             return not_allowed("only a refused or a parked write can be retried");
         };
-        if matches!(refused.intent, DeliusWrite::SetHandoverDates { .. }) && !self.is_of_last_dates(refused) {
+        if matches!(refused.intent, DeliusWrite::SetHandoverDates { dry_run: true, .. }) {
+            return not_allowed("it was a dry run; make another one instead");
+        }
+        if !self.is_of_today(&refused.intent) {
             return not_allowed(
-                "other handover dates have been recorded since; they must not be overwritten",
+                "another answer on the handover dates has been recorded since; it must not be overwritten",
             );
         }
         let released = self.with_followers(vec![refused.intent.clone()]);

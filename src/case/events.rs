@@ -209,6 +209,14 @@ impl CaseEvent {
         }
     }
 
+    /// Name of the outcome of an event that means no write: what nothing else would say.
+    pub fn outcome(&self) -> Option<&'static str> {
+        match self {
+            Self::AllocationNotReady { .. } => Some("NotReadyToAllocate"),
+            _ => None,
+        }
+    }
+
     /// The event's name, as stored and shown.
     pub fn name(&self) -> &'static str {
         match self {

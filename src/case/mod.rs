@@ -18,6 +18,7 @@ mod writes;
 
 pub use aggregate::Case;
 pub use commands::{CaseCommand, CaseError, Message, StatedAllocation};
+pub use decide::RELEASED_BY;
 pub use events::{CaseEvent, EVENT_VERSION, Holding, NameSource, WriteRef, WriteResult};
 pub use identifiers::{Crn, InvalidIdentifier, NomsNumber, PersonId, PrisonCode};
 pub use provenance::{CODE_VERSION, Evidence, Fetched, Provenance, StaffMember, sha256_hex};

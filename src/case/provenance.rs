@@ -66,7 +66,7 @@ pub struct StaffMember {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Provenance {
-    /// SNS `MessageId` (or `sha256:…` of the body, for a message that came without one).
+    /// SNS `MessageId`; of a message without one `sqs:…` (its id in the queue) or `sha256:…` of the body.
     pub message_id: String,
     /// Event type of the message.
     pub event_type: String,

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::NaiveDate;
+use serde::{Deserialize, Serialize};
 
 use super::{Fetched, NomsNumber, PrisonCode, StaffMember};
 
@@ -36,7 +37,7 @@ impl AllocationAnswer {
 }
 
 /// What Manage POM Cases says of the handover now.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HandoverAnswer {
     /// The dates; a missing one is blank on purpose.
     Dates {

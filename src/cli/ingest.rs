@@ -79,8 +79,13 @@ enum Fate {
 
 async fn one(file: &Path, ingest: &Ingest, store: &CaseStore, relay: &Relay) -> Result<Fate, Failure> {
     let body = tokio::fs::read(file).await.with_context(|| format!("while reading {}", file.display()))?;
-    let delivery =
-        Delivery { body, attributes: Default::default(), receive_count: 1, received_at: Utc::now() };
+    let delivery = Delivery {
+        body,
+        attributes: Default::default(),
+        sqs_id: None,
+        receive_count: 1,
+        received_at: Utc::now(),
+    };
     let (message_id, _) = message::parse(&delivery);
     let promise = promise(&delivery.body);
     let name = file.file_name().unwrap_or(file.as_os_str()).to_string_lossy().into_owned();
@@ -117,11 +122,11 @@ fn promise(body: &[u8]) -> Option<String> {
     Some(sample.get("leadsTo")?.as_str()?.to_owned())
 }
 
-/// As SQS would: what may pass is tried again, up to the same number of times.
-pub(super) async fn accept(ingest: &Ingest, mut delivery: Delivery) -> Result<Disposition, NotAccepted> {
+/// As from SQS: what is not explained is tried again, until it is parked.
+pub(super) async fn accept(ingest: &Ingest, delivery: Delivery) -> Result<Disposition, NotAccepted> {
     loop {
         match ingest.accept(&delivery).await {
-            Err(NotAccepted::Unexplained(_)) => delivery.receive_count += 1,
+            Err(NotAccepted::Unexplained(_)) => {}
             other => return other,
         }
     }

@@ -12,7 +12,7 @@ use super::{
     settings::{Decision, DeliusSettings, MpcSettings, StoreSettings},
 };
 use crate::{
-    ingest::{Delivery, Disposition, Ingest, UNEXPLAINED_TRIES, parked},
+    ingest::{Delivery, Disposition, Ingest, message, parked},
     outbox::{Relay, RelayConfig},
 };
 
@@ -148,7 +148,8 @@ async fn retry(
     let delivery = Delivery {
         body: message.body,
         attributes: message.attributes.0,
-        receive_count: UNEXPLAINED_TRIES,
+        sqs_id: message::sqs_id(&message.message_id),
+        receive_count: 1,
         received_at: Utc::now(),
     };
     let disposition = ingest.retry(&delivery).await?;

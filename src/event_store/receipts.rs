@@ -14,7 +14,7 @@ use crate::case::NomsNumber;
 /// One receipt of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
-    /// SNS `MessageId`, or `sha256:…` of the body.
+    /// SNS `MessageId`, else `sqs:…` or `sha256:…`.
     pub message_id: String,
     /// Event type it was routed by.
     pub event_type: Option<String>,
@@ -116,12 +116,20 @@ pub async fn insert(executor: impl PgExecutor<'_>, accounted: &AccountedReceipt)
     Ok(())
 }
 
-/// Whether the message was accounted for before.
-pub async fn is_accounted(executor: impl PgExecutor<'_>, message_id: &str) -> sqlx::Result<bool> {
-    sqlx::query_scalar("select exists (select from message_receipts where message_id = $1)")
-        .bind(message_id)
-        .fetch_one(executor)
-        .await
+/// Whether the message was accounted for before, and for whose case; a message that waits, parked, is not.
+pub async fn accounted(
+    executor: impl PgExecutor<'_>,
+    message_id: &str,
+) -> sqlx::Result<Option<Option<NomsNumber>>> {
+    let case_id: Option<Option<String>> = sqlx::query_scalar(
+        "select case_id from message_receipts
+         where message_id = $1 and disposition in ('recorded', 'changeFeed', 'notApplicable')
+         order by id limit 1",
+    )
+    .bind(message_id)
+    .fetch_optional(executor)
+    .await?;
+    Ok(case_id.map(|case_id| case_id?.parse().ok()))
 }
 
 #[cfg(test)]

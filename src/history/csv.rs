@@ -3,6 +3,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::{Entry, History, Write, words};
+use crate::case::OutcomeName;
 
 const HEADER: [&str; 26] = [
     "nomsId",
@@ -99,7 +100,10 @@ fn record(history: &History, entry: &Entry, write: Option<&Write>) -> Vec<String
         or_empty(write.map(|write| write.id)),
         text(&or_empty(write.map(|write| &write.description))),
         or_empty(write.map(|write| words::state(write.state))),
-        or_empty(write.and_then(|write| write.outcome).map(crate::case::OutcomeName::as_str)),
+        or_empty(match write {
+            Some(write) => write.outcome.map(OutcomeName::as_str),
+            None => entry.outcome,
+        }),
         or_empty(rows),
     ]
 }

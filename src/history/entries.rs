@@ -65,6 +65,9 @@ pub struct Entry {
     pub why: Option<String>,
     /// What is remarkable about it.
     pub marks: Marks,
+    /// Name of the outcome, where it means no write and has an outcome all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<&'static str>,
     /// What it means for Delius.
     pub writes: Vec<Write>,
 }
@@ -284,6 +287,7 @@ fn entry(
             dry_run: matches!(event, CaseEvent::HandoverDatesChanged { dry_run: true, .. }),
             ..Marks::default()
         },
+        outcome: event.outcome(),
         writes,
     }
 }

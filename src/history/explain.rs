@@ -7,7 +7,10 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::{CaseFile, Entry, FailedAttempt, Format, Question, Write, build, london::date_time_zone, words};
-use crate::case::{Evidence, Provenance, RowAction, WriteRef, sha256_hex};
+use crate::{
+    case::{Evidence, Provenance, RowAction, WriteRef, sha256_hex},
+    ingest::message::sqs_id,
+};
 
 /// A row in Delius: `table:id`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -188,7 +191,10 @@ impl fmt::Display for Explanation {
         let entry = &self.entry;
         writeln!(f, "Case {}, entry {}: {}", self.noms_id, entry.position, entry.description)?;
         if let Some(message) = &self.message {
-            writeln!(f, "\nSNS message   {}", message.message_id)?;
+            match sqs_id(&message.message_id) {
+                Some(id) => writeln!(f, "\nSQS message   {id}")?,
+                None => writeln!(f, "\nSNS message   {}", message.message_id)?,
+            }
             line(f, "event type", &message.event_type)?;
             line(f, "happened", date_time_zone(message.occurred_at))?;
             for (at, disposition, count) in &message.receipts {
@@ -218,6 +224,9 @@ impl fmt::Display for Explanation {
         }
         if entry.writes.is_empty() {
             writeln!(f, "\nNothing was to be written to Delius.")?;
+            if let Some(outcome) = entry.outcome {
+                line(f, "outcome", outcome)?;
+            }
         }
         for write in &entry.writes {
             let reference = WriteRef { sequence: entry.position, ordinal: write.ordinal };

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc};
+use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc};
 use chrono_tz::Europe::London;
 
 /// The question put to a history. Nothing fixed asks what we know now of all times.
@@ -48,22 +48,26 @@ impl FromStr for Moment {
     type Err = InvalidTime;
 
     fn from_str(text: &str) -> Result<Self, InvalidTime> {
-        let text = text.trim();
-        if let Ok(at) = DateTime::parse_from_rfc3339(text) {
-            return Ok(Self(at.with_timezone(&Utc)));
-        }
-        if let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
-            let next = date.checked_add_days(Days::new(1)).ok_or(InvalidTime::Unreadable)?;
-            let end = in_london(next.and_time(NaiveTime::MIN))?;
-            return Ok(Self(end - chrono::TimeDelta::microseconds(1)));
-        }
-        ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]
-            .iter()
-            .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
-            .ok_or(InvalidTime::Unreadable)
-            .and_then(in_london)
-            .map(Self)
+        let at = read(text.trim())?;
+        // The store does not keep every year that can be written.
+        if (0..=9999).contains(&at.year()) { Ok(Self(at)) } else { Err(InvalidTime::Unreadable) }
     }
+}
+
+fn read(text: &str) -> Result<DateTime<Utc>, InvalidTime> {
+    if let Ok(at) = DateTime::parse_from_rfc3339(text) {
+        return Ok(at.with_timezone(&Utc));
+    }
+    if let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
+        let next = date.checked_add_days(Days::new(1)).ok_or(InvalidTime::Unreadable)?;
+        let end = in_london(next.and_time(NaiveTime::MIN))?;
+        return Ok(end - chrono::TimeDelta::microseconds(1));
+    }
+    ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]
+        .iter()
+        .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
+        .ok_or(InvalidTime::Unreadable)
+        .and_then(in_london)
 }
 
 /// Of the two meanings of an hour that comes twice in autumn, the later: what was true by its end.
@@ -98,6 +102,11 @@ mod tests {
     #[test]
     fn what_is_no_time_is_refused_with_the_forms_that_are() {
         for text in ["", "yesterday", "03/03/2026", "2026-13-01", "2026-03-03T25:00"] {
+            assert_eq!(text.parse::<Moment>(), Err(InvalidTime::Unreadable), "{text}");
+        }
+        for text in
+            ["+262142-12-30", "-262143-01-01", "-262143-01-01T00:00", "+12026-01-01T10:00", "-0001-01-01"]
+        {
             assert_eq!(text.parse::<Moment>(), Err(InvalidTime::Unreadable), "{text}");
         }
     }

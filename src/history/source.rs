@@ -44,7 +44,7 @@ pub struct StoredEvent {
 /// One receipt of a message: SQS delivers at least once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Receipt {
-    /// SNS `MessageId` (or `sha256:…` of the body).
+    /// SNS `MessageId` (else `sqs:…` or `sha256:…`).
     pub message_id: String,
     /// What became of this delivery.
     pub disposition: String,
@@ -91,7 +91,7 @@ pub struct FailedAttempt {
 pub struct ParkedMessage {
     /// Its number in the list of parked messages.
     pub id: i64,
-    /// SNS `MessageId` (or `sha256:…` of the body).
+    /// SNS `MessageId` (else `sqs:…` or `sha256:…`).
     pub message_id: String,
     /// Event type it was routed by, when it had one.
     pub event_type: Option<String>,

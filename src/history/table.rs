@@ -144,7 +144,7 @@ fn what(entry: &Entry) -> String {
 
 fn delius(entry: &Entry) -> String {
     if entry.writes.is_empty() {
-        return "nothing to write".to_owned();
+        return words::nothing_to_write(entry);
     }
     entry.writes.iter().map(|write| words::result(write, entry.kind)).collect::<Vec<_>>().join("\n")
 }

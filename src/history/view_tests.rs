@@ -1,7 +1,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::*;
-use crate::history::samples::{Story, eventful, utc};
+use crate::{
+    case::CaseEvent,
+    history::{
+        Format, explain, render,
+        samples::{Story, eventful, provenance, utc},
+    },
+};
 
 fn asked(as_of: Option<&str>, known_at: Option<&str>) -> Question {
     Question { as_of: as_of.map(utc), known_at: known_at.map(utc), ..Question::default() }
@@ -109,4 +115,22 @@ fn the_json_has_the_names_that_readers_rely_on() {
     assert_eq!(json["entries"][0]["writes"][0]["outcome"], "PomAllocated");
     assert_eq!(json["entries"][0]["writes"][0]["changes"][0]["table"], "prison_offender_manager");
     assert_eq!(json["entries"][0]["occurredAt"], "2026-07-01T09:00:00Z");
+}
+
+#[test]
+fn a_case_that_is_not_ready_has_the_outcome_by_its_name_in_every_format() {
+    let mut story = eventful();
+    let provenance = provenance("m0", utc("2026-08-01T09:00:00Z"), utc("2026-08-01T09:00:02Z"));
+    let event = CaseEvent::AllocationNotReady { provenance, at: utc("2026-08-01T09:00:00Z") };
+    let position = story.event(utc("2026-08-01T09:00:04Z"), event);
+    let history = build(&story.0, &Question::default());
+    let json = serde_json::to_value(&history).unwrap();
+    let entries = json["entries"].as_array().unwrap();
+    assert_eq!(entries.last().unwrap()["outcome"], "NotReadyToAllocate");
+    assert!(entries[0].get("outcome").is_none(), "what has writes has the outcomes of those");
+    for format in [Format::Table, Format::Csv, Format::Html] {
+        assert!(render(&history, format).unwrap().contains("NotReadyToAllocate"), "{format:?}");
+    }
+    let explained = explain(&story.0, position).unwrap().render(Format::Table).unwrap();
+    assert!(explained.contains("NotReadyToAllocate"), "{explained}");
 }

@@ -3,10 +3,10 @@
 use chrono::NaiveDate;
 
 use super::{
-    Kind, Write, WriteState,
+    Entry, Kind, Write, WriteState,
     london::{date, date_time},
 };
-use crate::case::{CaseEvent, DeliusWrite, NameSource, OutcomeName, Pom};
+use crate::case::{CaseEvent, DeliusWrite, NameSource, OutcomeName, Pom, RELEASED_BY};
 
 fn pom(pom: &Pom) -> String {
     match pom.staff_code {
@@ -62,6 +62,10 @@ pub(super) fn event(event: &CaseEvent) -> String {
         }
         CaseEvent::DeliusWriteParked { write, attempts, .. } => format!(
             "Write {}.{} parked after {attempts} attempts: waits for an operator",
+            write.sequence, write.ordinal
+        ),
+        CaseEvent::DeliusWriteRetried { write, by, .. } if by == RELEASED_BY => format!(
+            "Write {}.{} goes to Delius again: the case got its NOMS number before the refusal was recorded",
             write.sequence, write.ordinal
         ),
         CaseEvent::DeliusWriteRetried { write, .. } => {
@@ -128,6 +132,14 @@ pub(super) fn result(write: &Write, kind: Kind) -> String {
     match (kind, write.ordinal) {
         (Kind::Allocation, 1..) => format!("what follows it, again: {result}"),
         _ => result,
+    }
+}
+
+/// What is said of an entry that means no write.
+pub(super) fn nothing_to_write(entry: &Entry) -> String {
+    match entry.outcome {
+        Some(outcome) => format!("{outcome}: nothing to write"),
+        None => "nothing to write".to_owned(),
     }
 }
 

@@ -8,15 +8,15 @@ use std::{sync::Arc, time::Duration};
 use sqlx::PgPool;
 
 use super::{
-    message::{Delivery, parse},
+    message::{Delivery, Malformed, Parsed, parse},
     parked,
-    route::{ParkReason, Parking, Route, route},
+    route::{ParkReason, Parking, Route, outdated, route},
+    unexplained::{self, UNEXPLAINED_TRIES},
 };
 use crate::{
     breakers::{AUTH, DELIUS, MPC, STORE},
     case::{
-        CaseCommand, CaseError, Crn, DetailAddress, Evidence, FetchError, Message, NomsNumber, PersonId,
-        sha256_hex,
+        CaseCommand, CaseError, Crn, DetailAddress, Evidence, FetchError, Message, NomsNumber, sha256_hex,
     },
     case_records,
     database::{self, in_time},
@@ -26,9 +26,6 @@ use crate::{
         receipts::{self, Receipt},
     },
 };
-
-/// So often an unexplained 404 is tried before the message is parked.
-pub const UNEXPLAINED_TRIES: u32 = 5;
 
 /// How long to wait for an answer of Delius.
 const DELIUS_ANSWER: Duration = Duration::from_secs(10);
@@ -78,6 +75,14 @@ pub struct Ingest {
     delius: Delius,
 }
 
+/// A message on its way to its end.
+struct InWork<'a> {
+    delivery: &'a Delivery,
+    receipt: Receipt,
+    /// Whether an unexplained answer is worth asking again; not where an operator waits for what comes of it.
+    patient: bool,
+}
+
 impl Ingest {
     /// Accepts messages into the store.
     pub fn new(store: Arc<CaseStore>, delius: Delius) -> Self {
@@ -93,144 +98,195 @@ impl Ingest {
     pub async fn accept(&self, delivery: &Delivery) -> Result<Disposition, NotAccepted> {
         let (message_id, parsed) = parse(delivery);
         if in_time(parked::is_parked(self.pool(), &message_id)).await? {
-            let receipt = receipt(delivery, message_id, None);
-            in_time(receipts::insert(self.pool(), &receipt.duplicate(None))).await?;
-            return Ok(Disposition::Duplicate);
+            return self.duplicate(receipt(delivery, message_id, None), None).await;
         }
-        self.accept_parsed(delivery, message_id, parsed).await
+        // The case knows its messages too. But whose case it is can depend on what Delius says today: the second
+        // delivery of a message must not become events of another case.
+        if let Some(noms) = in_time(receipts::accounted(self.pool(), &message_id)).await? {
+            let event_type = parsed.ok().and_then(|parsed| parsed.event_type);
+            return self.duplicate(receipt(delivery, message_id, event_type), noms.as_ref()).await;
+        }
+        self.accept_parsed(delivery, message_id, parsed, true).await
     }
 
     /// Accepts a parked message once more.
     pub async fn retry(&self, delivery: &Delivery) -> Result<Disposition, NotAccepted> {
         let (message_id, parsed) = parse(delivery);
-        self.accept_parsed(delivery, message_id, parsed).await
+        self.accept_parsed(delivery, message_id, parsed, false).await
     }
 
     async fn accept_parsed(
         &self,
         delivery: &Delivery,
         message_id: String,
-        parsed: Result<super::message::Parsed, super::message::Malformed>,
+        parsed: Result<Parsed, Malformed>,
+        patient: bool,
     ) -> Result<Disposition, NotAccepted> {
+        let event_type = parsed.as_ref().ok().and_then(|parsed| parsed.event_type.clone());
+        let in_work = InWork { delivery, receipt: receipt(delivery, message_id, event_type), patient };
         let parsed = match parsed {
             Ok(parsed) => parsed,
             Err(malformed) => {
-                let receipt = receipt(delivery, message_id, None);
-                return self
-                    .park(delivery, receipt, None, ParkReason::InvalidMessage.because(malformed.0))
-                    .await;
+                return self.park(in_work, None, ParkReason::InvalidMessage.because(malformed.0)).await;
             }
         };
-        let receipt = receipt(delivery, message_id, parsed.event_type.clone());
+        let outdated = outdated(&parsed);
+        if !outdated.is_empty() {
+            in_time(case_records::invalidate(self.pool(), &outdated)).await?;
+        }
         let noms = parsed.event.noms().ok();
         // The body was parsed as UTF-8, so nothing is replaced here.
         let evidence = Evidence::of(String::from_utf8_lossy(&delivery.body));
         match route(&parsed, evidence, delivery.received_at) {
-            Route::Command(noms, command) => self.command(delivery, receipt, noms, command).await,
-            Route::Linked(noms, crn, command) => {
-                // The record is found by either identifier, and both may be new to it.
-                let people: Vec<PersonId> =
-                    crn.map(PersonId::Crn).into_iter().chain([PersonId::Noms(noms.clone())]).collect();
-                in_time(case_records::invalidate(self.pool(), &people)).await?;
-                self.command(delivery, receipt, noms, command).await
-            }
-            Route::SentenceChanged(crn, message) => {
-                self.drop_records(&crn, noms.as_ref()).await?;
-                self.sentence_changed(delivery, receipt, &crn, message).await
-            }
+            Route::Command(noms, command) => self.command(in_work, noms, command).await,
+            Route::Linked(crn, message) => self.linked(in_work, &crn, message).await,
+            Route::SentenceChanged(crn, message) => self.sentence_changed(in_work, &crn, message).await,
             Route::ChangeFeed(crn) => {
-                self.drop_records(&crn, noms.as_ref()).await?;
-                let duplicate = in_time(receipts::is_accounted(self.pool(), &receipt.message_id)).await?;
-                let accounted = if duplicate {
-                    receipt.duplicate(noms.as_ref())
-                } else {
-                    receipt.change_feed(crn.to_string())
-                };
+                let accounted = in_work.receipt.change_feed(crn.to_string());
                 in_time(receipts::insert(self.pool(), &accounted)).await?;
-                Ok(if duplicate { Disposition::Duplicate } else { Disposition::ChangeFeed(crn) })
+                Ok(Disposition::ChangeFeed(crn))
             }
-            Route::Park(parking) => self.park(delivery, receipt, noms.as_ref(), parking).await,
+            Route::Park(parking) => self.park(in_work, noms.as_ref(), parking).await,
         }
     }
 
     async fn command(
         &self,
-        delivery: &Delivery,
-        receipt: Receipt,
+        in_work: InWork<'_>,
         noms: NomsNumber,
         command: CaseCommand,
     ) -> Result<Disposition, NotAccepted> {
-        match self.store.execute(&noms, command, receipt.metadata()).await {
-            Ok(appended) if appended.is_empty() => {
-                in_time(receipts::insert(self.pool(), &receipt.duplicate(Some(&noms)))).await?;
-                Ok(Disposition::Duplicate)
-            }
+        match self.store.execute(&noms, command, in_work.receipt.metadata()).await {
+            Ok(appended) if appended.is_empty() => self.duplicate(in_work.receipt, Some(&noms)).await,
             Ok(appended) => {
                 let events = appended.iter().map(|event| event.payload.name()).collect();
                 Ok(Disposition::Recorded { noms, events })
             }
-            Err(ExecuteError::Case(CaseError::Fetch(error))) => {
-                let parking = parking(error, delivery.receive_count)?;
-                self.park(delivery, receipt, Some(&noms), parking).await
-            }
+            Err(ExecuteError::Case(CaseError::Fetch(error))) => self.not_fetched(in_work, &noms, error).await,
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// What a failed fetch means for the message: parked for the reason, or not accepted.
+    async fn not_fetched(
+        &self,
+        in_work: InWork<'_>,
+        noms: &NomsNumber,
+        error: FetchError,
+    ) -> Result<Disposition, NotAccepted> {
+        let detail = error.to_string();
+        let reason = match error {
+            FetchError::Unavailable { dependency, reason } => {
+                return Err(NotAccepted::Unavailable { dependency, reason });
+            }
+            FetchError::Unexplained { status } => {
+                let reason = match status {
+                    404 => ParkReason::DetailNotFound,
+                    _ => ParkReason::UnexpectedStatus,
+                };
+                let parking = reason.because(detail);
+                return self.unexplained(in_work, Some(noms), &status.to_string(), parking).await;
+            }
+            FetchError::ForeignUrl { .. } => ParkReason::ForeignDetailUrl,
+            FetchError::IdentifierMismatch => ParkReason::IdentifierMismatch,
+            FetchError::InvalidAnswer { .. } => ParkReason::InvalidDetail,
+        };
+        self.park(in_work, Some(noms), reason.because(detail)).await
+    }
+
+    /// An answer that explains nothing may be another one soon, so it is asked for again a few times.
+    async fn unexplained(
+        &self,
+        in_work: InWork<'_>,
+        noms: Option<&NomsNumber>,
+        answer: &str,
+        parking: Parking,
+    ) -> Result<Disposition, NotAccepted> {
+        let count = unexplained::count(self.pool(), &in_work.receipt.message_id, answer);
+        if in_time(count).await? < UNEXPLAINED_TRIES && in_work.patient {
+            return Err(NotAccepted::Unexplained(parking.detail));
+        }
+        self.park(in_work, noms, parking).await
+    }
+
+    /// The message gives a CRN and no NOMS number. Delius has had the number since before it was sent, though what we
+    /// read may be a moment behind.
+    async fn linked(
+        &self,
+        in_work: InWork<'_>,
+        crn: &Crn,
+        message: Message,
+    ) -> Result<Disposition, NotAccepted> {
+        let noms = answer_of_delius("while looking up a NOMS number", self.delius.noms_of(crn)).await?;
+        if let Some(noms) = noms {
+            let command = CaseCommand::LinkIdentifier { noms: noms.clone(), message };
+            return self.command(in_work, noms, command).await;
+        }
+        let parking = ParkReason::MissingIdentifier.because(
+            "the event names no NOMS number, and Delius has none for its CRN; retry it once Delius has one, or skip it",
+        );
+        self.unexplained(in_work, None, "no NOMS number", parking).await
     }
 
     /// Handover dates may fit now, where the person has a NOMS number and exactly one live custody.
     async fn sentence_changed(
         &self,
-        delivery: &Delivery,
-        receipt: Receipt,
+        in_work: InWork<'_>,
         crn: &Crn,
         message: Message,
     ) -> Result<Disposition, NotAccepted> {
-        let custody = tokio::time::timeout(DELIUS_ANSWER, self.delius.live_custody(crn));
         let custody =
-            custody.await.unwrap_or_else(|_| Err(DeliusError::timeout("while looking up a live custody")));
-        match custody? {
+            answer_of_delius("while looking up a live custody", self.delius.live_custody(crn)).await?;
+        match custody {
             LiveCustody::One(noms) => {
                 let address = DetailAddress::OfCase;
                 let command =
                     CaseCommand::RecordHandover { noms: noms.clone(), message, address, dry_run: false };
-                self.command(delivery, receipt, noms, command).await
+                self.command(in_work, noms, command).await
             }
             LiveCustody::NotApplicable { noms: Some(noms), reason } => {
                 let command = CaseCommand::RecordNotApplicable { message, reason };
-                self.command(delivery, receipt, noms, command).await
+                self.command(in_work, noms, command).await
             }
             LiveCustody::NotApplicable { noms: None, reason } => {
-                if in_time(receipts::is_accounted(self.pool(), &receipt.message_id)).await? {
-                    in_time(receipts::insert(self.pool(), &receipt.duplicate(None))).await?;
-                    return Ok(Disposition::Duplicate);
-                }
-                in_time(receipts::insert(self.pool(), &receipt.not_applicable(reason.clone()))).await?;
+                let accounted = in_work.receipt.not_applicable(reason.clone());
+                in_time(receipts::insert(self.pool(), &accounted)).await?;
                 Ok(Disposition::NotApplicable(reason))
             }
         }
     }
 
+    async fn duplicate(
+        &self,
+        receipt: Receipt,
+        noms: Option<&NomsNumber>,
+    ) -> Result<Disposition, NotAccepted> {
+        in_time(receipts::insert(self.pool(), &receipt.duplicate(noms))).await?;
+        Ok(Disposition::Duplicate)
+    }
+
     async fn park(
         &self,
-        delivery: &Delivery,
-        receipt: Receipt,
+        in_work: InWork<'_>,
         noms: Option<&NomsNumber>,
         parking: Parking,
     ) -> Result<Disposition, NotAccepted> {
+        let InWork { delivery, receipt, .. } = in_work;
         in_time(parked::park(self.pool(), receipt, delivery, noms, &parking)).await?;
         Ok(Disposition::Parked(parking))
-    }
-
-    /// By both identifiers: a NOMS number that moved to this person outdates whoever had it before.
-    async fn drop_records(&self, crn: &Crn, noms: Option<&NomsNumber>) -> Result<(), NotAccepted> {
-        let by_noms = noms.cloned().map(PersonId::Noms);
-        let people: Vec<PersonId> = by_noms.into_iter().chain([PersonId::Crn(crn.clone())]).collect();
-        Ok(in_time(case_records::invalidate(self.pool(), &people)).await?)
     }
 
     fn pool(&self) -> &PgPool {
         self.store.pool()
     }
+}
+
+async fn answer_of_delius<T>(
+    during: &'static str,
+    answer: impl Future<Output = Result<T, DeliusError>>,
+) -> Result<T, DeliusError> {
+    let answer = tokio::time::timeout(DELIUS_ANSWER, answer);
+    answer.await.unwrap_or_else(|_| Err(DeliusError::timeout(during)))
 }
 
 fn receipt(delivery: &Delivery, message_id: String, event_type: Option<String>) -> Receipt {
@@ -241,24 +297,6 @@ fn receipt(delivery: &Delivery, message_id: String, event_type: Option<String>) 
         receive_count: delivery.receive_count,
         received_at: delivery.received_at,
     }
-}
-
-/// What a failed fetch means for the message: parked for the reason, or not accepted.
-fn parking(error: FetchError, receive_count: u32) -> Result<Parking, NotAccepted> {
-    let detail = error.to_string();
-    let reason = match error {
-        FetchError::Unavailable { dependency, reason } => {
-            return Err(NotAccepted::Unavailable { dependency, reason });
-        }
-        FetchError::Unexplained { .. } if receive_count < UNEXPLAINED_TRIES => {
-            return Err(NotAccepted::Unexplained(detail));
-        }
-        FetchError::Unexplained { .. } => ParkReason::DetailNotFound,
-        FetchError::ForeignUrl { .. } => ParkReason::ForeignDetailUrl,
-        FetchError::IdentifierMismatch => ParkReason::IdentifierMismatch,
-        FetchError::InvalidAnswer { .. } => ParkReason::InvalidDetail,
-    };
-    Ok(reason.because(detail))
 }
 
 impl Disposition {

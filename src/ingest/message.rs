@@ -21,6 +21,8 @@ pub struct Delivery {
     pub body: Vec<u8>,
     /// Attributes on the SQS message: with raw delivery those of the SNS message.
     pub attributes: BTreeMap<String, String>,
+    /// SQS's own id of the message, the same for every delivery of it; none for a message that came another way.
+    pub sqs_id: Option<String>,
     /// How often SQS has delivered it, this time included.
     pub receive_count: u32,
     /// When we received it.
@@ -30,7 +32,7 @@ pub struct Delivery {
 /// A message, parsed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parsed {
-    /// SNS `MessageId`, or `sha256:…` of the body when there is none.
+    /// SNS `MessageId`; when there is none, `sqs:…` with the id in the queue, or `sha256:…` of the body.
     pub message_id: String,
     /// The routing key: attribute `eventType`, else the event's own `eventType`.
     pub event_type: Option<String>,
@@ -52,14 +54,27 @@ pub enum Event {
 #[error("{0}")]
 pub struct Malformed(pub String);
 
-/// The identity of a delivery whose envelope cannot be read.
-pub fn fallback_id(body: &[u8]) -> String {
-    format!("sha256:{}", sha256_hex(body))
+/// Before the id of a message in its queue, where that is its identity.
+const SQS_ID: &str = "sqs:";
+
+/// The identity of a delivery without an envelope that can be read. Two events without an envelope can be equal byte
+/// for byte and are still two, so a message from a queue has the id that SQS gave it, which is the same for every
+/// delivery of it. What came another way (a file) has nothing but its bytes: read twice, it is a duplicate.
+fn fallback_id(delivery: &Delivery) -> String {
+    match &delivery.sqs_id {
+        Some(id) if is_plain(id) => format!("{SQS_ID}{id}"),
+        _ => format!("sha256:{}", sha256_hex(&delivery.body)),
+    }
+}
+
+/// The id in its queue of a message that is known by that.
+pub fn sqs_id(message_id: &str) -> Option<String> {
+    message_id.strip_prefix(SQS_ID).map(str::to_owned)
 }
 
 /// Parses a delivery. The identity is told even where the rest is malformed.
 pub fn parse(delivery: &Delivery) -> (String, Result<Parsed, Malformed>) {
-    let id = fallback_id(&delivery.body);
+    let id = fallback_id(delivery);
     if delivery.body.len() > MAX_BODY_BYTES {
         return (id, malformed("the body is longer than 1 MiB; no message can be"));
     }
@@ -126,15 +141,19 @@ impl Event {
         members
     }
 
-    /// `occurredAt` of a domain event, `eventDatetime` of an offender event.
-    pub fn occurred_at(&self) -> Result<DateTime<Utc>, Malformed> {
+    /// `occurredAt` of a domain event, `eventDatetime` of an offender event, when something can have happened then.
+    pub fn occurred_at(&self, received_at: DateTime<Utc>) -> Result<DateTime<Utc>, Malformed> {
         let (member, text) = match self {
             Self::Domain(members) => ("occurredAt", members.get("occurredAt")),
             Self::Offender(members) => ("eventDatetime", members.get("eventDatetime")),
         };
-        text.and_then(Value::as_str).and_then(time::parse).ok_or_else(|| {
+        let time = text.and_then(Value::as_str).and_then(time::parse).ok_or_else(|| {
             Malformed(format!("{member} is missing or not a time; expected for example 2026-07-01T09:00:00Z"))
-        })
+        })?;
+        match time::fault(time, received_at) {
+            Some(fault) => malformed(&format!("{member} {fault}")),
+            None => Ok(time),
+        }
     }
 
     /// `detailUrl`, when there is one.

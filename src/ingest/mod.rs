@@ -18,12 +18,14 @@ pub mod route;
 #[cfg(test)]
 mod tests;
 mod time;
+mod unexplained;
 mod work;
 
-pub use accept::{Disposition, Ingest, NotAccepted, UNEXPLAINED_TRIES};
+pub use accept::{Disposition, Ingest, NotAccepted};
 pub use consumer::{Backoff, Consumer, ConsumerConfig};
 pub use message::Delivery;
 pub use own::OwnMessage;
+pub use unexplained::UNEXPLAINED_TRIES;
 
 /// Logs and counts what became of a message, once, where it is handled.
 pub fn report(message_id: &str, event_type: Option<&str>, disposition: &Disposition) {

@@ -59,6 +59,7 @@ impl OwnMessage {
         Delivery {
             body: self.envelope().into_bytes(),
             attributes: BTreeMap::new(),
+            sqs_id: None,
             receive_count: 1,
             received_at: Utc::now(),
         }

@@ -56,7 +56,7 @@ pub async fn is_parked(pool: &PgPool, message_id: &str) -> sqlx::Result<bool> {
 pub struct ParkedMessage {
     /// Its number, by which operators name it.
     pub id: i64,
-    /// SNS `MessageId`, or `sha256:…` of the body.
+    /// SNS `MessageId`, else `sqs:…` (its id in the queue) or `sha256:…` of the body.
     pub message_id: String,
     /// Event type, when the message has one.
     pub event_type: Option<String>,

@@ -15,6 +15,7 @@ pub(super) fn delivery(message: &SqsMessage) -> Delivery {
         attributes: attributes
             .filter_map(|(name, value)| Some((name.clone(), value.string_value()?.to_owned())))
             .collect(),
+        sqs_id: message.message_id().map(str::to_owned),
         receive_count: system(message, &MessageSystemAttributeName::ApproximateReceiveCount)
             .and_then(|count| count.parse().ok())
             .unwrap_or(1),

@@ -13,7 +13,8 @@ use crate::{
 const BATCH: u32 = 100;
 const POLL: Duration = Duration::from_secs(5);
 
-/// Reflects what can be reflected now; how many allocations were recorded.
+/// Reflects what can be reflected now; how many allocations were recorded. A case in which that fails for a reason of
+/// its own is told of, and keeps no other case waiting.
 ///
 /// # Errors
 /// When the store is unavailable; what was not reflected is found again by the next call.
@@ -24,7 +25,13 @@ pub async fn step(store: &CaseStore) -> Result<usize, ExecuteError> {
     let mut recorded = 0;
     for (noms, staff) in known {
         let command = CaseCommand::ReflectAllocations { staff };
-        recorded += store.execute(&noms, command, HashMap::new()).await?.len();
+        match store.execute(&noms, command, HashMap::new()).await {
+            Ok(appended) => recorded += appended.len(),
+            Err(error @ ExecuteError::Unavailable(_)) => return Err(error),
+            Err(error) => {
+                tracing::error!(%error, %noms, "could not reflect an allocation whose name is known")
+            }
+        }
     }
     Ok(recorded)
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::message::{Event, IdentifierFault, Parsed};
 use crate::case::{
-    CaseCommand, Crn, DetailAddress, Evidence, Message, NomsNumber, PrisonCode, StatedAllocation,
+    CaseCommand, Crn, DetailAddress, Evidence, Message, NomsNumber, PersonId, PrisonCode, StatedAllocation,
 };
 
 /// What is to be done about a message.
@@ -12,12 +12,11 @@ use crate::case::{
 pub enum Route {
     /// A command to a case.
     Command(NomsNumber, CaseCommand),
-    /// A case got its NOMS number: a command, and its cached record is out of date.
-    Linked(NomsNumber, Option<Crn>, CaseCommand),
-    /// The sentence of this person changed: their handover dates may fit now, and their cached record is out of
-    /// date.
+    /// A case got its NOMS number, and the message gives only its CRN: Delius knows the number.
+    Linked(Crn, Message),
+    /// The sentence of this person changed: their handover dates may fit now.
     SentenceChanged(Crn, Message),
-    /// The cached record of this person is out of date.
+    /// The cached record of this person is out of date, and that is all.
     ChangeFeed(Crn),
     /// It cannot become events: to be parked.
     Park(Parking),
@@ -44,6 +43,7 @@ pub enum ParkReason {
     MissingDetailUrl,
     ForeignDetailUrl,
     DetailNotFound,
+    UnexpectedStatus,
     InvalidDetail,
 }
 
@@ -59,6 +59,7 @@ impl ParkReason {
             Self::MissingDetailUrl => "MissingDetailUrl",
             Self::ForeignDetailUrl => "ForeignDetailUrl",
             Self::DetailNotFound => "DetailNotFound",
+            Self::UnexpectedStatus => "UnexpectedStatus",
             Self::InvalidDetail => "InvalidDetail",
         }
     }
@@ -79,8 +80,13 @@ impl From<IdentifierFault> for Parking {
     }
 }
 
-/// The event types after which a cached case record is out of date. `SENTENCE_CHANGED` is one of them too, and
-/// does more.
+const SENTENCE_CHANGED: &str = "SENTENCE_CHANGED";
+
+/// A case got its NOMS number, or another one.
+const LINKED: [&str; 2] =
+    ["probation-case.prison-identifier.added", "probation-case.prison-identifier.updated"];
+
+/// The event types after which a cached case record is out of date, and which do nothing more.
 const CHANGE_FEED: [&str; 14] = [
     "OFFENDER_MANAGER_CHANGED",
     "OFFENDER_OFFICER_CHANGED",
@@ -101,6 +107,19 @@ const CHANGE_FEED: [&str; 14] = [
 /// The event type of our own bulk run.
 pub const BULK_UPDATE: &str = "pom-handover-dates.internal.bulk-update";
 
+/// Whose cached records the message makes out of date: whoever it names, whatever else is wrong with it. By both
+/// identifiers, as a NOMS number that moved to this person outdates whoever had it before.
+pub fn outdated(parsed: &Parsed) -> Vec<PersonId> {
+    let outdates = |event_type: &str| {
+        event_type == SENTENCE_CHANGED || LINKED.contains(&event_type) || CHANGE_FEED.contains(&event_type)
+    };
+    if !parsed.event_type.as_deref().is_some_and(outdates) {
+        return vec![];
+    }
+    let by_noms = parsed.event.noms().ok().map(PersonId::Noms);
+    by_noms.into_iter().chain(parsed.event.crn().ok().map(PersonId::Crn)).collect()
+}
+
 /// Routes a parsed message.
 pub fn route(parsed: &Parsed, evidence: Evidence, received_at: chrono::DateTime<chrono::Utc>) -> Route {
     decide(parsed, evidence, received_at).unwrap_or_else(Route::Park)
@@ -120,7 +139,9 @@ fn decide(
         Ok(Message {
             id: parsed.message_id.clone(),
             event_type: event_type.to_owned(),
-            occurred_at: event.occurred_at().map_err(|wrong| ParkReason::InvalidMessage.because(wrong.0))?,
+            occurred_at: event
+                .occurred_at(received_at)
+                .map_err(|wrong| ParkReason::InvalidMessage.because(wrong.0))?,
             received_at,
             evidence,
         })
@@ -143,12 +164,14 @@ fn decide(
             let command = CaseCommand::RecordHandover { noms: noms.clone(), message, address, dry_run };
             Route::Command(noms, command)
         }
-        "probation-case.prison-identifier.added" | "probation-case.prison-identifier.updated" => {
-            let (noms, message) = (event.noms()?, message()?);
-            let command = CaseCommand::LinkIdentifier { noms: noms.clone(), message };
-            Route::Linked(noms, event.crn().ok(), command)
-        }
-        "SENTENCE_CHANGED" => Route::SentenceChanged(event.crn()?, message()?),
+        linked if LINKED.contains(&linked) => match (event.noms(), event.crn()) {
+            (Err(IdentifierFault::Missing(_)), Ok(crn)) => Route::Linked(crn, message()?),
+            (noms, _) => {
+                let (noms, message) = (noms?, message()?);
+                Route::Command(noms.clone(), CaseCommand::LinkIdentifier { noms, message })
+            }
+        },
+        SENTENCE_CHANGED => Route::SentenceChanged(event.crn()?, message()?),
         feed if CHANGE_FEED.contains(&feed) => Route::ChangeFeed(event.crn()?),
         _ => {
             return Err(ParkReason::UnhandledEventType

@@ -10,12 +10,18 @@ use serde_json::{Value, json};
 
 use super::{
     message::{Delivery, MAX_BODY_BYTES, parse},
-    route::{ParkReason, Route, route},
+    route::{ParkReason, Parking, Route, route},
 };
 use crate::case::{CaseCommand, DetailAddress, Evidence, StatedAllocation};
 
 fn delivery(body: impl Into<Vec<u8>>) -> Delivery {
-    Delivery { body: body.into(), attributes: BTreeMap::new(), receive_count: 1, received_at: Utc::now() }
+    Delivery {
+        body: body.into(),
+        attributes: BTreeMap::new(),
+        sqs_id: None,
+        receive_count: 1,
+        received_at: Utc::now(),
+    }
 }
 
 /// The route of a delivery, or the reason for which it is parked.
@@ -109,6 +115,69 @@ fn the_message_id_is_that_of_sns_and_else_the_hash_of_the_body() {
 }
 
 #[test]
+fn a_message_without_an_id_of_sns_has_that_of_sqs() {
+    let from_queue = |body: String| Delivery { sqs_id: Some("7a1c".into()), ..delivery(body) };
+    for body in ["{}".to_owned(), "no message".to_owned(), allocation(json!({})).to_string()] {
+        assert_eq!(parse(&from_queue(body)).0, "sqs:7a1c");
+    }
+    let (id, _) = parse(&from_queue(envelope("{}", json!({}))));
+    assert_eq!(id, "11111111-0000-4000-8000-000000000001");
+    let odd = Delivery { sqs_id: Some("not plain".into()), ..delivery("{}") };
+    assert!(parse(&odd).0.starts_with("sha256:"));
+}
+
+#[test]
+fn a_time_that_cannot_be_is_parked_with_the_member_and_the_remedy() {
+    let received_at = "2026-07-01T12:00:00Z".parse().unwrap();
+    let of = |event: &Value| {
+        let delivery = Delivery { received_at, ..delivery(event.to_string()) };
+        let (_, parsed) = parse(&delivery);
+        match route(&parsed.unwrap(), Evidence::of(""), received_at) {
+            Route::Park(Parking { reason: ParkReason::InvalidMessage, detail }) => Err(detail),
+            Route::Park(other) => panic!("{other:?}"),
+            _ => Ok(()),
+        }
+    };
+    let domain = |at: &str| {
+        let mut event = allocation(json!({}));
+        event["occurredAt"] = json!(at);
+        of(&event)
+    };
+    let offender =
+        |at: &str| of(&json!({ "eventType": "SENTENCE_CHANGED", "crn": "X123456", "eventDatetime": at }));
+    for early in [
+        "1989-12-31T23:59:59Z",
+        "0001-01-01T00:00:00Z",
+        "0000-01-01T00:00:00",
+        "-0001-01-01T00:00:00Z",
+        "-262143-01-01T00:00:00",
+        "-262143-01-01T00:00:00+23:59",
+    ] {
+        for (member, parked) in [("occurredAt", domain(early)), ("eventDatetime", offender(early))] {
+            let detail = parked.expect_err(early);
+            assert!(detail.starts_with(member), "{early}: {detail}");
+        }
+    }
+    for late in [
+        "2026-07-02T12:00:01Z",
+        "9999-12-31T23:59:59Z",
+        "+262142-12-31T23:59:59",
+        "+262142-12-31T23:59:59-23:59",
+    ] {
+        for (member, parked) in [("occurredAt", domain(late)), ("eventDatetime", offender(late))] {
+            let detail = parked.expect_err(late);
+            assert!(detail.starts_with(member), "{late}: {detail}");
+        }
+    }
+    // Both remedies are told apart.
+    assert!(domain("1989-12-31T23:59:59Z").unwrap_err().contains("sent again"));
+    assert!(domain("2026-07-02T12:00:01Z").unwrap_err().contains("retry"));
+    for fine in ["1990-01-01T00:00:00Z", "2026-07-02T12:00:00Z"] {
+        assert_eq!((domain(fine), offender(fine)), (Ok(()), Ok(())), "{fine}");
+    }
+}
+
+#[test]
 fn what_the_message_states_of_the_allocation() {
     let leeds = StatedAllocation::Allocated { staff_code: 485926, prison: "LEI".parse().unwrap() };
     for (information, expected) in [
@@ -146,10 +215,10 @@ fn every_event_type_of_the_contract_has_its_route() {
     }
     for event_type in ["probation-case.prison-identifier.added", "probation-case.prison-identifier.updated"] {
         let route = routed_json(&domain(event_type)).unwrap();
-        assert!(
-            matches!(route, Route::Linked(_, Some(_), CaseCommand::LinkIdentifier { .. })),
-            "{event_type}"
-        );
+        assert!(matches!(route, Route::Command(_, CaseCommand::LinkIdentifier { .. })), "{event_type}");
+        let mut by_crn = domain(event_type);
+        by_crn["personReference"] = json!({ "identifiers": [{ "type": "CRN", "value": "X123456" }] });
+        assert!(matches!(routed_json(&by_crn).unwrap(), Route::Linked(..)), "{event_type}");
     }
     let bulk = routed_json(&domain("pom-handover-dates.internal.bulk-update")).unwrap();
     assert!(matches!(

@@ -1,7 +1,26 @@
 //! Times in messages.
 
-use chrono::{DateTime, LocalResult, NaiveDateTime, TimeZone, Utc};
+use chrono::{DateTime, LocalResult, NaiveDateTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Europe::London;
+
+/// Clocks differ; what lies further ahead of its receipt than this has not happened.
+const CLOCKS_DIFFER: TimeDelta = TimeDelta::days(1);
+
+/// What is wrong with a time, and the remedy, when nothing of ours can have happened then. Neither database keeps
+/// every year that a text can name, and Delius would show the case held since then, or not before.
+pub(super) fn fault(time: DateTime<Utc>, received_at: DateTime<Utc>) -> Option<&'static str> {
+    // 1990-01-01, long before either system.
+    if time.timestamp() < 631_152_000 {
+        Some("lies before 1990-01-01; have it put right and sent again, and skip this message")
+    } else if time > received_at + CLOCKS_DIFFER {
+        Some(
+            "lies more than a day after the message was received; retry it once that time has come, or have it put \
+             right and sent again, and skip this message",
+        )
+    } else {
+        None
+    }
+}
 
 /// Parses `2026-07-01T09:00:00Z` with any offset (`Z`, `+01:00`, `+0100`, `+01`) and up to nine digits of
 /// fraction. A time without an offset is Europe/London, as Delius writes them; of an hour that the clocks repeat

@@ -1,12 +1,19 @@
 //! What an answer of Manage POM Cases means: status and body in, meaning out.
 
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 use serde::Deserialize;
 
 use crate::case::{AllocationAnswer, FetchError, Fetched, HandoverAnswer, NomsNumber, StaffMember};
 
 /// No name is longer; NOMIS itself keeps 35 characters.
 const MAX_NAME_CHARS: usize = 100;
+
+/// Delius keeps an e-mail address of this length. In bytes, which is the stricter count of those that databases make.
+const MAX_EMAIL_BYTES: usize = 500;
+
+/// No handover is known from before, and none is planned for after: a date outside is a slip of a pen, and not every
+/// database keeps it.
+const YEARS: std::ops::RangeInclusive<i32> = 1900..=2199;
 
 #[derive(Deserialize)]
 struct AllocationBody {
@@ -59,8 +66,11 @@ pub(super) fn allocation(fetched: &Fetched) -> Result<AllocationAnswer, FetchErr
             let forename = name("manager.forename", &forename)?;
             let surname = name("manager.surname", &surname)?;
             let email = email.map(|email| email.trim().to_owned()).filter(|email| !email.is_empty());
-            if email.as_deref().is_some_and(|email| email.chars().any(char::is_control)) {
-                return Err(invalid("manager.email has control characters".into()));
+            let is_unfit = |email: &str| email.len() > MAX_EMAIL_BYTES || email.chars().any(char::is_control);
+            if email.as_deref().is_some_and(is_unfit) {
+                return Err(invalid(
+                    "manager.email is longer than 500 bytes or has control characters".into(),
+                ));
             }
             Ok(AllocationAnswer::Allocated { staff: StaffMember { code, forename, surname, email }, prison })
         }
@@ -81,8 +91,8 @@ pub(super) fn handover(fetched: &Fetched, noms: &NomsNumber) -> Result<HandoverA
                 return Err(FetchError::IdentifierMismatch);
             }
             Ok(HandoverAnswer::Dates {
-                handover_date: body.handover_date,
-                handover_start_date: body.handover_start_date,
+                handover_date: plausible("handoverDate", body.handover_date)?,
+                handover_start_date: plausible("handoverStartDate", body.handover_start_date)?,
             })
         }
         404 => match not_found(&fetched.answer.body).as_deref() {
@@ -97,6 +107,15 @@ pub(super) fn handover(fetched: &Fetched, noms: &NomsNumber) -> Result<HandoverA
 fn not_found(body: &str) -> Option<String> {
     let body: ErrorBody = serde_json::from_str(body).ok()?;
     (body.status == "error").then_some(body.message)
+}
+
+fn plausible(field: &str, date: Option<NaiveDate>) -> Result<Option<NaiveDate>, FetchError> {
+    match date {
+        Some(date) if !YEARS.contains(&date.year()) => Err(invalid(format!(
+            "{field} lies before 1900 or after 2199; have it put right in Manage POM Cases, then retry"
+        ))),
+        date => Ok(date),
+    }
 }
 
 fn name(field: &str, text: &str) -> Result<String, FetchError> {
@@ -191,6 +210,44 @@ mod tests {
         let answer = handover(&fetched(200, body), &noms()).unwrap();
         let handover_date = NaiveDate::from_ymd_opt(2026, 1, 31);
         assert_eq!(answer, HandoverAnswer::Dates { handover_date, handover_start_date: None });
+    }
+
+    #[test]
+    fn a_date_that_cannot_be_is_refused_with_its_member() {
+        let dated = |handover: &str, start: &str| {
+            let body = format!(
+                r#"{{"nomsNumber":"A1234BC","handoverDate":"{handover}","handoverStartDate":"{start}"}}"#
+            );
+            super::handover(&fetched(200, &body), &noms())
+        };
+        for odd in ["0001-01-01", "0000-01-01", "-0001-01-01", "1899-12-31", "2200-01-01", "+262142-12-31"] {
+            for (member, answer) in
+                [("handoverDate", dated(odd, "2026-01-31")), ("handoverStartDate", dated("2026-01-31", odd))]
+            {
+                let error = answer.expect_err(odd).to_string();
+                assert!(error.contains(&format!("{member} lies")), "{odd}: {error}");
+            }
+        }
+        for odd in ["9999999-01-01", "2026-02-30", "2026-1-31T00:00", "tomorrow"] {
+            assert!(dated(odd, "2026-01-31").is_err(), "{odd}");
+        }
+        assert!(dated("1900-01-01", "2199-12-31").is_ok());
+    }
+
+    #[test]
+    fn an_email_that_delius_cannot_keep_is_refused() {
+        let of = |email: String| {
+            let body = serde_json::json!({
+                "manager": { "code": 1, "forename": "ADA", "surname": "BYRON", "email": email },
+                "prison": { "code": "LEI" },
+            });
+            allocation(&fetched(200, &body.to_string()))
+        };
+        assert!(of(format!("{}@b.c", "a".repeat(496))).is_ok());
+        for long in [format!("{}@b.c", "a".repeat(497)), format!("{}@b.c", "é".repeat(249))] {
+            let error = of(long).unwrap_err().to_string();
+            assert!(error.contains("manager.email"), "{error}");
+        }
     }
 
     #[test]

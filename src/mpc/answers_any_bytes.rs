@@ -57,6 +57,7 @@ proptest! {
                     prop_assert!((1..=MAX_NAME_CHARS).contains(&name.chars().count()));
                     prop_assert!(!name.chars().any(char::is_control));
                 }
+                prop_assert!(staff.email.is_none_or(|email| (1..=500).contains(&email.len())));
             }
             Ok(other) => prop_assert!(false, "{other:?}"),
             Err(error) => {

@@ -1,7 +1,7 @@
 //! Manage POM Cases, as we ask it: the callbacks that a message asks for.
 //!
 //! Architecture invariant: the bearer token goes to the configured origin and nowhere else. An address on any
-//! other origin is never fetched, and a redirect off the origin is never followed.
+//! other origin is never fetched, and a redirect is followed only on the origin and to the same person.
 
 mod answers;
 mod origin;
@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::Context;
 use async_trait::async_trait;
 use chrono::Utc;
-use reqwest::{StatusCode, header, redirect};
+use reqwest::{Response, StatusCode, header, redirect};
 use url::Url;
 
 pub use recorded::Recorded;
@@ -47,17 +47,8 @@ impl MpcClient {
     /// When `base` is not an http(s) origin, or the HTTP client cannot be set up.
     pub fn new(base: &str, token: TokenSource) -> anyhow::Result<Self> {
         let base = origin::parse_base(base)?;
-        let own = base.clone();
-        let policy = redirect::Policy::custom(move |attempt| {
-            let on_origin = origin::is_on(&own, attempt.url());
-            if on_origin && attempt.previous().len() <= MAX_REDIRECTS {
-                attempt.follow()
-            } else {
-                attempt.stop()
-            }
-        });
         let http = reqwest::Client::builder()
-            .redirect(policy)
+            .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(REQUEST_TIMEOUT)
             .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
@@ -76,14 +67,14 @@ impl MpcClient {
     }
 
     /// Asks once; on 401 once more with a new token.
-    async fn get(&self, url: &Url) -> Result<Fetched, FetchError> {
+    async fn get(&self, url: &Url, noms: &NomsNumber) -> Result<Fetched, FetchError> {
         let token = self.token.get().await?;
-        let fetched = self.get_with(url, &token).await?;
+        let fetched = self.get_with(url, noms, &token).await?;
         if fetched.status != StatusCode::UNAUTHORIZED.as_u16() {
             return Ok(fetched);
         }
         let token = self.token.renew(&token).await?;
-        let fetched = self.get_with(url, &token).await?;
+        let fetched = self.get_with(url, noms, &token).await?;
         if fetched.status == StatusCode::UNAUTHORIZED.as_u16() {
             return Err(unavailable(
                 "401 with a new token; check the client's role ROLE_VIEW_POM_ALLOCATIONS",
@@ -92,14 +83,9 @@ impl MpcClient {
         Ok(fetched)
     }
 
-    async fn get_with(&self, url: &Url, token: &str) -> Result<Fetched, FetchError> {
-        let request =
-            self.http.get(url.clone()).bearer_auth(token).header(header::ACCEPT, "application/json");
-        let mut response = request.send().await.map_err(|error| unavailable(&describe(&error)))?;
+    async fn get_with(&self, url: &Url, noms: &NomsNumber, token: &str) -> Result<Fetched, FetchError> {
+        let (url, mut response) = self.follow(url.clone(), noms, token).await?;
         let status = response.status();
-        if status.is_redirection() {
-            return Err(FetchError::ForeignUrl { origin: origin::of_redirect(url, response.headers()) });
-        }
         if status.is_server_error()
             || status == StatusCode::TOO_MANY_REQUESTS
             || status == StatusCode::REQUEST_TIMEOUT
@@ -125,6 +111,27 @@ impl MpcClient {
     }
 }
 
+impl MpcClient {
+    /// Sends the request, and again where a redirect leads. By hand: the HTTP client does not know whose detail it is.
+    async fn follow(
+        &self,
+        mut url: Url,
+        noms: &NomsNumber,
+        token: &str,
+    ) -> Result<(Url, Response), FetchError> {
+        for _ in 0..=MAX_REDIRECTS {
+            let request =
+                self.http.get(url.clone()).bearer_auth(token).header(header::ACCEPT, "application/json");
+            let response = request.send().await.map_err(|error| unavailable(&describe(&error)))?;
+            if !response.status().is_redirection() {
+                return Ok((url, response));
+            }
+            url = origin::redirected(&self.base, &url, response.headers(), noms)?;
+        }
+        Err(FetchError::InvalidAnswer { reason: "it redirects again and again".into() })
+    }
+}
+
 #[async_trait]
 impl ManagePomCases for MpcClient {
     async fn allocation(
@@ -133,7 +140,7 @@ impl ManagePomCases for MpcClient {
         address: &DetailAddress,
     ) -> Result<(AllocationAnswer, Fetched), FetchError> {
         let url = self.resolve(noms, address, &format!("/api/allocation/{noms}/primary_pom"))?;
-        let mut fetched = self.get(&url).await?;
+        let mut fetched = self.get(&url, noms).await?;
         failpoint!("fetched");
         let answer = answers::allocation(&fetched)?;
         fetched.staff = answer.staff().cloned();
@@ -146,7 +153,7 @@ impl ManagePomCases for MpcClient {
         address: &DetailAddress,
     ) -> Result<(HandoverAnswer, Fetched), FetchError> {
         let url = self.resolve(noms, address, &format!("/api/handovers/{noms}"))?;
-        let fetched = self.get(&url).await?;
+        let fetched = self.get(&url, noms).await?;
         let answer = answers::handover(&fetched, noms)?;
         Ok((answer, fetched))
     }

@@ -2,7 +2,7 @@
 
 use anyhow::{bail, ensure};
 use reqwest::header::{HeaderMap, LOCATION};
-use url::Url;
+use url::{Url, form_urlencoded};
 
 use crate::case::{FetchError, NomsNumber};
 
@@ -39,22 +39,34 @@ pub(super) fn check(base: &Url, given: &str, noms: &NomsNumber) -> Result<Url, F
     if !is_on(base, &url) {
         return Err(FetchError::ForeignUrl { origin: url.origin().ascii_serialization() });
     }
-    let names_another = url
-        .path_segments()
-        .into_iter()
-        .flatten()
-        .filter_map(|segment| segment.parse::<NomsNumber>().ok())
-        .any(|named| named != *noms);
-    if names_another { Err(FetchError::IdentifierMismatch) } else { Ok(url) }
+    if named(&url).iter().any(|named| named != noms) { Err(FetchError::IdentifierMismatch) } else { Ok(url) }
 }
 
-/// Where a redirect that was not followed wanted to lead.
-pub(super) fn of_redirect(asked: &Url, headers: &HeaderMap) -> String {
-    headers
-        .get(LOCATION)
-        .and_then(|location| location.to_str().ok())
-        .and_then(|location| asked.join(location).ok())
-        .map_or_else(|| "an unknown origin".into(), |url| url.origin().ascii_serialization())
+/// The NOMS numbers that an address names anywhere in its path or query, however they are written there.
+fn named(url: &Url) -> Vec<NomsNumber> {
+    let whole = format!("{}&{}", url.path(), url.query().unwrap_or_default());
+    let decoded: String =
+        form_urlencoded::parse(whole.as_bytes()).map(|(name, value)| format!("{name} {value} ")).collect();
+    decoded
+        .split(|letter: char| !letter.is_ascii_alphanumeric())
+        .filter_map(|word| word.parse().ok())
+        .collect()
+}
+
+/// Where a redirect of `asked` leads, when that may be followed: on the origin, and to the same person by name. The
+/// detail of an allocation does not say whose it is, so the address has to.
+pub(super) fn redirected(
+    base: &Url,
+    asked: &Url,
+    headers: &HeaderMap,
+    noms: &NomsNumber,
+) -> Result<Url, FetchError> {
+    let location = headers.get(LOCATION).and_then(|location| location.to_str().ok());
+    let Some(target) = location.and_then(|location| asked.join(location).ok()) else {
+        return Err(FetchError::InvalidAnswer { reason: "it is a redirect that names no address".into() });
+    };
+    let target = check(base, target.as_str(), noms)?;
+    if named(&target).contains(noms) { Ok(target) } else { Err(FetchError::IdentifierMismatch) }
 }
 
 #[cfg(test)]
@@ -99,8 +111,18 @@ mod tests {
     #[test]
     fn an_address_that_names_another_person_is_not_fetched() {
         let base = parse_base("https://mpc.example").unwrap();
-        let other = "https://mpc.example/api/allocation/A9999ZZ/primary_pom";
-        assert_eq!(check(&base, other, &noms()), Err(FetchError::IdentifierMismatch));
+        for other in [
+            "https://mpc.example/api/allocation/A9999ZZ/primary_pom",
+            "https://mpc.example/api/allocation/a9999zz/primary_pom",
+            "https://mpc.example/api/allocation/A9999Z%5A/primary_pom",
+            "https://mpc.example/api/allocation/A9999ZZ.json",
+            "https://mpc.example/api/allocation/A1234BC;also=A9999ZZ/primary_pom",
+            "https://mpc.example/api/allocation?noms=A9999ZZ",
+            "https://mpc.example/api/allocation?noms=A9999Z%5a",
+            "https://mpc.example/A1234BC/../A9999ZZ",
+        ] {
+            assert_eq!(check(&base, other, &noms()), Err(FetchError::IdentifierMismatch), "{other}");
+        }
     }
 
     #[test]

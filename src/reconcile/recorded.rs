@@ -49,7 +49,7 @@ pub struct Unreflected {
 pub struct Recorded {
     /// Who holds it, when anything was recorded of that.
     pub holding: Option<RecordedHolding>,
-    /// Its handover dates, when any were recorded.
+    /// Its handover dates, when any were recorded and not said to be none since.
     pub dates: Option<RecordedDates>,
     /// What could not be written so far for want of a name.
     pub unreflected: Vec<Unreflected>,
@@ -80,6 +80,7 @@ pub fn recorded<'a>(events: impl IntoIterator<Item = &'a CaseEvent>) -> Recorded
                 let dates = Dates { start: *handover_start_date, handover: *handover_date };
                 recorded.dates = Some(RecordedDates { dates, at: provenance.occurred_at });
             }
+            CaseEvent::HandoverNotFound { .. } => recorded.dates = None,
             _ => {}
         }
     }

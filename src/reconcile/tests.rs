@@ -325,6 +325,17 @@ fn handover_dates_are_compared_between_all_three() {
 }
 
 #[test]
+fn dates_that_were_not_found_since_are_not_expected_any_more() {
+    let not_found = CaseEvent::HandoverNotFound { provenance: provenance(at("02T09:00")) };
+    let events = [dates("01T09:00", day(1), day(2)), not_found];
+    let mut seen = seen(AllocationAnswer::NotReady, &events, None);
+    assert_eq!(summary(&compare(&seen)), (vec![], None));
+    // Found again, Delius has to have them.
+    seen.mpc.handover = HandoverAnswer::Dates { handover_start_date: day(1), handover_date: day(2) };
+    assert_eq!(summary(&compare(&seen)), (vec!["OtherDates"], Some(None)));
+}
+
+#[test]
 fn dates_without_a_place_in_delius_are_told_and_are_no_difference() {
     let events = [dates("01T09:00", day(1), day(2))];
     let mut seen = seen(AllocationAnswer::NotReady, &events, None);

@@ -53,6 +53,7 @@ fn delivery(text: &str) -> Delivery {
     Delivery {
         body: text.as_bytes().to_vec(),
         attributes: BTreeMap::new(),
+        sqs_id: None,
         receive_count: 1,
         received_at: Utc::now(),
     }

@@ -125,7 +125,8 @@ async fn a_golden_history_that_was_tampered_with_is_decided_otherwise() {
 async fn tell(world: &World, message: &Value, at: &str) {
     let received_at = at.parse::<DateTime<Utc>>().unwrap() + TimeDelta::seconds(2);
     let body = message.to_string().into_bytes();
-    let delivery = Delivery { body, attributes: BTreeMap::new(), receive_count: 1, received_at };
+    let delivery =
+        Delivery { body, attributes: BTreeMap::new(), sqs_id: None, receive_count: 1, received_at };
     world.ingest.accept(&delivery).await.unwrap();
     world.drain().await;
 }

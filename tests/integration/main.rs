@@ -30,6 +30,7 @@ mod history_reading;
 mod journal_order;
 mod journal_tamper;
 mod messages;
+mod messages_odd;
 mod order;
 mod outcome_topic;
 mod queue_admin;

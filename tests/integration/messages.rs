@@ -1,8 +1,10 @@
 //! Messages end to end: accepted once, recorded with their provenance, applied to Delius, or parked.
 
 use manage_pom_cases_and_delius::{
-    case::{CaseEvent, sha256_hex},
+    case::{AddressedWrite, CaseEvent, DeliusWrite, WriteRef, sha256_hex},
+    delius::Delius,
     ingest::{Disposition, NotAccepted},
+    outbox::projector,
 };
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -149,6 +151,31 @@ async fn a_case_that_gets_its_noms_number_late_has_everything_written_at_its_own
         1,
         "the same state adds no event"
     );
+    world.end().await;
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn a_refusal_that_the_link_overtakes_is_written_all_the_same(store: PgPool) {
+    let world = World::on(store).await;
+    sqlx::query("update offender set noms_number = null").execute(&world.delius).await.unwrap();
+    ada(&world);
+    world.accept(&world.allocation("m1", MORNING, 1)).await;
+    // Delius refuses, and the process dies before it can record that.
+    let (noms, CaseEvent::PomAllocated { at, pom, .. }) =
+        (NOMS.parse().unwrap(), world.history(NOMS).await.remove(0))
+    else {
+        panic!("an allocation is recorded")
+    };
+    let id = projector::write_id(&noms, WriteRef { sequence: 1, ordinal: 0 });
+    let write = AddressedWrite { id, noms, write: DeliusWrite::AllocatePom { at, pom } };
+    let refused = Delius::new(world.delius.clone()).apply(&write, chrono::Utc::now()).await.unwrap();
+    assert_eq!(refused.name.as_str(), "PersonNotFound");
+
+    sqlx::query("update offender set noms_number = $1").bind(NOMS).execute(&world.delius).await.unwrap();
+    let linked = "probation-case.prison-identifier.added";
+    world.apply(&envelope("m2", linked, "2026-07-03T09:00:00Z", None, &Value::Null)).await;
+    assert_eq!(world.poms(NOMS).await, ["01.10:00:00 - open N03POM Byron"]);
+    assert_eq!(world.outcomes(NOMS).await, ["PersonNotFound", "PomAllocated"]);
     world.end().await;
 }
 

@@ -26,7 +26,10 @@ async fn untouched_writes_are_identical_and_everything_was_read(pool: PgPool) {
     let journal = Journal::new(pool.clone()).with_batch(5);
     enter(&pool, &journal, 5).await;
     let replayed = replay::all(&pool, |_, _| {}).await.unwrap().unwrap();
-    assert_eq!((replayed.events, replayed.writes, replayed.not_entered), (13, 12, 8));
+    // A batch can be short while a transaction of another database holds the horizon, so that there are more than five.
+    let entered = journal.last().await.unwrap().unwrap().0.cast_unsigned();
+    assert!((5..13).contains(&entered), "{entered}");
+    assert_eq!((replayed.events, replayed.writes, replayed.not_entered), (13, 12, 13 - entered));
     assert_eq!(replayed.journal, journal.last().await.unwrap());
 
     enter(&pool, &journal, 13).await;

@@ -112,6 +112,22 @@ async fn messages_are_deleted_in_batches_after_they_are_recorded(store: PgPool) 
 }
 
 #[sqlx::test(migrations = "migrations/store")]
+async fn two_equal_events_of_raw_delivery_are_two(store: PgPool) {
+    let (world, queue) = (World::on(store).await, Queue::make(3).await);
+    let message: Value = serde_json::from_str(&messages(&world, 1)[0]).unwrap();
+    let event = message["Message"].as_str().unwrap().to_owned();
+    queue.send(&[event.clone(), event]).await;
+    let running = consume(&world, config(&queue), Breakers::default(), None).await;
+    until_empty(&queue).await;
+    running.stop().await;
+    let ids = "select count(distinct message_id) from message_receipts where disposition = 'recorded'
+               and message_id like 'sqs:%'";
+    assert_eq!((world.count(EVENTS).await, world.count(ids).await), (2, 2));
+    queue.remove().await;
+    world.end().await;
+}
+
+#[sqlx::test(migrations = "migrations/store")]
 async fn a_message_that_fails_stays_in_the_queue_and_comes_again(store: PgPool) {
     let (world, queue) = (World::on(store).await, Queue::make(100).await);
     queue.send(&messages(&world, 3)).await;

@@ -209,7 +209,13 @@ impl World {
 }
 
 pub(crate) fn delivery(body: impl Into<Vec<u8>>) -> Delivery {
-    Delivery { body: body.into(), attributes: BTreeMap::new(), receive_count: 1, received_at: Utc::now() }
+    Delivery {
+        body: body.into(),
+        attributes: BTreeMap::new(),
+        sqs_id: None,
+        receive_count: 1,
+        received_at: Utc::now(),
+    }
 }
 
 /// An SNS envelope about the one person.

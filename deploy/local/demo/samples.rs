@@ -60,6 +60,7 @@ fn named(file: String, leads_to: String, text: String) -> Sample {
     let delivery = Delivery {
         body: text.clone().into_bytes(),
         attributes: BTreeMap::new(),
+        sqs_id: None,
         receive_count: 1,
         received_at: Utc::now(),
     };

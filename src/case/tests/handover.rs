@@ -40,22 +40,27 @@ async fn no_handover_is_recorded_and_writes_nothing() {
 
 #[tokio::test]
 async fn a_refused_date_is_not_retried_over_a_newer_one() {
-    let intent = DeliusWrite::SetHandoverDates {
-        handover_date: NaiveDate::from_ymd_opt(2026, 8, 1),
+    let dates_of = |month| DeliusWrite::SetHandoverDates {
+        handover_date: NaiveDate::from_ymd_opt(2026, month, 1),
         handover_start_date: None,
         dry_run: false,
     };
-    let given = vec![
-        changed("m1", 1, false),
-        refused(first(1), intent, OutcomeName::NoActiveCustodialSentence),
-        changed("m2", 2, false),
-    ];
-    let retry = CaseCommand::RetryWrite { write: first(1), by: "op".into(), why: "why".into() };
-    let reason = "other handover dates have been recorded since; they must not be overwritten";
-    World::default()
-        .harness()
-        .given(given)
-        .when_async(retry)
-        .await
-        .then_expect_error(CaseError::NotAllowed { write: first(1), reason });
+    let none_now =
+        CaseEvent::HandoverNotFound { provenance: message("m2", 2).provenance(vec![fetched(None)]) };
+    for (intent, later) in [(dates_of(8), changed("m2", 2, false)), (dates_of(9), none_now)] {
+        let given = vec![
+            changed("m1", 1, false),
+            refused(first(1), intent, OutcomeName::NoActiveCustodialSentence),
+            later,
+        ];
+        let retry = CaseCommand::RetryWrite { write: first(1), by: "op".into(), why: "why".into() };
+        let reason =
+            "another answer on the handover dates has been recorded since; it must not be overwritten";
+        World::default()
+            .harness()
+            .given(given)
+            .when_async(retry)
+            .await
+            .then_expect_error(CaseError::NotAllowed { write: first(1), reason });
+    }
 }

@@ -77,3 +77,131 @@ async fn a_late_link_does_not_put_todays_pom_before_what_is_known() {
     let events = vec![linked(vec![]), expected];
     world.harness().given(given).when_async(link()).await.then_expect_events(events);
 }
+
+fn dates_on(day: u32) -> HandoverAnswer {
+    HandoverAnswer::Dates { handover_date: NaiveDate::from_ymd_opt(2026, 9, day), handover_start_date: None }
+}
+
+fn set_dates() -> DeliusWrite {
+    DeliusWrite::SetHandoverDates {
+        handover_date: NaiveDate::from_ymd_opt(2026, 9, 1),
+        handover_start_date: None,
+        dry_run: false,
+    }
+}
+
+fn not_found(id: &str, on: u32) -> CaseEvent {
+    CaseEvent::HandoverNotFound { provenance: message(id, on).provenance(vec![fetched(None)]) }
+}
+
+fn settled_as(write: WriteRef, intent: DeliusWrite, name: OutcomeName) -> CaseCommand {
+    let outcome = WriteOutcome { name, applied_at: day(6), changes: vec![], properties: Default::default() };
+    CaseCommand::RecordOutcome { write, intent, attempt: 1, outcome }
+}
+
+#[tokio::test]
+async fn a_refusal_that_is_recorded_after_the_link_is_released_at_once() {
+    let given = vec![
+        allocated("m1", 1, &ada(), NameSource::Answer),
+        allocated("m2", 2, &mary(), NameSource::Answer),
+        linked(vec![]),
+    ];
+    let command = settled_as(first(1), hold(1, &ada()), OutcomeName::PersonNotFound);
+    let expected = vec![
+        refused(first(1), hold(1, &ada()), OutcomeName::PersonNotFound),
+        CaseEvent::DeliusWriteRetried {
+            write: first(1),
+            released: vec![hold(1, &ada()), hold(2, &mary())],
+            by: RELEASED_BY.into(),
+            why: "the case got its NOMS number in Delius after the write was derived".into(),
+        },
+    ];
+    let mut stream = given.clone();
+    stream.extend(expected.clone());
+    World::default().harness().given(given).when_async(command).await.then_expect_events(expected);
+
+    // Once: what was written again after the link is refused for good.
+    let again = settled_as(first(5), hold(1, &ada()), OutcomeName::PersonNotFound);
+    let refused_again = refused(first(5), hold(1, &ada()), OutcomeName::PersonNotFound);
+    World::default().harness().given(stream).when_async(again).await.then_expect_events(vec![refused_again]);
+}
+
+#[tokio::test]
+async fn a_refusal_after_the_link_for_another_reason_stays_a_refusal() {
+    let given = vec![allocated("m1", 1, &ada(), NameSource::Answer), linked(vec![])];
+    let command = settled_as(first(1), hold(1, &ada()), OutcomeName::UnknownPrison);
+    let expected = refused(first(1), hold(1, &ada()), OutcomeName::UnknownPrison);
+    World::default().harness().given(given).when_async(command).await.then_expect_events(vec![expected]);
+}
+
+#[tokio::test]
+async fn dates_whose_refusal_is_recorded_after_the_link_are_released_only_while_they_are_the_last() {
+    let command = || settled_as(first(1), set_dates(), OutcomeName::PersonNotFound);
+    let refusal = || refused(first(1), set_dates(), OutcomeName::PersonNotFound);
+    let given = vec![handover::changed("m1", 1, false), linked(vec![])];
+    let retried = CaseEvent::DeliusWriteRetried {
+        write: first(1),
+        released: vec![set_dates()],
+        by: RELEASED_BY.into(),
+        why: "the case got its NOMS number in Delius after the write was derived".into(),
+    };
+    let events = vec![refusal(), retried];
+    World::default().harness().given(given).when_async(command()).await.then_expect_events(events);
+    let outdated = vec![handover::changed("m1", 1, false), linked(vec![]), not_found("link", 4)];
+    World::default()
+        .harness()
+        .given(outdated)
+        .when_async(command())
+        .await
+        .then_expect_events(vec![refusal()]);
+}
+
+#[tokio::test]
+async fn refused_dates_are_not_released_against_an_answer_that_says_there_are_none() {
+    let given =
+        vec![handover::changed("m1", 1, false), refused(first(1), set_dates(), OutcomeName::PersonNotFound)];
+    let expected = vec![linked(vec![]), not_found("link", 4)];
+    World::default().harness().given(given.clone()).when_async(link()).await.then_expect_events(expected);
+    let confirmed = World { handover: dates_on(1), ..World::default() };
+    let expected = vec![linked(vec![set_dates()])];
+    confirmed.harness().given(given).when_async(link()).await.then_expect_events(expected);
+}
+
+#[tokio::test]
+async fn dates_that_are_not_found_are_recorded_once() {
+    let given = vec![handover::changed("m1", 1, false), linked(vec![]), not_found("m2", 2)];
+    World::default()
+        .harness()
+        .given(given.clone())
+        .when_async(link_again())
+        .await
+        .then_expect_events(vec![linked_again()]);
+    // Found again they are news, even if they are those of before.
+    let found = World { handover: dates_on(1), ..World::default() };
+    let expected = vec![linked_again(), handover::changed("again", 5, false)];
+    found.harness().given(given).when_async(link_again()).await.then_expect_events(expected);
+}
+
+fn link_again() -> CaseCommand {
+    CaseCommand::LinkIdentifier { noms: noms(), message: message("again", 5) }
+}
+
+fn linked_again() -> CaseEvent {
+    let provenance = message("again", 5).provenance(vec![fetched(None), fetched(None)]);
+    CaseEvent::IdentifierLinked { provenance, released: vec![] }
+}
+
+#[tokio::test]
+async fn a_case_that_is_not_ready_any_more_says_so_once() {
+    let not_ready = |id: &str, on| CaseEvent::AllocationNotReady {
+        provenance: message(id, on).provenance(vec![fetched(None)]),
+        at: day(on),
+    };
+    let world = || World { allocation: AllocationAnswer::NotReady, ..World::default() };
+    let given = vec![allocated("m1", 1, &ada(), NameSource::Answer)];
+    let expected = vec![linked(vec![]), not_ready("link", 4)];
+    let mut stream = given.clone();
+    stream.extend(expected.clone());
+    world().harness().given(given).when_async(link()).await.then_expect_events(expected);
+    world().harness().given(stream).when_async(link_again()).await.then_expect_events(vec![linked_again()]);
+}

@@ -135,7 +135,7 @@ fn one_entry(page: &mut String, entry: &Entry) -> std::fmt::Result {
     }
     page.push_str("</dl></td><td data-label=\"In Delius\">");
     if entry.writes.is_empty() {
-        page.push_str("<span class=\"quiet\">nothing to write</span>");
+        write!(page, "<span class=\"quiet\">{}</span>", escape(&words::nothing_to_write(entry)))?;
     } else {
         page.push_str("<ul>");
         for write in &entry.writes {

@@ -159,13 +159,16 @@ fn command_of_message(
     let delivery = Delivery {
         body: provenance.message.body.clone().into_bytes(),
         attributes: BTreeMap::from([("eventType".to_owned(), provenance.event_type.clone())]),
+        sqs_id: message::sqs_id(&provenance.message_id),
         receive_count: 1,
         received_at: provenance.received_at,
     };
     let parsed = message::parse(&delivery).1.map_err(|malformed| malformed.0)?;
     match route(&parsed, provenance.message.clone(), provenance.received_at) {
-        Route::Command(routed, command) | Route::Linked(routed, _, command) if routed == *noms => Ok(command),
-        Route::Command(..) | Route::Linked(..) => Err("the message is about another case".into()),
+        Route::Command(routed, command) if routed == *noms => Ok(command),
+        Route::Command(..) => Err("the message is about another case".into()),
+        // Whose NOMS number it was, Delius said then.
+        Route::Linked(_, message) => Ok(CaseCommand::LinkIdentifier { noms: noms.clone(), message }),
         // Which of the two it was, Delius said then.
         Route::SentenceChanged(_, message) => Ok(match stored {
             CaseEvent::MessageNotApplicable { reason, .. } => {
