@@ -9,6 +9,7 @@ mod stand_ins;
 
 mod cluster;
 mod databases;
+mod first_allocations;
 mod ground;
 mod invariants;
 mod kills;
