@@ -12,6 +12,7 @@ mod databases;
 mod first_allocations;
 mod ground;
 mod invariants;
+mod journal;
 mod kills;
 mod model;
 mod networks;

@@ -69,11 +69,20 @@ impl Journal {
     }
 
     async fn catch_up_and_measure(&self) -> Result<(), super::ReadError> {
-        while let Step::Entered { count, last, full, .. } = self.step().await? {
-            metrics::counter!("journal_events_total").increment(u64::from(count));
-            metrics::gauge!("journal_last_position").set(last as f64);
-            if !full {
-                break;
+        loop {
+            match self.step().await? {
+                Step::Entered { count, last, full, .. } => {
+                    metrics::counter!("journal_events_total").increment(u64::from(count));
+                    metrics::gauge!("journal_last_position").set(last as f64);
+                    if !full {
+                        break;
+                    }
+                }
+                Step::NotLeader => {
+                    tracing::debug!("another process keeps the journal at this moment");
+                    break;
+                }
+                Step::UpToDate => break,
             }
         }
         let lag = self.lag().await?;
