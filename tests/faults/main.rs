@@ -7,6 +7,7 @@
 #[path = "../../deploy/local/stand_ins/mod.rs"]
 mod stand_ins;
 
+mod caller;
 mod cluster;
 mod databases;
 mod first_allocations;
@@ -19,6 +20,7 @@ mod networks;
 mod processes;
 mod queue;
 mod queues;
+mod replicas;
 mod service;
 mod soak;
 mod sqs_layer;
