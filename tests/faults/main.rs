@@ -7,6 +7,7 @@
 #[path = "../../deploy/local/stand_ins/mod.rs"]
 mod stand_ins;
 
+mod bulk_runs;
 mod caller;
 mod cluster;
 mod databases;
