@@ -10,6 +10,7 @@ mod stand_ins;
 mod bulk_runs;
 mod caller;
 mod cluster;
+mod commands;
 mod databases;
 mod first_allocations;
 mod ground;
