@@ -129,6 +129,11 @@ impl Ground {
         std::fs::remove_dir_all(&self.logs).unwrap();
     }
 
+    /// Where its PostgreSQL listens.
+    pub(crate) fn server(&self) -> SocketAddr {
+        SocketAddr::new([127, 0, 0, 1].into(), self.admin.get_port())
+    }
+
     /// A file for the lines of one more process.
     pub(crate) fn new_log(&self) -> PathBuf {
         self.logs.join(format!("{}.log", uuid::Uuid::now_v7().simple()))

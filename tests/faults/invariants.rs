@@ -235,15 +235,18 @@ pub(crate) async fn rows(ground: &Ground, stream: &Stream, findings: &mut Findin
 
 /// No name, e-mail address or body is in any log line.
 fn logs(ground: &Ground, findings: &mut Findings) {
-    let log = ground.said().to_uppercase();
+    let said = ground.said();
     // Of services and of commands.
-    if !log.contains("TELEMETRY") {
+    if !said.contains("telemetry") {
         findings.others.push("the log does not say what happened".into());
     }
+    findings.others.extend(names_in(&said).into_iter().map(|word| format!("a log line holds {word}")));
+}
+
+/// What these lines hold and must not.
+pub(crate) fn names_in(said: &str) -> Vec<&'static str> {
+    let said = said.to_uppercase();
     let names = STAFF.into_iter().flat_map(|(_, forename, surname)| [forename, surname]);
-    for word in names.chain(["@STAFF.EXAMPLE", "PERSONREFERENCE", "\"MANAGER\""]) {
-        if log.contains(word) {
-            findings.others.push(format!("a log line holds {word}"));
-        }
-    }
+    let others = ["@STAFF.EXAMPLE", "PERSONREFERENCE", "\"MANAGER\"", "\\\"MANAGER\\\""];
+    names.chain(others).filter(|word| said.contains(word)).collect()
 }

@@ -117,14 +117,18 @@ impl Service {
         ended.unwrap_or_else(|_| panic!("it goes on: {}", self.log())).unwrap()
     }
 
+    pub(crate) fn pid(&self) -> String {
+        self.child.id().expect("it runs").to_string()
+    }
+
     /// `kill -9`.
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.unwrap();
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let process = self.child.id().expect("it runs").to_string();
-        let sent = std::process::Command::new("kill").args([&format!("-{name}"), &process]).status().unwrap();
+        let sent =
+            std::process::Command::new("kill").args([&format!("-{name}"), &self.pid()]).status().unwrap();
         assert!(sent.success());
     }
 
