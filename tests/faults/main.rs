@@ -23,6 +23,7 @@ mod networks;
 mod processes;
 mod queue;
 mod queues;
+mod reads;
 mod replicas;
 mod service;
 mod soak;
