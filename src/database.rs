@@ -9,8 +9,8 @@
 use std::time::Duration;
 
 use sqlx::{
-    Connection,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    Connection, PgPool,
+    postgres::{PgConnectOptions, PgListener, PgPoolOptions},
 };
 
 /// How long to wait for a connection, a fresh one included.
@@ -65,8 +65,28 @@ pub async fn in_time<T>(answer: impl Future<Output = sqlx::Result<T>>) -> sqlx::
     within(ANSWER, answer).await
 }
 
-async fn within<T>(limit: Duration, answer: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+/// The answer, unless it takes longer than so.
+///
+/// # Errors
+/// The database's own, or that there was no answer in time.
+pub async fn within<T>(limit: Duration, answer: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
     tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| Err(no_answer()))
+}
+
+/// A connection that listens on a channel, apart from the pool: one that died without a word takes no place there. Who
+/// holds it looks from time to time whether it still hears.
+///
+/// # Errors
+/// When there is no connection in time.
+pub async fn listener(pool: &PgPool, channel: &str) -> sqlx::Result<PgListener> {
+    within(ACQUIRE * 2, async {
+        let own = PgPoolOptions::new().max_connections(1).acquire_timeout(ACQUIRE).max_lifetime(None);
+        let own = own.idle_timeout(None).connect_with((*pool.connect_options()).clone()).await?;
+        let mut listener = PgListener::connect_with(&own).await?;
+        listener.listen(channel).await?;
+        Ok(listener)
+    })
+    .await
 }
 
 /// That there was no answer in time.

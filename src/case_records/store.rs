@@ -1,11 +1,14 @@
 //! The kept records in our store.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use sqlx::{PgPool, types::Json};
 
 use super::{document::Document, feed::Heartbeat};
 use crate::{
     case::{Crn, NomsNumber, PersonId},
+    database::{in_time, within},
     delius::records::CaseFacts,
 };
 
@@ -16,14 +19,16 @@ pub(super) struct Mark {
     pub(super) at: DateTime<Utc>,
 }
 
+/// So long a read waits for the store. Then it goes to Delius without it: a caller waits for both.
+const ANSWER: Duration = Duration::from_secs(2);
+
 /// Name of the channel on which invalidations are told to every replica.
 pub(super) const CHANNEL: &str = "case_records";
 
 /// Takes the mark that a read-through must take before it asks Delius.
 pub(super) async fn mark(store: &PgPool) -> Result<Mark, sqlx::Error> {
-    let (generation, at) = sqlx::query_as("SELECT last_value, clock_timestamp() FROM case_record_generation")
-        .fetch_one(store)
-        .await?;
+    let asked = sqlx::query_as("SELECT last_value, clock_timestamp() FROM case_record_generation");
+    let (generation, at) = within(ANSWER, asked.fetch_one(store)).await?;
     Ok(Mark { generation, at })
 }
 
@@ -33,7 +38,7 @@ pub(super) async fn keep(store: &PgPool, mark: Mark, facts: &[&CaseFacts]) -> Re
     let crns: Vec<_> = facts.iter().map(|it| it.record.crn.as_str()).collect();
     let noms: Vec<_> = facts.iter().map(|it| it.record.noms_id.as_ref().map(NomsNumber::as_str)).collect();
     let bodies: Vec<_> = facts.iter().map(|it| Json(*it)).collect();
-    let kept: Vec<String> = sqlx::query_scalar(
+    let keep = sqlx::query_scalar(
         "INSERT INTO case_records AS held (crn, noms_number, generation, facts, loaded_at)
          SELECT crn, noms_number, $4, facts, $5
            FROM unnest($1::text[], $2::text[], $3::jsonb[]) AS new (crn, noms_number, facts)
@@ -48,24 +53,23 @@ pub(super) async fn keep(store: &PgPool, mark: Mark, facts: &[&CaseFacts]) -> Re
     .bind(noms)
     .bind(bodies)
     .bind(mark.generation)
-    .bind(mark.at)
-    .fetch_all(store)
-    .await?;
+    .bind(mark.at);
+    let kept: Vec<String> = within(ANSWER, keep.fetch_all(store)).await?;
     Ok(kept.into_iter().filter_map(|crn| crn.parse().ok()).collect())
 }
 
 /// The kept records of these people. A row that this version cannot read is as good as none.
 pub(super) async fn fetch(store: &PgPool, people: &[PersonId]) -> Result<Vec<Document>, sqlx::Error> {
     let (crns, noms) = identifiers(people);
-    let rows: Vec<(i64, Option<Json<serde_json::Value>>, f64)> = sqlx::query_as(
+    let asked = sqlx::query_as(
         "SELECT generation, facts, extract(epoch FROM clock_timestamp() - loaded_at)::float8
            FROM case_records
           WHERE facts IS NOT NULL AND (crn = ANY ($1) OR noms_number = ANY ($2))",
     )
     .bind(crns)
-    .bind(noms)
-    .fetch_all(store)
-    .await?;
+    .bind(noms);
+    let rows: Vec<(i64, Option<Json<serde_json::Value>>, f64)> =
+        within(ANSWER, asked.fetch_all(store)).await?;
     Ok(rows.into_iter().filter_map(|(generation, facts, age)| document(generation, facts?.0, age)).collect())
 }
 
@@ -106,7 +110,7 @@ pub(super) async fn drop_kept(store: &PgPool, people: &[PersonId]) -> Result<(),
 /// Drops what is kept of people whom Delius does not know (any more).
 pub(super) async fn drop_unknown(store: &PgPool, people: &[PersonId]) -> Result<(), sqlx::Error> {
     let (crns, noms) = identifiers(people);
-    sqlx::query(
+    let drop = sqlx::query(
         "WITH dropped AS (
              UPDATE case_records
                 SET generation = nextval('case_record_generation'), noms_number = NULL, facts = NULL,
@@ -118,9 +122,8 @@ pub(super) async fn drop_unknown(store: &PgPool, people: &[PersonId]) -> Result<
     )
     .bind(crns)
     .bind(noms)
-    .bind(CHANNEL)
-    .execute(store)
-    .await?;
+    .bind(CHANNEL);
+    within(ANSWER, drop.execute(store)).await?;
     Ok(())
 }
 
@@ -135,7 +138,7 @@ pub(super) async fn probe(store: &PgPool, word: &str) -> Result<Vec<Heartbeat>, 
     .bind(word)
     .fetch_all(store)
     .await?;
-    let millis = std::time::Duration::from_millis;
+    let millis = Duration::from_millis;
     Ok(rows
         .into_iter()
         .filter_map(|(age, lag)| {
@@ -147,16 +150,14 @@ pub(super) async fn probe(store: &PgPool, word: &str) -> Result<Vec<Heartbeat>, 
 /// Forgets rows that nobody can need any more: invalidations older than any read can last, records older than may
 /// be served.
 pub(super) async fn forget(store: &PgPool, keep_s: f64) -> Result<u64, sqlx::Error> {
-    let done = sqlx::query(
+    let old = sqlx::query(
         "DELETE FROM case_records
           WHERE touched_at < now() - make_interval(secs => CASE WHEN facts IS NULL THEN 3600 ELSE $1 END)",
     )
-    .bind(keep_s)
-    .execute(store)
-    .await?;
-    sqlx::query("DELETE FROM change_feed_heartbeat WHERE polled_at < now() - interval '1 day'")
-        .execute(store)
-        .await?;
+    .bind(keep_s);
+    let done = in_time(old.execute(store)).await?;
+    let silent = sqlx::query("DELETE FROM change_feed_heartbeat WHERE polled_at < now() - interval '1 day'");
+    in_time(silent.execute(store)).await?;
     Ok(done.rows_affected())
 }
 

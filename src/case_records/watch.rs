@@ -8,7 +8,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sqlx::postgres::PgListener;
 use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
@@ -16,7 +15,7 @@ use super::{
     reader::{CaseRecords, Inner},
     store::{self, CHANNEL},
 };
-use crate::case::Crn;
+use crate::{case::Crn, database};
 
 /// Words that were said and have not come back yet.
 #[derive(Default)]
@@ -32,7 +31,7 @@ struct Watch {
 }
 
 impl CaseRecords {
-    /// Runs until `shutdown` resolves. Takes one connection of the store's pool for itself.
+    /// Runs until `shutdown` resolves. Takes one connection to the store beside the pool.
     pub async fn watch(&self, shutdown: impl Future<Output = ()> + Send) {
         let watch = Watch { inner: Arc::clone(&self.inner), replica: Uuid::now_v7(), said: Mutex::default() };
         tokio::select! {
@@ -63,13 +62,17 @@ impl Watch {
     }
 
     async fn hear_until_it_breaks(&self, pause: &mut Duration) -> Result<(), sqlx::Error> {
-        let mut listener = PgListener::connect_with(&self.inner.store).await?;
+        let mut listener = database::listener(&self.inner.store, CHANNEL).await?;
         listener.eager_reconnect(false);
-        listener.listen(CHANNEL).await?;
         self.inner.coherence.connected();
         *pause = Duration::from_millis(100);
-        while let Some(notification) = listener.try_recv().await? {
-            self.hear(notification.payload()).await;
+        // The words that are said all the time come back on it. One that hears none has died without telling.
+        let silence = self.inner.config.coherence_limit * 2;
+        while let Ok(heard) = tokio::time::timeout(silence, listener.try_recv()).await {
+            match heard? {
+                Some(notification) => self.hear(notification.payload()).await,
+                None => break,
+            }
         }
         Ok(())
     }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     case::{CaseEvent, NomsNumber},
-    event_store::CaseStore,
+    event_store::{CaseStore, receipts},
     ingest::{Delivery, Disposition, Ingest, NotAccepted, message, reflector},
     outbox::{Relay, RelayConfig, table},
 };
@@ -101,9 +101,15 @@ async fn one(file: &Path, ingest: &Ingest, store: &CaseStore, relay: &Relay) -> 
     if let Some(promise) = promise {
         println!("    promised: {promise}");
     }
-    if let Disposition::Recorded { noms, .. } = &disposition {
-        settle(store, relay, noms).await?;
-        for outcome in outcomes(store, noms, &message_id).await? {
+    // A process that died may have recorded the message and left its writes behind.
+    let settling = match &disposition {
+        Disposition::Recorded { noms, .. } => Some(noms.clone()),
+        Disposition::Duplicate => receipts::case_of(store.pool(), &message_id).await?,
+        _ => None,
+    };
+    if let Some(noms) = settling {
+        settle(store, relay, &noms).await?;
+        for outcome in outcomes(store, &noms, &message_id).await? {
             println!("    {outcome}");
         }
     }

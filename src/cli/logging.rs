@@ -3,7 +3,8 @@
 use std::io::IsTerminal;
 
 use clap::ValueEnum;
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing::Level;
+use tracing_subscriber::{EnvFilter, filter::filter_fn, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -20,11 +21,13 @@ pub fn start(format: LogFormat) {
         // The SDK logs its credentials lookups and every retry at info.
         EnvFilter::new("info,aws_config=warn,aws_smithy_runtime=warn,sqlx=warn,ldap3=warn")
     });
-    let lines =
-        fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    // At its finest the SDK logs the messages themselves, and nobody who asks for more lines asks for that.
+    let quiet = filter_fn(|line| !(line.target().starts_with("aws_") && *line.level() == Level::TRACE));
+    let all = tracing_subscriber::registry().with(filter).with(quiet);
+    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     match format {
-        LogFormat::Text => lines.init(),
-        LogFormat::Json => lines.json().flatten_event(true).init(),
+        LogFormat::Text => all.with(lines).init(),
+        LogFormat::Json => all.with(lines.json().flatten_event(true)).init(),
     }
     // What a panic says may quote the value that caused it, so only its place is told.
     std::panic::set_hook(Box::new(|panic| {

@@ -113,6 +113,7 @@ impl Journal {
         let (position, previous) =
             last.map_or((0, Hash::GENESIS), |last| (last.position, Hash::from_stored(&last.hash)));
         let (last, hash) = enter(&mut transaction, position, previous, &events).await?;
+        failpoint!("journalling");
         transaction.commit().await?;
         failpoint!("journalled");
         // A batch never exceeds u32.

@@ -132,6 +132,18 @@ pub async fn accounted(
     Ok(case_id.map(|case_id| case_id?.parse().ok()))
 }
 
+/// The case in which the message was recorded, if it was.
+pub async fn case_of(executor: impl PgExecutor<'_>, message_id: &str) -> sqlx::Result<Option<NomsNumber>> {
+    let case: Option<String> = sqlx::query_scalar(
+        "select case_id from message_receipts
+         where message_id = $1 and disposition = 'recorded' and case_id is not null limit 1",
+    )
+    .bind(message_id)
+    .fetch_optional(executor)
+    .await?;
+    Ok(case.and_then(|case| case.parse().ok()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
-use crate::case_records;
+use crate::{case_records, database::in_time};
 
 /// What one consumer has in hand of the change feed.
 pub struct FeedWatch {
@@ -71,7 +71,9 @@ impl FeedWatch {
 
     /// A poll succeeded: says so, with the age of the oldest message in hand.
     pub(super) async fn polled(&self) {
-        if let Err(error) = case_records::feed::heartbeat(&self.store, &self.consumer, self.lag()).await {
+        if let Err(error) =
+            in_time(case_records::feed::heartbeat(&self.store, &self.consumer, self.lag())).await
+        {
             tracing::warn!(%error, "could not report the change feed's lag; readers go to Delius meanwhile");
         }
     }

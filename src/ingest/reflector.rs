@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     case::CaseCommand,
+    database::in_time,
     event_store::{CaseStore, ExecuteError, reflectable},
 };
 
@@ -19,7 +20,7 @@ const POLL: Duration = Duration::from_secs(5);
 /// # Errors
 /// When the store is unavailable; what was not reflected is found again by the next call.
 pub async fn step(store: &CaseStore) -> Result<usize, ExecuteError> {
-    let known = reflectable(store.pool(), BATCH)
+    let known = in_time(reflectable(store.pool(), BATCH))
         .await
         .map_err(|error| ExecuteError::Unavailable(error.to_string()))?;
     let mut recorded = 0;

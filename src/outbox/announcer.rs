@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::notices::{self, EVENT_TYPE, Notice};
+use crate::database::in_time;
 
 const BATCH: u32 = 50;
 const AT_ONCE: usize = 8;
@@ -45,7 +46,7 @@ impl Announcer {
     /// # Errors
     /// When the store cannot be read or written; a notice that was sent meanwhile is sent again.
     pub async fn step(&self) -> sqlx::Result<Round> {
-        let claimed = notices::claim(&self.store, BATCH, LEASE).await?;
+        let claimed = in_time(notices::claim(&self.store, BATCH, LEASE)).await?;
         let mut told = stream::iter(claimed).map(|notice| self.tell(notice)).buffer_unordered(AT_ONCE);
         let mut round = Round::default();
         while let Some(sent) = told.next().await {
@@ -76,7 +77,7 @@ impl Announcer {
     async fn tell(&self, notice: Notice) -> sqlx::Result<bool> {
         let reason = match tokio::time::timeout(ATTEMPT, self.publish(&notice)).await {
             Ok(Ok(())) => {
-                notices::sent(&self.store, &notice).await?;
+                in_time(notices::sent(&self.store, &notice)).await?;
                 metrics::counter!("outcome_notices_sent_total").increment(1);
                 return Ok(true);
             }
@@ -89,7 +90,7 @@ impl Announcer {
         let (write_id, attempt) = (notice.write_id, notice.attempt);
         tracing::warn!(reason, %write_id, attempt, delay_ms = delay.as_millis(), "outcome topic not told; trying again");
         metrics::counter!("outcome_notices_deferred_total").increment(1);
-        notices::defer(&self.store, &notice, &reason, delay).await?;
+        in_time(notices::defer(&self.store, &notice, &reason, delay)).await?;
         Ok(false)
     }
 

@@ -28,9 +28,10 @@ pub(crate) struct Ground {
     pub(crate) cases: CaseStore,
     pub(crate) mpc: StandIns,
     pub(crate) queue: Queue,
+    /// Directory of the logs, a file for each process.
     pub(crate) logs: PathBuf,
     pub(crate) doors: Doors,
-    pub(crate) password: Option<String>,
+    password: Option<String>,
     admin: PgConnectOptions,
 }
 
@@ -93,13 +94,15 @@ impl Ground {
             sqs: Door::to(sqs.socket_addrs(|| None).unwrap()[0]).await,
             mpc: Door::to(mpc.address()).await,
         };
+        let logs = std::env::temp_dir().join(format!("pom-cases-faults-{unique}"));
+        std::fs::create_dir(&logs).unwrap();
         let ground = Self {
             cases: CaseStore::new(store.clone(), services),
             mpc,
             doors,
             password,
             queue: Queue::make(1000).await,
-            logs: std::env::temp_dir().join(format!("pom-cases-faults-{unique}.log")),
+            logs,
             store,
             delius,
             admin,
@@ -123,7 +126,33 @@ impl Ground {
             sqlx::query(&format!("drop database {name} with (force)")).execute(&mut admin).await.unwrap();
         }
         self.queue.remove().await;
-        std::fs::remove_file(&self.logs).unwrap();
+        std::fs::remove_dir_all(&self.logs).unwrap();
+    }
+
+    /// Where its PostgreSQL listens.
+    pub(crate) fn server(&self) -> SocketAddr {
+        SocketAddr::new([127, 0, 0, 1].into(), self.admin.get_port())
+    }
+
+    /// A file for the lines of one more process.
+    pub(crate) fn new_log(&self) -> PathBuf {
+        self.logs.join(format!("{}.log", uuid::Uuid::now_v7().simple()))
+    }
+
+    /// What every process has said, one after the other in the order of their starts.
+    pub(crate) fn said(&self) -> String {
+        let mut logs: Vec<_> =
+            std::fs::read_dir(&self.logs).unwrap().map(|entry| entry.unwrap().path()).collect();
+        logs.sort();
+        logs.iter().map(|log| String::from_utf8_lossy(&std::fs::read(log).unwrap()).into_owned()).collect()
+    }
+
+    /// Where a process finds this database behind this door.
+    pub(crate) fn url_of(&self, pool: &PgPool, door: &Door) -> String {
+        let options = pool.connect_options();
+        let password = self.password.as_deref().map(|password| format!(":{password}")).unwrap_or_default();
+        let (user, database) = (options.get_username(), options.get_database().unwrap());
+        format!("postgres://{user}{password}@{}/{database}", door.address)
     }
 
     /// Where the service finds Manage POM Cases: behind its door.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::{ground::Ground, invariants, service::Service, stream::Stream};
 
 /// The boundaries, in the order in which a message comes to them.
-const POINTS: [&str; 13] = [
+const POINTS: [&str; 14] = [
     "received",
     "fetched",
     "appending",
@@ -18,6 +18,7 @@ const POINTS: [&str; 13] = [
     "delius_committed",
     "outcome_recorded",
     "finished",
+    "journalling",
     "journalled",
 ];
 

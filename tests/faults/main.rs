@@ -7,18 +7,27 @@
 #[path = "../../deploy/local/stand_ins/mod.rs"]
 mod stand_ins;
 
+mod bulk_runs;
+mod caller;
 mod cluster;
+mod commands;
 mod databases;
+mod first_allocations;
 mod ground;
 mod invariants;
+mod journal;
 mod kills;
+mod logs;
 mod model;
 mod networks;
 mod processes;
 mod queue;
 mod queues;
+mod reads;
+mod replicas;
 mod service;
 mod soak;
 mod sqs_layer;
 mod stream;
 mod tcp_proxy;
+mod versions;

@@ -76,3 +76,36 @@ async fn the_network_is_slow_for_a_while() {
 async fn the_network_swallows_everything_for_a_while() {
     suffer(Mode::Swallow, 6, 24).await;
 }
+
+/// In the middle of questions, whose answers never come, and for so long that everything which looks at the store from
+/// time to time has run into it.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "long: make test-faults"]
+async fn what_works_in_the_background_goes_on_after_the_network_to_the_store_swallowed_everything() {
+    let ground = Ground::lay(4).await;
+    let (mut stream, mut service) = begun(&ground, 25, 4).await;
+    let (door, before) = (&ground.doors.store, ground.doors.store.suffered());
+    door.set(Mode::Delay(Duration::from_millis(700)));
+    ground.queue.send(&stream.next(&ground, 6)).await;
+    until("everything is being asked", async || door.suffered() > before + 40).await;
+    door.set(Mode::Swallow);
+    for said in [
+        "journal could not be kept",
+        "could not reflect allocations",
+        "could not report the change feed's lag",
+        "could not claim from the outbox",
+    ] {
+        until(said, async || service.log().contains(said)).await;
+    }
+    ground.doors.store.set(Mode::Pass);
+    invariants::hold(&ground, &stream).await;
+    until("the change feed is reported again", async || {
+        let of_late =
+            "select count(*) from change_feed_heartbeat where polled_at > now() - interval '3 seconds'";
+        ground.count(of_late).await == 1
+    })
+    .await;
+    assert!(service.is_running(), "healed without a restart");
+    service.stop().await;
+    ground.end().await;
+}

@@ -106,7 +106,9 @@ impl Queue {
     }
 }
 
-async fn attribute(sqs: &aws_sdk_sqs::Client, url: &str, name: QueueAttributeName) -> String {
+#[allow(dead_code, reason = "each target that includes this module uses a part of it")]
+/// One attribute of a queue.
+pub(crate) async fn attribute(sqs: &aws_sdk_sqs::Client, url: &str, name: QueueAttributeName) -> String {
     let attributes =
         sqs.get_queue_attributes().queue_url(url).attribute_names(name.clone()).send().await.unwrap();
     attributes.attributes.unwrap().remove(&name).unwrap()

@@ -1,7 +1,6 @@
 //! The built service as a process, to be killed, stopped and started again.
 
 use std::{
-    fs::OpenOptions,
     path::PathBuf,
     process::{ExitStatus, Stdio},
     time::Duration,
@@ -17,50 +16,74 @@ use crate::{
 pub(crate) struct Service {
     child: Child,
     log: PathBuf,
-    /// Where the lines of this process begin in the log, which is one for all of the ground.
-    begins: usize,
+}
+
+/// The built command with the settings of this ground and none of the environment's own.
+pub(crate) fn command(ground: &Ground, arguments: &[&str]) -> Command {
+    let doors = &ground.doors;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_manage-pom-cases-and-delius"));
+    command
+        .args(arguments)
+        .env("DATABASE_URL", ground.url_of(&ground.store, &doors.store))
+        .env("DELIUS_DATABASE_URL", ground.url_of(&ground.delius, &doors.delius))
+        .env("QUEUE_URL", &ground.queue.url)
+        .env("AWS_ENDPOINT_URL", format!("http://{}", doors.sqs.address))
+        .env("MPC_URL", ground.mpc_url())
+        .env("AUTH_URL", format!("{}/auth", ground.mpc_url()))
+        .envs([("CLIENT_ID", "client"), ("CLIENT_SECRET", "secret"), ("BIND", "127.0.0.1:0")])
+        // All that our own code ever says, so that the check of the logs sees all of it.
+        .env("RUST_LOG", "info,manage_pom_cases_and_delius=trace")
+        .env_remove("FAILPOINTS")
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    command
+}
+
+/// What a command came to. Its log lines are checked like those of a service.
+pub(crate) struct Ended {
+    /// `None` when a signal ended it.
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+/// Runs a command to its end.
+pub(crate) async fn run(ground: &Ground, command: &mut Command) -> Ended {
+    let output = command.output().await.unwrap();
+    std::fs::write(ground.new_log(), &output.stderr).unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ended { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
 }
 
 impl Service {
     /// Starts it and waits until it works, or has died of a failpoint already.
     pub(crate) async fn start(ground: &Ground, environment: &[(&str, &str)]) -> Self {
-        let begins = std::fs::read(&ground.logs).map_or(0, |log| log.len());
-        let log = || OpenOptions::new().create(true).append(true).open(&ground.logs).unwrap();
-        let doors = &ground.doors;
-        let url = |pool: &sqlx::PgPool, door: &crate::tcp_proxy::Door| {
-            let options = pool.connect_options();
-            let (host, port) = (door.address.ip(), door.address.port());
-            let (user, database) = (options.get_username(), options.get_database().unwrap());
-            let password =
-                ground.password.as_deref().map(|password| format!(":{password}")).unwrap_or_default();
-            format!("postgres://{user}{password}@{host}:{port}/{database}")
-        };
-        let child = Command::new(env!("CARGO_BIN_EXE_manage-pom-cases-and-delius"))
-            .args(["serve", "--roles", "ingest,relay"])
-            .env("DATABASE_URL", url(&ground.store, &doors.store))
-            .env("DELIUS_DATABASE_URL", url(&ground.delius, &doors.delius))
-            .env("QUEUE_URL", &ground.queue.url)
-            .env("AWS_ENDPOINT_URL", format!("http://{}", doors.sqs.address))
-            .env("MPC_URL", ground.mpc_url())
-            .env("AUTH_URL", format!("{}/auth", ground.mpc_url()))
-            .envs([("CLIENT_ID", "client"), ("CLIENT_SECRET", "secret"), ("RUST_LOG", "info")])
-            // Everything is short, so that a fault and its healing fit into a test.
-            .envs([("VISIBILITY_SECONDS", "3"), ("HANDLER_SECONDS", "40"), ("BACKOFF_SECONDS", "1")])
-            .envs([("PROBE_SECONDS", "0.3"), ("LEASE_SECONDS", "2"), ("DELIUS_WRITE_SECONDS", "4")])
-            .envs([("RELAY_BACKOFF_SECONDS", "0.5"), ("DRAIN_SECONDS", "5")])
-            .env_remove("FAILPOINTS")
-            .envs(environment.iter().copied())
-            .stdin(Stdio::null())
-            .stdout(log())
-            .stderr(log())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let mut service = Self { child, log: ground.logs.clone(), begins };
+        Self::start_as(ground, "ingest,relay", environment).await
+    }
+
+    /// The same with these roles.
+    pub(crate) async fn start_as(ground: &Ground, roles: &str, environment: &[(&str, &str)]) -> Self {
+        let mut service = Self::launch(ground, roles, environment);
         let started = async || service.log().contains(" started ") || service.log().contains("kill -9");
         assert!(within(Duration::from_secs(60), started).await, "not started: {}", service.log());
         assert!(service.child.try_wait().unwrap().is_none_or(|_| service.log().contains("kill -9")));
         service
+    }
+
+    fn launch(ground: &Ground, roles: &str, environment: &[(&str, &str)]) -> Self {
+        let log = ground.new_log();
+        let file = || std::fs::File::options().create(true).append(true).open(&log).unwrap();
+        let child = command(ground, &["serve", "--roles", roles])
+            // Everything is short, so that a fault and its healing fit into a test.
+            .envs([("VISIBILITY_SECONDS", "3"), ("HANDLER_SECONDS", "40"), ("BACKOFF_SECONDS", "1")])
+            .envs([("PROBE_SECONDS", "0.3"), ("LEASE_SECONDS", "2"), ("DELIUS_WRITE_SECONDS", "4")])
+            .envs([("RELAY_BACKOFF_SECONDS", "0.5"), ("DRAIN_SECONDS", "5")])
+            .envs(environment.iter().copied())
+            .stdout(file())
+            .stderr(file())
+            .spawn()
+            .unwrap();
+        Self { child, log }
     }
 
     /// The same behind a layer in front of SQS, whose faults begin when it works: a start that finds no queue ends at
@@ -74,7 +97,14 @@ impl Service {
 
     /// What this process has said.
     pub(crate) fn log(&self) -> String {
-        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap()[self.begins..]).into_owned()
+        String::from_utf8_lossy(&std::fs::read(&self.log).unwrap()).into_owned()
+    }
+
+    /// Where its API listens.
+    pub(crate) fn api_url(&self) -> String {
+        let log = self.log();
+        let (_, rest) = log.split_once("the API listens on ").expect("it has the role api");
+        rest.split_whitespace().next().unwrap().to_owned()
     }
 
     pub(crate) fn is_running(&mut self) -> bool {
@@ -87,14 +117,18 @@ impl Service {
         ended.unwrap_or_else(|_| panic!("it goes on: {}", self.log())).unwrap()
     }
 
+    pub(crate) fn pid(&self) -> String {
+        self.child.id().expect("it runs").to_string()
+    }
+
     /// `kill -9`.
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.unwrap();
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let process = self.child.id().expect("it runs").to_string();
-        let sent = std::process::Command::new("kill").args([&format!("-{name}"), &process]).status().unwrap();
+        let sent =
+            std::process::Command::new("kill").args([&format!("-{name}"), &self.pid()]).status().unwrap();
         assert!(sent.success());
     }
 

@@ -108,14 +108,22 @@ impl Stream {
     }
 }
 
-fn allocation(ground: &Ground, id: &str, noms: &str, at: DateTime<Utc>, holding: Holding) -> String {
+/// The message of an allocation, or of a deallocation.
+pub(crate) fn allocation(
+    ground: &Ground,
+    id: &str,
+    noms: &str,
+    at: DateTime<Utc>,
+    holding: Option<(i64, &str)>,
+) -> String {
     let url = format!("{}/api/allocation/{noms}/primary_pom", ground.mpc_url());
     let (code, prison) = holding.map_or((None, "LEI"), |(code, prison)| (Some(code), prison));
     let information = json!({ "staffCode": code, "prisonId": prison, "eventTrigger": "user" });
     envelope(id, "offender-management.allocation.changed", noms, at, &url, information)
 }
 
-fn handover(ground: &Ground, id: &str, noms: &str) -> String {
+/// The message of changed handover dates.
+pub(crate) fn handover(ground: &Ground, id: &str, noms: &str) -> String {
     let url = format!("{}/api/handovers/{noms}", ground.mpc_url());
     envelope(id, "offender-management.handover.changed", noms, Utc::now(), &url, json!({}))
 }
@@ -134,6 +142,18 @@ fn envelope(
         "personReference": { "identifiers": [{ "type": "NOMS", "value": noms }] },
         "additionalInformation": information,
     });
+    json!({
+        "Type": "Notification", "MessageId": id, "TopicArn": "arn:aws:sns:eu-west-2:000000000000:events",
+        "Message": event.to_string(), "Timestamp": at,
+        "MessageAttributes": { "eventType": { "Type": "String", "Value": event_type } }
+    })
+    .to_string()
+}
+
+/// The message of the change feed about a person.
+pub(crate) fn changed(id: &str, crn: &str) -> String {
+    let (at, event_type) = (Utc::now().to_rfc3339(), "OFFENDER_MANAGEMENT_TIER_CALCULATION_REQUIRED");
+    let event = json!({ "offenderId": 1, "crn": crn, "sourceId": 1, "eventDatetime": at });
     json!({
         "Type": "Notification", "MessageId": id, "TopicArn": "arn:aws:sns:eu-west-2:000000000000:events",
         "Message": event.to_string(), "Timestamp": at,

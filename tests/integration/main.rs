@@ -10,6 +10,7 @@ mod queue;
 #[path = "../faults/sqs_layer.rs"]
 mod sqs_layer;
 
+mod any_input;
 mod api_limits;
 mod api_records;
 mod api_tokens;
@@ -24,6 +25,7 @@ mod delius_handover;
 mod delius_lookups;
 mod delius_once;
 mod event_samples;
+mod expand_only;
 mod golden;
 mod history_http;
 mod history_reading;
@@ -31,6 +33,7 @@ mod journal_order;
 mod journal_tamper;
 mod messages;
 mod messages_odd;
+mod migrations;
 mod order;
 mod outcome_topic;
 mod queue_admin;

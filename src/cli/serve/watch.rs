@@ -94,10 +94,10 @@ pub(super) async fn measure(
             let is_open = if open.contains(&dependency) { 1.0 } else { 0.0 };
             metrics::gauge!("dependency_breaker_open", "dependency" => dependency).set(is_open);
         }
-        if let Ok(waiting) = notices::waiting(&store).await {
+        if let Ok(waiting) = crate::database::in_time(notices::waiting(&store)).await {
             metrics::gauge!("outcome_notices_waiting").set(waiting as f64);
         }
-        if let Ok(backlog) = table::backlog(&store).await {
+        if let Ok(backlog) = crate::database::in_time(table::backlog(&store)).await {
             metrics::gauge!("outbox_pending").set(backlog.pending as f64);
             metrics::gauge!("outbox_parked").set(backlog.parked as f64);
             let age = backlog.oldest.map_or(0.0, |oldest| (chrono::Utc::now() - oldest).as_seconds_f64());

@@ -8,14 +8,17 @@ mod row;
 
 use std::time::Duration;
 
-use sqlx::{PgPool, postgres::PgPoolOptions};
+use sqlx::PgPool;
 
 pub use record::{
     CaseFacts, CaseRecord, LocalDeliveryUnit, Manager, Mappa, Name, Resourcing, Rosh, RoshLevel, Team,
 };
 
 use self::row::FactsRow;
-use crate::case::{InvalidIdentifier, PersonId};
+use crate::{
+    case::{InvalidIdentifier, PersonId},
+    database,
+};
 
 /// Why Delius gave no answer. Never that a person is unknown: that is an answer.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +49,7 @@ impl CaseReader {
     pub fn beside(pool: &PgPool, max_connections: u32, limit: Duration) -> Self {
         let statement_timeout = limit.as_millis().to_string();
         let options = (*pool.connect_options()).clone().options([("statement_timeout", statement_timeout)]);
-        let own = PgPoolOptions::new().max_connections(max_connections).acquire_timeout(limit);
+        let own = database::pool(max_connections).acquire_timeout(limit);
         Self { pool: own.connect_lazy_with(options) }
     }
 

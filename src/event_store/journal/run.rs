@@ -3,9 +3,10 @@
 use std::{future::Future, pin::pin, time::Duration};
 
 use sqlx::postgres::PgListener;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{Journal, Step, digest::Digest};
+use super::{Journal, ReadError, Step, digest::Digest};
+use crate::database::{self, ANSWER};
 
 /// Channel on which appends are announced.
 const CHANNEL: &str = "events_appended";
@@ -30,8 +31,7 @@ impl Journal {
         let mut failing = false;
         loop {
             if listener.is_none() {
-                listener = self
-                    .listen()
+                listener = database::listener(&self.pool, CHANNEL)
                     .await
                     .inspect_err(|error| {
                         tracing::debug!(%error, "journal cannot listen; it polls");
@@ -39,7 +39,13 @@ impl Journal {
                     .ok();
             }
             match self.catch_up_and_measure().await {
-                Ok(()) => failing = false,
+                Ok(()) => {
+                    if failing {
+                        // What the store was cut off from may include this connection, and it would not tell.
+                        listener = None;
+                    }
+                    failing = false;
+                }
                 Err(error) if failing => tracing::debug!(error = %chain(&error), "journal still fails"),
                 Err(error) => {
                     failing = true;
@@ -62,28 +68,31 @@ impl Journal {
         }
     }
 
-    async fn listen(&self) -> sqlx::Result<PgListener> {
-        let mut listener = PgListener::connect_with(&self.pool).await?;
-        listener.listen(CHANNEL).await?;
-        Ok(listener)
-    }
-
-    async fn catch_up_and_measure(&self) -> Result<(), super::ReadError> {
-        while let Step::Entered { count, last, full, .. } = self.step().await? {
-            metrics::counter!("journal_events_total").increment(u64::from(count));
-            metrics::gauge!("journal_last_position").set(last as f64);
-            if !full {
-                break;
+    async fn catch_up_and_measure(&self) -> Result<(), ReadError> {
+        loop {
+            match in_time(self.step()).await? {
+                Step::Entered { count, last, full, .. } => {
+                    metrics::counter!("journal_events_total").increment(u64::from(count));
+                    metrics::gauge!("journal_last_position").set(last as f64);
+                    if !full {
+                        break;
+                    }
+                }
+                Step::NotLeader => {
+                    tracing::debug!("another process keeps the journal at this moment");
+                    break;
+                }
+                Step::UpToDate => break,
             }
         }
-        let lag = self.lag().await?;
+        let lag = in_time(self.lag()).await?;
         let age = lag.horizon_since.map_or(0.0, |since| (lag.now - since).as_seconds_f64());
         metrics::gauge!("journal_horizon_age_seconds").set(age.max(0.0));
         Ok(())
     }
 
     async fn log_digest(&self) -> bool {
-        match self.last().await {
+        match in_time(self.last()).await {
             Ok(Some((position, hash))) => {
                 let digest = Digest { position, hash, at: chrono::Utc::now() };
                 tracing::info!(target: "journal_digest", position, %hash, %digest, "journal digest");
@@ -94,7 +103,12 @@ impl Journal {
     }
 }
 
-fn chain(error: &super::ReadError) -> String {
+/// Nobody waits for ever for a store that the network swallowed.
+async fn in_time<T>(answer: impl Future<Output = Result<T, ReadError>>) -> Result<T, ReadError> {
+    timeout(ANSWER, answer).await.unwrap_or_else(|_| Err(database::no_answer().into()))
+}
+
+fn chain(error: &ReadError) -> String {
     use std::error::Error as _;
     match error.source() {
         Some(source) => format!("{error}: {source}"),
