@@ -42,6 +42,7 @@ mod records_people;
 mod records_replicas;
 mod records_scripted;
 mod relay;
+mod relay_parks;
 mod relay_stops;
 mod replay_writes;
 mod severable;

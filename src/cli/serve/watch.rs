@@ -51,13 +51,14 @@ pub(super) fn health(store: &PgPool, delius: &Delius, breakers: &Arc<Breakers>) 
             let store = outbox_store.clone();
             async move {
                 match table::backlog(&store).await {
-                    Ok(backlog) if backlog.parked == 0 => {
+                    Ok(backlog) if backlog.parked == 0 && backlog.stuck == 0 => {
                         Component::up().detail("pending", backlog.pending.to_string())
                     }
                     Ok(backlog) => Component::down()
                         .detail("pending", backlog.pending.to_string())
                         .detail("parked", backlog.parked.to_string())
-                        .detail("remedy", "see `outbox list`: each parked write blocks its case"),
+                        .detail("stuck", backlog.stuck.to_string())
+                        .detail("remedy", "see `outbox list`: each parked or stuck write blocks its case"),
                     Err(_) => Component::down().detail("reason", "the store does not answer"),
                 }
             }
@@ -100,6 +101,7 @@ pub(super) async fn measure(
         if let Ok(backlog) = table::backlog(&store).await {
             metrics::gauge!("outbox_pending").set(backlog.pending as f64);
             metrics::gauge!("outbox_parked").set(backlog.parked as f64);
+            metrics::gauge!("outbox_stuck").set(backlog.stuck as f64);
             let age = backlog.oldest.map_or(0.0, |oldest| (chrono::Utc::now() - oldest).as_seconds_f64());
             metrics::gauge!("outbox_oldest_age_seconds").set(age.max(0.0));
         }
