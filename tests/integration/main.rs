@@ -17,6 +17,7 @@ mod api_world;
 mod audit_support;
 mod bulk;
 mod cli_audit;
+mod cli_operators;
 mod command;
 mod delius_allocation;
 mod delius_ground;

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::Failure;
 use crate::{
     api::{Component, Health},
-    breakers::{AUTH, BreakerState, Breakers, DELIUS, MPC, SQS, STORE},
+    breakers::{AUTH, BreakerState, Breakers, DELIUS, DIRECTORY, MPC, SQS, STORE},
     delius::Delius,
     outbox::{notices, table},
 };
@@ -91,7 +91,7 @@ pub(super) async fn measure(
     while stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_some() {
         metrics.run_upkeep();
         let open = breakers.open();
-        for dependency in [MPC, AUTH, DELIUS, STORE, SQS] {
+        for dependency in [MPC, AUTH, DELIUS, STORE, SQS, DIRECTORY] {
             let is_open = if open.contains(&dependency) { 1.0 } else { 0.0 };
             metrics::gauge!("dependency_breaker_open", "dependency" => dependency).set(is_open);
         }
