@@ -31,7 +31,7 @@ pub(super) struct Register {
 /// A person who can be looked up: the settings that it takes are there.
 pub(super) enum Person {
     Known(NomsNumber),
-    In(Database, PersonId),
+    In(Box<Database>, PersonId),
 }
 
 impl Register {
@@ -41,7 +41,7 @@ impl Register {
             PersonId::Noms(noms) => Ok(Person::Known(noms.clone())),
             PersonId::Crn(_) => {
                 let delius = Database::of("DELIUS_DATABASE_URL", self.delius_database_url.as_deref())?;
-                Ok(Person::In(delius.bounded(), id.clone()))
+                Ok(Person::In(Box::new(delius.bounded()), id.clone()))
             }
         }
     }

@@ -91,7 +91,7 @@ pub(crate) async fn reads(arguments: &Arguments) -> anyhow::Result<()> {
 /// What an auditor asks over HTTP, with the same token: in the development Auth its client has every role.
 async fn audit(arguments: &Arguments, http: &reqwest::Client, token: &str) -> anyhow::Result<()> {
     println!(
-        "\nAn auditor's questions (roles …CASE_DETAIL, …AUDIT and ROLE_SAR_DATA_ACCESS; this token has them all):\n"
+        "\nAn auditor's questions (roles ROLE_PROBATION_API__MANAGE_POM_CASES__AUDIT and ROLE_SAR_DATA_ACCESS; this token has both):\n"
     );
     let history = format!("{}/case-records/A1001AA/history", arguments.api_url);
     let subject = format!("{}/subject-access-request?prn=A1001AA", arguments.api_url);
