@@ -6,13 +6,14 @@
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
     panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use chrono::Utc;
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::join_all};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::table::{self, Claim};
@@ -115,9 +116,18 @@ impl Relay {
     /// # Errors
     /// When the outbox cannot be read.
     pub async fn step(&self) -> sqlx::Result<Vec<Step>> {
+        let claims = self.claim(self.config.concurrency).await?;
         let mut steps = vec![];
-        for claim in self.claim(self.config.concurrency).await? {
-            steps.push(self.settle(claim).await);
+        for (index, claim) in claims.iter().enumerate() {
+            // A lease that ran out while its claim waited for its turn would count as an attempt that died.
+            let behind = async {
+                join_all(claims[index + 1..].iter().map(|waiting| self.hold(waiting))).await;
+                std::future::pending::<Infallible>().await
+            };
+            steps.push(tokio::select! {
+                step = self.settle(claim.clone()) => step,
+                never = behind => match never {},
+            });
         }
         Ok(steps)
     }
