@@ -8,7 +8,7 @@ use manage_pom_cases_and_delius::case::CaseEvent;
 use sqlx::PgPool;
 
 use crate::{
-    command::{Ended, command, run},
+    command::{Ended, run},
     stand_ins::Answer,
     world::{CRN, NOMS, World, delivery},
 };
@@ -68,7 +68,8 @@ async fn the_decision_to_retry_is_recorded_before_the_message_is_tried(store: Pg
 #[sqlx::test(migrations = "migrations/store")]
 async fn a_retry_that_dies_in_the_middle_has_its_decision_and_is_finished_by_the_next(store: PgPool) {
     let world = with_a_parked_message(store).await;
-    let died = command(&world, &RETRY).env("FAILPOINTS", "appended=return").output().await.unwrap();
+    let died =
+        crate::command::command(&world, &RETRY).env("FAILPOINTS", "appended=return").output().await.unwrap();
     assert_eq!(died.status.code(), None, "killed");
     assert_eq!(decided(&world).await, (vec![DECISION.to_owned()], true));
     assert_eq!(world.events(NOMS).await, ["PomAllocated"]);
