@@ -8,16 +8,16 @@ help: ## show this list
 		|| sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1: \2/p' $(MAKEFILE_LIST)
 
 run: ## run everything on this machine with invented cases until Ctrl-C; ONCE=1 ends after the demonstration
-	@ONCE=$(ONCE) bash deploy/local/run.sh
+	@ONCE=$(ONCE) exec bash deploy/local/run.sh
 
 test: ## set up PostgreSQL and SQS, run every test; ARGS="…" goes to the test runner
-	@bash deploy/local/test.sh $(ARGS)
+	@exec bash deploy/local/test.sh $(ARGS)
 
 test-faults: ## every fault test, the long ones too: kills at every boundary, crashes, cuts, pauses (about 10 minutes)
-	@SUITE=faults bash deploy/local/test.sh $(ARGS)
+	@SUITE=faults exec bash deploy/local/test.sh $(ARGS)
 
 soak: ## a stream with random faults for MINUTES=n (SEED=n for the same again), and a table of what came of it
-	@SUITE=soak MINUTES=$(MINUTES) SEED=$(SEED) bash deploy/local/test.sh
+	@SUITE=soak MINUTES=$(MINUTES) SEED=$(SEED) exec bash deploy/local/test.sh
 
 fmt: ## format the code
 	cargo fmt

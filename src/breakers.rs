@@ -23,6 +23,8 @@ pub const DELIUS: &str = "Delius";
 pub const STORE: &str = "the event store";
 /// The queues.
 pub const SQS: &str = "SQS";
+/// The directory of staff e-mail addresses.
+pub const DIRECTORY: &str = "the staff directory";
 
 /// When breakers open and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,7 +137,16 @@ impl Breakers {
 
     /// The dependency did not answer.
     pub fn failed(&self, dependency: &'static str, now: Instant) {
-        let BreakerConfig { threshold, first_pause, longest_pause } = self.config;
+        self.fail(dependency, now, self.config.threshold);
+    }
+
+    /// The same where already one failure is too much, because somebody waits for it who does not need the answer.
+    pub fn failed_once_too_often(&self, dependency: &'static str, now: Instant) {
+        self.fail(dependency, now, 1);
+    }
+
+    fn fail(&self, dependency: &'static str, now: Instant, threshold: u32) {
+        let BreakerConfig { first_pause, longest_pause, .. } = self.config;
         let opened = self.with(|failing| {
             let state = failing.entry(dependency).or_insert(Failing { failures: 0, since: now, open: None });
             state.failures = state.failures.saturating_add(1);
@@ -272,6 +283,16 @@ mod tests {
         breakers.succeeded(&[DELIUS]);
         assert_eq!(breakers.admission(&[DELIUS], start), Admission::Open);
         assert!(breakers.open().is_empty());
+    }
+
+    #[test]
+    fn one_failure_opens_the_breaker_of_what_can_be_done_without() {
+        let (breakers, start) = (Breakers::default(), Instant::now());
+        breakers.failed_once_too_often(DIRECTORY, start);
+        assert_eq!(breakers.turn(DIRECTORY, start), Admission::Paused(FIRST_PAUSE));
+        assert_eq!(breakers.turn(DIRECTORY, start + FIRST_PAUSE), Admission::Probe);
+        breakers.failed_once_too_often(DIRECTORY, start + FIRST_PAUSE);
+        assert_eq!(breakers.turn(DIRECTORY, start + FIRST_PAUSE), Admission::Paused(FIRST_PAUSE * 2));
     }
 
     #[test]

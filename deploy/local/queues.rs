@@ -1,5 +1,5 @@
 //! `local queues`: what an environment has to provide, made on a local SQS and SNS: a topic, a queue with its
-//! dead-letter queue, and the subscription of the queue to the topic.
+//! dead-letter queue, the subscription of the queue to the topic, and a queue for bulk runs with its own.
 
 use std::process::ExitCode;
 
@@ -28,9 +28,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let (sqs, sns) = (aws_sdk_sqs::Client::new(&config), aws_sdk_sns::Client::new(&config));
     let prefix = &arguments.prefix;
 
-    let dead = queue(&sqs, &format!("{prefix}-dead-letters"), None).await?;
-    let redrive = json!({ "deadLetterTargetArn": dead.arn, "maxReceiveCount": arguments.max_receives });
-    let live = queue(&sqs, &format!("{prefix}-events"), Some(redrive.to_string())).await?;
+    let (live, dead) = with_dead_letters(&sqs, prefix, "events", arguments.max_receives).await?;
+    let (bulk, bulk_dead) = with_dead_letters(&sqs, prefix, "bulk", arguments.max_receives).await?;
     let topic = sns
         .create_topic()
         .name(format!("{prefix}-domain-events"))
@@ -50,12 +49,30 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     println!("export TOPIC_ARN='{topic}'");
     println!("export QUEUE_URL='{}'", live.url);
     println!("export DLQ_URL='{}'", dead.url);
+    println!("export BULK_QUEUE_URL='{}'", bulk.url);
+    println!("export BULK_DLQ_URL='{}'", bulk_dead.url);
     Ok(ExitCode::SUCCESS)
 }
 
 struct Queue {
     url: String,
     arn: String,
+}
+
+/// A queue, and the one that gets what cannot be handled.
+async fn with_dead_letters(
+    sqs: &aws_sdk_sqs::Client,
+    prefix: &str,
+    name: &str,
+    max_receives: u32,
+) -> anyhow::Result<(Queue, Queue)> {
+    let dead = match name {
+        "events" => format!("{prefix}-dead-letters"),
+        _ => format!("{prefix}-{name}-dead-letters"),
+    };
+    let dead = queue(sqs, &dead, None).await?;
+    let redrive = json!({ "deadLetterTargetArn": dead.arn, "maxReceiveCount": max_receives });
+    Ok((queue(sqs, &format!("{prefix}-{name}"), Some(redrive.to_string())).await?, dead))
 }
 
 async fn queue(sqs: &aws_sdk_sqs::Client, name: &str, redrive: Option<String>) -> anyhow::Result<Queue> {

@@ -83,8 +83,10 @@ prepare_queues() {
     fi
     prefix=$(basename "$STATE") # AWS_ENDPOINT_URL may be yours, with other queues
     "$TOOLS" queues --prefix "$prefix" >"$STATE/queues" || fail "cannot make the queues; see above"
+    local yours=${BULK_QUEUE_URL:-}
     # shellcheck source=/dev/null
     source "$STATE/queues"
+    [[ -z $yours ]] || export BULK_QUEUE_URL=$yours
 }
 
 prepare_stand_ins() {
@@ -167,8 +169,8 @@ write_environment() {
     local name
     {
         for name in DATABASE_URL DELIUS_DATABASE_URL AWS_ENDPOINT_URL AWS_REGION AWS_ACCESS_KEY_ID \
-            AWS_SECRET_ACCESS_KEY TOPIC_ARN QUEUE_URL DLQ_URL MPC_URL AUTH_URL CLIENT_ID CLIENT_SECRET READER_ID \
-            READER_SECRET; do
+            AWS_SECRET_ACCESS_KEY TOPIC_ARN QUEUE_URL DLQ_URL BULK_QUEUE_URL BULK_DLQ_URL MPC_URL AUTH_URL CLIENT_ID \
+            CLIENT_SECRET READER_ID READER_SECRET; do
             [[ -n ${!name:-} ]] && printf 'export %s=%q\n' "$name" "${!name}"
         done
         printf 'export SAMPLES=%q\n' "$STATE/event-samples"

@@ -74,11 +74,28 @@ impl Case {
 
     /// The holding that follows `at` in valid time, when something later is recorded already.
     pub(super) fn holding_after(&self, at: DateTime<Utc>) -> Option<Holding> {
+        self.holding_after_recorded(at, u64::MAX)
+    }
+
+    /// The holding that follows the one of `at` that was recorded at `sequence`. Of several in one second the later
+    /// event of the stream wins, so that one follows the others.
+    fn holding_after_recorded(&self, at: DateTime<Utc>, sequence: u64) -> Option<Holding> {
         self.holdings
             .iter()
-            .filter(|(_, holding)| holding.at > at)
-            .min_by_key(|(sequence, holding)| (holding.at, std::cmp::Reverse(*sequence)))
+            .filter(|(recorded, holding)| (holding.at, *recorded) > (at, sequence))
+            .min_by_key(|(recorded, holding)| (holding.at, std::cmp::Reverse(*recorded)))
             .map(|(_, holding)| holding.clone())
+    }
+
+    /// The holding that must be written again once this write is made late.
+    pub(super) fn follower_of(&self, write: &DeliusWrite) -> Option<Holding> {
+        self.holding_after_recorded(write.held_from()?, self.recorded_at(write))
+    }
+
+    /// The sequence of the last event that says what the write is to write; 0 for handover dates.
+    pub(super) fn recorded_at(&self, write: &DeliusWrite) -> u64 {
+        let says = |holding: &Holding| DeliusWrite::from(holding.clone()) == *write;
+        self.holdings.iter().rev().find(|(_, holding)| says(holding)).map_or(0, |(sequence, _)| *sequence)
     }
 
     fn settle(&mut self, result: &WriteResult) {

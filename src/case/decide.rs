@@ -209,11 +209,11 @@ impl Case {
     /// Orders the writes by valid time and puts behind each late holding the one that follows it, which may have
     /// found nothing to change when it was first written.
     fn with_followers(&self, mut writes: Vec<DeliusWrite>) -> Vec<DeliusWrite> {
-        writes.sort_by_key(DeliusWrite::held_from);
+        writes.sort_by_key(|write| (write.held_from(), self.recorded_at(write)));
         let mut all = vec![];
         let mut rest = writes.into_iter().peekable();
         while let Some(write) = rest.next() {
-            let follower = write.held_from().and_then(|at| self.holding_after(at)).map(DeliusWrite::from);
+            let follower = self.follower_of(&write).map(DeliusWrite::from);
             all.push(write);
             if let Some(follower) = follower.filter(|follower| rest.peek() != Some(follower)) {
                 all.push(follower);

@@ -2,13 +2,15 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex as StdMutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, Scope, SearchEntry, ldap_escape};
 use moka::future::Cache;
 use tokio::sync::Mutex;
+
+use crate::breakers::{Admission, Breakers, DIRECTORY};
 
 /// Names in one search: keeps a batch to a few searches and each filter to a few kilobytes.
 const NAMES_PER_SEARCH: usize = 100;
@@ -28,8 +30,6 @@ pub struct DirectoryConfig {
     pub timeout: Duration,
     /// How long an address (or its absence) is believed. Default 5 minutes.
     pub max_age: Duration,
-    /// After a failure the directory is left alone for this time. Default 5 seconds.
-    pub pause: Duration,
 }
 
 impl DirectoryConfig {
@@ -42,7 +42,6 @@ impl DirectoryConfig {
             password: None,
             timeout: Duration::from_secs(2),
             max_age: Duration::from_secs(300),
-            pause: Duration::from_secs(5),
         }
     }
 }
@@ -52,7 +51,7 @@ pub struct StaffDirectory {
     config: DirectoryConfig,
     connection: Mutex<Option<Ldap>>,
     known: Cache<String, Option<String>>,
-    failed: StdMutex<Option<Instant>>,
+    breakers: Arc<Breakers>,
 }
 
 impl StaffDirectory {
@@ -61,9 +60,14 @@ impl StaffDirectory {
         Self {
             connection: Mutex::new(None),
             known: Cache::builder().max_capacity(100_000).time_to_live(config.max_age).build(),
-            failed: StdMutex::new(None),
+            breakers: Arc::default(),
             config,
         }
+    }
+
+    /// With the breakers that it shares with the rest of the process.
+    pub fn with_breakers(self, breakers: Arc<Breakers>) -> Self {
+        Self { breakers, ..self }
     }
 
     /// The e-mail address of each user name, `None` for who has none. A name about which the directory gave no
@@ -89,16 +93,21 @@ impl StaffDirectory {
         answers
     }
 
-    /// One search, unless the directory failed a moment ago. In a task of its own: the LDAP library panics on an
-    /// answer that it cannot read.
+    /// One search, unless the directory is down: then nobody waits for it but one probe now and then. In a task of its
+    /// own: the LDAP library panics on an answer that it cannot read.
     async fn ask(self: &Arc<Self>, names: &[String]) -> Option<HashMap<String, String>> {
-        if self.failed_of_late() {
+        let admission = self.breakers.turn(DIRECTORY, Instant::now());
+        if matches!(admission, Admission::Paused(_)) {
+            metrics::counter!("staff_directory_left_alone_total").increment(1);
             return None;
         }
         let (directory, names) = (Arc::clone(self), names.to_vec());
         let asked = tokio::spawn(async move { directory.search_again_if_broken(&names).await }).await;
         let failure = match asked {
-            Ok(Ok(found)) => return Some(found),
+            Ok(Ok(found)) => {
+                self.breakers.succeeded(&[DIRECTORY]);
+                return Some(found);
+            }
             Ok(Err(error)) => error.to_string(),
             Err(_) => "the answer could not be read".to_owned(),
         };
@@ -107,15 +116,11 @@ impl StaffDirectory {
             failure,
             "the staff directory gives no answer; records are served without e-mail addresses"
         );
-        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        // Those who were on their way when it went down say nothing new: the pauses grow with the probes alone.
+        if admission == Admission::Probe || !self.breakers.is_open(DIRECTORY) {
+            self.breakers.failed_once_too_often(DIRECTORY, Instant::now());
+        }
         None
-    }
-
-    fn failed_of_late(&self) -> bool {
-        self.failed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_some_and(|at| at.elapsed() < self.config.pause)
     }
 
     /// A kept connection may have been closed by the other side: the first failure on it is answered by a new one.
@@ -193,7 +198,7 @@ mod tests {
     async fn a_directory_that_refuses_the_connection_leaves_names_unanswered_and_is_then_left_alone() {
         let directory = Arc::new(StaffDirectory::new(DirectoryConfig::new("ldap://127.0.0.1:1", "ou=Users")));
         assert!(directory.emails(&["AdaByron".into()]).await.is_empty());
-        assert!(directory.failed_of_late());
+        assert!(directory.breakers.is_open(DIRECTORY));
         assert!(directory.emails(&["AdaByron".into()]).await.is_empty());
     }
 }

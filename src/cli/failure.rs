@@ -1,11 +1,11 @@
-//! What goes wrong on the command line: one clear line, and an exit code.
+//! What goes wrong on the command line: one clear line for each, and an exit code.
 
 use std::process::ExitCode;
 
 /// A failure of a subcommand.
 #[derive(Debug)]
 pub enum Failure {
-    /// A setting is missing or wrong: exit code 2. The text names the setting and the remedy.
+    /// Settings are missing or wrong: exit code 2. Each line names a setting and the remedy.
     Setting(String),
     /// Anything else: exit code 1.
     Other(anyhow::Error),
@@ -20,8 +20,8 @@ impl Failure {
     /// Prints the failure on standard error and gives the exit code.
     pub fn report(&self) -> ExitCode {
         match self {
-            Self::Setting(line) => {
-                eprintln!("error: {line}");
+            Self::Setting(lines) => {
+                lines.lines().for_each(|line| eprintln!("error: {line}"));
                 ExitCode::from(2)
             }
             Self::Other(error) => {

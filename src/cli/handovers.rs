@@ -10,11 +10,12 @@ use uuid::Uuid;
 
 use super::{
     Failure,
+    check::{self, both},
     ingest::{accept, describe, outcomes, settle},
     people,
     progress::Progress,
     serve::stop_on_signal,
-    settings::{self, DeliusSettings, MpcSettings, StoreSettings},
+    settings::{self, DeliusSettings, MpcSettings, StoreSettings, Workplace},
 };
 use crate::{
     bulk::{self, BulkRun, Destination, End, Report, runs},
@@ -86,12 +87,11 @@ impl Handovers {
 
 impl Refresh {
     fn queue_url(&self) -> Option<&str> {
-        self.bulk_queue_url.as_deref().map(str::trim).filter(|url| !url.is_empty())
+        check::given(self.bulk_queue_url.as_deref())
     }
 
     async fn one(&self, id: &PersonId) -> Result<ExitCode, Failure> {
-        let store = self.delius.case_store(self.store.connect().await?, self.mpc.client()?);
-        let delius = self.delius.connect().await?;
+        let Workplace { store, delius, .. } = Workplace::open(&self.store, &self.delius, &self.mpc).await?;
         let noms = people::noms(&delius, id).await?;
         let message = bulk::message(Uuid::now_v7(), &noms, self.dry_run, Utc::now().trunc_subsecs(0));
         let disposition =
@@ -111,8 +111,15 @@ impl Refresh {
 
     async fn everybody(&self) -> Result<ExitCode, Failure> {
         let stop = stop_on_signal()?;
-        let pool = self.store.connect().await?;
-        let delius = self.delius.connect().await?;
+        // Without a queue this process asks Manage POM Cases itself.
+        let worked_off = match self.queue_url() {
+            Some(url) => check::queue("BULK_QUEUE_URL", Some(url)).map(Err),
+            None => self.mpc.client().map(Ok),
+        };
+        let ((database, delius), worked_off) =
+            both(both(self.store.database(), self.delius.database()), worked_off)?;
+        let pool = settings::connect_store(database).await?;
+        let delius = settings::connect_delius(delius).await?;
         let Some(_turn) = runs::take_turn(&pool, self.dry_run).await? else {
             return Err(
                 anyhow!("another process is at this bulk run; see who runs `handovers refresh`").into()
@@ -125,10 +132,10 @@ impl Refresh {
         let numbers = in_custody(&delius, &run).await?;
         println!("{}", opening(&run, resumed, numbers.len()));
 
-        let (destination, relayed) = match self.queue_url() {
-            Some(url) => (self.queue(url).await?, None),
-            None => {
-                let store = self.delius.case_store(pool.clone(), self.mpc.client()?);
+        let (destination, relayed) = match worked_off {
+            Err(url) => (self.queue(url).await?, None),
+            Ok(mpc) => {
+                let store = self.delius.case_store(pool.clone(), mpc);
                 let ended = CancellationToken::new();
                 let relay = tokio::spawn(relay(&store, delius.clone()).run(ended.clone()));
                 (Destination::Here(Ingest::new(store, delius)), Some((relay, ended)))

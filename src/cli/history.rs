@@ -6,12 +6,13 @@ use anyhow::{Context, anyhow};
 use clap::Args;
 
 use super::{
-    Failure, people,
+    Failure,
+    check::{both, not_blank},
+    people::Register,
     settings::{self, StoreSettings},
 };
 use crate::{
     case::{NomsNumber, PersonId},
-    delius::Delius,
     history::{self, Access, Action, CaseFile, DeliusRow, Format, Moment, Question},
 };
 
@@ -47,18 +48,19 @@ pub struct History {
     #[arg(long, value_name = "TABLE:ID", conflicts_with_all = ["as_of", "known_at"])]
     delius_row: Option<DeliusRow>,
     /// Who asks; recorded
-    #[arg(long, env = "USER", default_value = "unknown operator")]
+    #[arg(long, env = "USER", default_value = "unknown operator", value_parser = not_blank)]
     by: String,
     #[command(flatten)]
     store: StoreSettings,
-    /// Delius, to find a case by its CRN
-    #[arg(long, env = "DELIUS_DATABASE_URL", hide_env_values = true)]
-    delius_database_url: Option<String>,
+    #[command(flatten)]
+    register: Register,
 }
 
 impl History {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
-        let pool = self.store.connect().await?;
+        let person = self.id.as_ref().map(|id| self.register.person(id)).transpose();
+        let (database, person) = both(self.store.database(), person)?;
+        let pool = settings::connect_store(database).await?;
         let access = Access::cli(&self.by);
         if let Some(row) = &self.delius_row {
             let explanations = history::by_delius_row(&pool, row, access).await?;
@@ -71,7 +73,7 @@ impl History {
             return Ok(ExitCode::SUCCESS);
         }
         let id = self.id.as_ref().context("an identifier is needed")?;
-        let noms = self.noms(id).await?;
+        let noms = person.context("an identifier is needed")?.noms().await?;
         let question = Question {
             as_of: self.as_of.map(|moment| moment.0),
             known_at: self.known_at.map(|moment| moment.0),
@@ -92,15 +94,6 @@ impl History {
                 .with_context(|| format!("case {} has no position {position}", file.noms))?
                 .render(self.format),
         }
-    }
-
-    async fn noms(&self, id: &PersonId) -> Result<NomsNumber, Failure> {
-        if let PersonId::Noms(noms) = id {
-            return Ok(noms.clone());
-        }
-        let url = settings::required("DELIUS_DATABASE_URL", self.delius_database_url.as_deref())?;
-        let delius = Delius::new(settings::connect("DELIUS_DATABASE_URL", url).await?);
-        people::noms(&delius, id).await
     }
 }
 

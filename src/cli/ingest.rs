@@ -14,7 +14,7 @@ use clap::Args;
 
 use super::{
     Failure,
-    settings::{DeliusSettings, MpcSettings, StoreSettings},
+    settings::{DeliusSettings, MpcSettings, StoreSettings, Workplace},
 };
 use crate::{
     case::{CaseEvent, NomsNumber},
@@ -42,8 +42,7 @@ pub struct IngestFiles {
 
 impl IngestFiles {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
-        let store = self.delius.case_store(self.store.connect().await?, self.mpc.client()?);
-        let delius = self.delius.connect().await?;
+        let Workplace { store, delius, .. } = Workplace::open(&self.store, &self.delius, &self.mpc).await?;
         let worker = format!("ingest-{}", std::process::id());
         let relay = Relay::new(Arc::clone(&store), delius.clone(), RelayConfig::of(worker));
         let ingest = Ingest::new(Arc::clone(&store), delius);

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 
-use super::{Failure, settings};
+use super::{Failure, check::Database};
 use crate::{delius, event_store};
 
 /// Arguments of `migrate`.
@@ -30,9 +30,17 @@ impl Migrate {
         } else {
             ("DATABASE_URL", self.database_url, event_store::migrator())
         };
-        let pool = settings::connect(setting, settings::required(setting, url.as_deref())?).await?;
+        let pool = Database::of(setting, url.as_deref())?.connect().await?;
         migrator.run(&pool).await.with_context(|| format!("while migrating the database of {setting}"))?;
         println!("{setting}: {} migrations, up to date", migrator.iter().count());
+        if !self.delius {
+            let allowed = event_store::allow_services_again(&pool).await;
+            for role in
+                allowed.with_context(|| format!("while giving rights in the database of {setting}"))?
+            {
+                println!("{setting}: {role} may run the service");
+            }
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand. Flags mirror the environment.
 
+mod check;
 mod failure;
 mod handovers;
 mod history;
@@ -93,10 +94,33 @@ pub async fn run(command: Command) -> Result<ExitCode, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
+    #![allow(clippy::unwrap_used)]
+    use clap::{CommandFactory, Parser};
 
     #[test]
     fn the_command_line_is_consistent() {
         super::Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn who_decides_and_why_cannot_be_blank() {
+        let write = "00000000-0000-0000-0000-000000000000";
+        for command in [
+            vec!["parked", "retry", "1"],
+            vec!["parked", "skip", "1"],
+            vec!["outbox", "retry", write],
+            vec!["outbox", "skip", write],
+        ] {
+            let parsed = |by, why| {
+                let all = [&["program"], &command[..], &["--database-url", "x", "--by", by, "--why", why]];
+                super::Arguments::try_parse_from(all.concat())
+            };
+            for (by, why, blank) in [("op", " ", "--why"), ("op", "", "--why"), ("\t", "why", "--by")] {
+                let error = parsed(by, why).unwrap_err().to_string();
+                assert!(error.contains(blank) && error.contains("blank"), "{command:?}: {error}");
+            }
+        }
+        let history = ["program", "history", "A1234BC", "--database-url", "x", "--by", " "];
+        assert!(super::Arguments::try_parse_from(history).is_err());
     }
 }

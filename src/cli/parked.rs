@@ -3,13 +3,12 @@
 use std::{process::ExitCode, sync::Arc};
 
 use anyhow::{Context, anyhow};
-use chrono::Utc;
 use clap::{Args, Subcommand};
 
 use super::{
     Failure,
     ingest::{describe, settle},
-    settings::{Decision, DeliusSettings, MpcSettings, StoreSettings},
+    settings::{Decision, DeliusSettings, MpcSettings, StoreSettings, Workplace},
 };
 use crate::{
     ingest::{Delivery, Disposition, Ingest, message, parked},
@@ -139,29 +138,33 @@ async fn retry(
     delius: &DeliusSettings,
     mpc: &MpcSettings,
 ) -> Result<ExitCode, Failure> {
-    let pool = store.connect().await?;
-    let message = parked::find(&pool, id).await?.filter(|message| message.state == "parked");
-    let Some(message) = message else { return Err(not_parked(id)) };
-    let store = delius.case_store(pool.clone(), mpc.client()?);
-    let delius = delius.connect().await?;
+    let Workplace { store, delius, .. } = Workplace::open(store, delius, mpc).await?;
+    let pool = store.pool();
+    // The decision first: were it recorded after the message, a crash in between would hide who had it retried. The
+    // message stays on the list until it is accepted.
+    if !parked::decide_to_retry(pool, id, &decision.by, &decision.why).await? {
+        return Err(not_parked(id));
+    }
+    let message =
+        parked::find(pool, id).await?.with_context(|| format!("there is no parked message {id}"))?;
     let ingest = Ingest::new(Arc::clone(&store), delius.clone());
     let delivery = Delivery {
         body: message.body,
         attributes: message.attributes.0,
         sqs_id: message::sqs_id(&message.message_id),
         receive_count: 1,
-        received_at: Utc::now(),
+        received_at: message.received_at,
     };
-    let disposition = ingest.retry(&delivery).await?;
+    let disposition = ingest.retry(&delivery).await.context("it is still parked")?;
     println!("{}", describe(&disposition));
-    let decided = match &disposition {
-        Disposition::Parked(_) => "parkedAgain",
-        _ => "retried",
-    };
-    parked::decide(&pool, id, decided, &decision.by, &decision.why).await?;
+    if let Disposition::Parked(_) = disposition {
+        parked::decide(pool, id, "parkedAgain", &decision.by, &decision.why).await?;
+        return Ok(ExitCode::FAILURE);
+    }
+    parked::take_off(pool, id).await?;
     if let Disposition::Recorded { noms, .. } = &disposition {
         let worker = format!("parked-retry-{}", std::process::id());
         settle(&store, &Relay::new(Arc::clone(&store), delius, RelayConfig::of(worker)), noms).await?;
     }
-    Ok(if decided == "retried" { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(ExitCode::SUCCESS)
 }

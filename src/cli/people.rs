@@ -1,8 +1,9 @@
 //! Persons as operators name them.
 
 use anyhow::anyhow;
+use clap::Args;
 
-use super::Failure;
+use super::{Failure, check::Database};
 use crate::{
     case::{NomsNumber, PersonId},
     delius::Delius,
@@ -15,6 +16,42 @@ pub(super) async fn noms(delius: &Delius, id: &PersonId) -> Result<NomsNumber, F
         PersonId::Crn(crn) => {
             let noms = delius.noms_of(crn).await?;
             noms.ok_or_else(|| anyhow!("Delius knows no NOMS number for CRN {crn}").into())
+        }
+    }
+}
+
+/// Where a CRN is looked up, by commands that need Delius for nothing else.
+#[derive(Debug, Clone, Args)]
+pub(super) struct Register {
+    /// Delius, to find a case by its CRN
+    #[arg(long, env = "DELIUS_DATABASE_URL", hide_env_values = true)]
+    delius_database_url: Option<String>,
+}
+
+/// A person who can be looked up: the settings that it takes are there.
+pub(super) enum Person {
+    Known(NomsNumber),
+    In(Box<Database>, PersonId),
+}
+
+impl Register {
+    /// Checks what it takes to find this person; a NOMS number takes nothing.
+    pub(super) fn person(&self, id: &PersonId) -> Result<Person, Failure> {
+        match id {
+            PersonId::Noms(noms) => Ok(Person::Known(noms.clone())),
+            PersonId::Crn(_) => {
+                let delius = Database::of("DELIUS_DATABASE_URL", self.delius_database_url.as_deref())?;
+                Ok(Person::In(Box::new(delius.bounded()), id.clone()))
+            }
+        }
+    }
+}
+
+impl Person {
+    pub(super) async fn noms(self) -> Result<NomsNumber, Failure> {
+        match self {
+            Self::Known(noms) => Ok(noms),
+            Self::In(delius, id) => noms(&Delius::new(delius.connect().await?), &id).await,
         }
     }
 }

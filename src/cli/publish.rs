@@ -7,7 +7,7 @@ use aws_sdk_sns::{error::DisplayErrorContext, types::MessageAttributeValue};
 use clap::Args;
 use serde_json::Value;
 
-use super::{Failure, settings};
+use super::{Failure, check, settings};
 
 /// Arguments of `publish`.
 #[derive(Debug, Args)]
@@ -17,17 +17,18 @@ pub struct Publish {
     files: Vec<PathBuf>,
     /// The topic
     #[arg(long, env = "TOPIC_ARN")]
-    topic_arn: String,
+    topic_arn: Option<String>,
 }
 
 impl Publish {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
+        let topic_arn = check::topic("TOPIC_ARN", self.topic_arn.as_deref())?;
         let sns = aws_sdk_sns::Client::new(&settings::aws().await);
         for file in &self.files {
             let body = tokio::fs::read_to_string(file)
                 .await
                 .with_context(|| format!("while reading {}", file.display()))?;
-            let id = publish(&sns, &self.topic_arn, &body)
+            let id = publish(&sns, topic_arn, &body)
                 .await
                 .with_context(|| format!("while publishing {}", file.display()))?;
             println!("{}: published as {id}", file.display());

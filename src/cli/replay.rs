@@ -6,9 +6,15 @@ use anyhow::anyhow;
 use clap::Args;
 use sqlx::PgPool;
 
-use super::{Failure, settings::StoreSettings, verify::progress_bar};
+use super::{
+    Failure,
+    check::both,
+    people::Register,
+    settings::{self, StoreSettings},
+    verify::progress_bar,
+};
 use crate::{
-    case::NomsNumber,
+    case::{NomsNumber, PersonId},
     history::replay::{self, Replayed, Unlike},
 };
 
@@ -16,9 +22,9 @@ use crate::{
 #[derive(Debug, Args)]
 #[group(skip)]
 pub struct Replay {
-    /// NOMS number of one case
+    /// NOMS number (A1234BC) or CRN (X123456; needs DELIUS_DATABASE_URL) of one case
     #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
-    id: Option<NomsNumber>,
+    id: Option<PersonId>,
     /// Every case, in the order of the journal
     #[arg(long)]
     all: bool,
@@ -27,12 +33,20 @@ pub struct Replay {
     decisions: bool,
     #[command(flatten)]
     store: StoreSettings,
+    #[command(flatten)]
+    register: Register,
 }
 
 impl Replay {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
-        let pool = self.store.connect().await?;
-        let outcome = match &self.id {
+        let person = self.id.as_ref().map(|id| self.register.person(id)).transpose();
+        let (database, person) = both(self.store.database(), person)?;
+        let pool = settings::connect_store(database).await?;
+        let noms = match person {
+            Some(person) => Some(person.noms().await?),
+            None => None,
+        };
+        let outcome = match &noms {
             Some(noms) => replay::one(&pool, noms)
                 .await?
                 .ok_or_else(|| anyhow!("nothing is recorded for NOMS number {noms}"))?,
@@ -54,28 +68,28 @@ impl Replay {
                 return Ok(ExitCode::FAILURE);
             }
         }
-        if self.decisions { self.decide_again(&pool).await } else { Ok(ExitCode::SUCCESS) }
+        if self.decisions { decide_again(&pool, noms.as_ref()).await } else { Ok(ExitCode::SUCCESS) }
     }
+}
 
-    async fn decide_again(&self, pool: &PgPool) -> Result<ExitCode, Failure> {
-        let outcome = match &self.id {
-            Some(noms) => replay::decisions_of(pool, noms).await?.unwrap_or(Ok(0)),
-            None => {
-                let bar = progress_bar("deciding again");
-                let outcome = replay::decisions_of_all(pool, |decided| bar.set_position(decided)).await;
-                bar.finish_and_clear();
-                outcome?
-            }
-        };
-        match outcome {
-            Ok(events) => {
-                println!("identical: today's code decides all {events} events as they were decided");
-                Ok(ExitCode::SUCCESS)
-            }
-            Err(other) => {
-                println!("decided otherwise: {}", other.to_string().trim_end());
-                Ok(ExitCode::FAILURE)
-            }
+async fn decide_again(pool: &PgPool, noms: Option<&NomsNumber>) -> Result<ExitCode, Failure> {
+    let outcome = match noms {
+        Some(noms) => replay::decisions_of(pool, noms).await?.unwrap_or(Ok(0)),
+        None => {
+            let bar = progress_bar("deciding again");
+            let outcome = replay::decisions_of_all(pool, |decided| bar.set_position(decided)).await;
+            bar.finish_and_clear();
+            outcome?
+        }
+    };
+    match outcome {
+        Ok(events) => {
+            println!("identical: today's code decides all {events} events as they were decided");
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(other) => {
+            println!("decided otherwise: {}", other.to_string().trim_end());
+            Ok(ExitCode::FAILURE)
         }
     }
 }

@@ -5,19 +5,18 @@ use std::{sync::Arc, time::Duration};
 
 use aws_config::timeout::TimeoutConfig;
 use clap::Args;
-use sqlx::{PgPool, migrate::Migrator, postgres::PgConnectOptions};
+use sqlx::{PgPool, migrate::Migrator};
 
-use super::Failure;
+use super::{
+    Failure,
+    check::{self, Database, both, given, required},
+};
 use crate::{
     case::{CaseServices, ManagePomCases},
-    database,
     delius::Delius,
     event_store::{self, CaseStore, StoredStaffDirectory},
     mpc::{ClientCredentials, MpcClient, NotConfigured, TokenSource},
 };
-
-/// Connections of one pool.
-const CONNECTIONS: u32 = 20;
 
 /// For a call to AWS that does not wait for messages: one attempt, and with its retries.
 const AWS_ATTEMPT: Duration = Duration::from_secs(4);
@@ -29,7 +28,7 @@ const AWS_CONNECT: Duration = Duration::from_secs(2);
 pub(super) struct StoreSettings {
     /// Our store (PostgreSQL), for example postgres://user:password@host/pom_cases
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
-    pub(super) database_url: String,
+    database_url: Option<String>,
 }
 
 /// Delius, and who is told of writes to it.
@@ -37,10 +36,10 @@ pub(super) struct StoreSettings {
 pub(super) struct DeliusSettings {
     /// Delius (its schema on PostgreSQL), for example postgres://user:password@host/delius
     #[arg(long, env = "DELIUS_DATABASE_URL", hide_env_values = true)]
-    pub(super) delius_database_url: String,
+    delius_database_url: Option<String>,
     /// SNS topic that is told of applied writes; to be set for every process that applies any
     #[arg(long, env = "OUTCOME_TOPIC_ARN")]
-    pub(super) outcome_topic_arn: Option<String>,
+    outcome_topic_arn: Option<String>,
 }
 
 /// Manage POM Cases and the client that we are to it.
@@ -61,26 +60,57 @@ pub(super) struct MpcSettings {
 }
 
 impl StoreSettings {
-    /// Connects and checks that the schema is up to date.
-    pub(super) async fn connect(&self) -> Result<PgPool, Failure> {
-        let pool = connect("DATABASE_URL", &self.database_url).await?;
-        check_schema("DATABASE_URL", "migrate", &pool, &event_store::migrator()).await?;
-        Ok(pool)
+    /// The database, not connected to yet.
+    pub(super) fn database(&self) -> Result<Database, Failure> {
+        Database::of("DATABASE_URL", self.database_url.as_deref())
     }
 
-    /// The same for the service, whose statements have an end.
-    pub(super) async fn connect_bounded(&self) -> Result<PgPool, Failure> {
-        let pool = connect_with("DATABASE_URL", &self.database_url, database::bounded).await?;
-        check_schema("DATABASE_URL", "migrate", &pool, &event_store::migrator()).await?;
-        Ok(pool)
+    /// Connects and checks that the schema is up to date.
+    pub(super) async fn connect(&self) -> Result<PgPool, Failure> {
+        connect_store(self.database()?).await
+    }
+}
+
+/// Connects to our store and checks that its schema is up to date.
+pub(super) async fn connect_store(database: Database) -> Result<PgPool, Failure> {
+    let pool = database.connect().await?;
+    check_schema("DATABASE_URL", "migrate", &pool, &event_store::migrator()).await?;
+    Ok(pool)
+}
+
+/// Connects to Delius and checks that the audit user is there.
+pub(super) async fn connect_delius(database: Database) -> Result<Delius, Failure> {
+    let pool = database.connect().await?;
+    Delius::open(pool).await.map_err(|error| Failure::setting("DELIUS_DATABASE_URL", error))
+}
+
+/// What a command works with that takes messages and applies writes.
+pub(super) struct Workplace {
+    pub(super) store: Arc<CaseStore>,
+    pub(super) delius: Delius,
+    pub(super) mpc: Arc<dyn ManagePomCases>,
+}
+
+impl Workplace {
+    /// Checks all the settings, then connects.
+    pub(super) async fn open(
+        store: &StoreSettings,
+        delius: &DeliusSettings,
+        mpc: &MpcSettings,
+    ) -> Result<Self, Failure> {
+        let ((database, delius_database), mpc) =
+            both(both(store.database(), delius.database()), mpc.client())?;
+        let store = delius.case_store(connect_store(database).await?, Arc::clone(&mpc));
+        Ok(Self { store, delius: connect_delius(delius_database).await?, mpc })
     }
 }
 
 impl DeliusSettings {
-    /// Connects and checks that the audit user is there.
-    pub(super) async fn connect(&self) -> Result<Delius, Failure> {
-        let pool = connect_with("DELIUS_DATABASE_URL", &self.delius_database_url, database::bounded).await?;
-        Delius::open(pool).await.map_err(|error| Failure::setting("DELIUS_DATABASE_URL", error))
+    /// The database, not connected to yet; the topic is checked with it.
+    pub(super) fn database(&self) -> Result<Database, Failure> {
+        let database = Database::of("DELIUS_DATABASE_URL", self.delius_database_url.as_deref());
+        let topic = self.outcome_topic().map(|arn| check::topic("OUTCOME_TOPIC_ARN", Some(arn))).transpose();
+        both(database, topic).map(|(database, _)| database.bounded())
     }
 
     /// A case store for processes that apply writes: its commands may ask Manage POM Cases.
@@ -95,19 +125,32 @@ impl DeliusSettings {
 
     /// The topic that is told of applied writes, if any.
     pub(super) fn outcome_topic(&self) -> Option<&str> {
-        self.outcome_topic_arn.as_deref().map(str::trim).filter(|arn| !arn.is_empty())
+        given(self.outcome_topic_arn.as_deref())
     }
 }
 
 impl MpcSettings {
+    /// HMPPS Auth.
+    pub(super) fn auth_url(&self) -> Result<&str, Failure> {
+        let example = "https://sign-in.hmpps.service.justice.gov.uk/auth";
+        check::url("AUTH_URL", self.auth_url.as_deref(), &["http", "https"], example)
+    }
+
+    /// Origin of Manage POM Cases.
+    pub(super) fn mpc_url(&self) -> Result<&str, Failure> {
+        let example = "https://moic.service.justice.gov.uk";
+        check::url("MPC_URL", self.mpc_url.as_deref(), &["http", "https"], example)
+    }
+
     /// A client of Manage POM Cases.
     pub(super) fn client(&self) -> Result<Arc<dyn ManagePomCases>, Failure> {
-        let credentials = ClientCredentials {
-            id: required("CLIENT_ID", self.client_id.as_deref())?.to_owned(),
-            secret: required("CLIENT_SECRET", self.client_secret.as_deref())?.to_owned(),
-        };
-        let token = TokenSource::new(required("AUTH_URL", self.auth_url.as_deref())?, credentials)?;
-        let client = MpcClient::new(required("MPC_URL", self.mpc_url.as_deref())?, token)
+        let credentials = both(
+            required("CLIENT_ID", self.client_id.as_deref()),
+            required("CLIENT_SECRET", self.client_secret.as_deref()),
+        );
+        let ((id, secret), (auth_url, mpc_url)) = both(credentials, both(self.auth_url(), self.mpc_url()))?;
+        let credentials = ClientCredentials { id: id.to_owned(), secret: secret.to_owned() };
+        let client = MpcClient::new(mpc_url, TokenSource::new(auth_url, credentials)?)
             .map_err(|error| Failure::Setting(format!("{error:#}")))?;
         Ok(Arc::new(client))
     }
@@ -117,41 +160,6 @@ impl MpcSettings {
 pub(super) fn offline_case_store(pool: PgPool) -> Arc<CaseStore> {
     let staff = Arc::new(StoredStaffDirectory::new(pool.clone()));
     Arc::new(CaseStore::new(pool, CaseServices { mpc: Arc::new(NotConfigured), staff }))
-}
-
-/// A setting that this subcommand needs.
-pub(super) fn required<'a>(name: &str, value: Option<&'a str>) -> Result<&'a str, Failure> {
-    match value.map(str::trim) {
-        Some(value) if !value.is_empty() => Ok(value),
-        _ => Err(Failure::setting(name, "not set; give it in the environment or as a flag (see --help)")),
-    }
-}
-
-/// Connects to a database, for reports and migrations; the error names the setting, not its value.
-pub(super) async fn connect(setting: &str, url: &str) -> Result<PgPool, Failure> {
-    connect_with(setting, url, |options| options).await
-}
-
-async fn connect_with(
-    setting: &str,
-    url: &str,
-    adapt: fn(PgConnectOptions) -> PgConnectOptions,
-) -> Result<PgPool, Failure> {
-    let options: PgConnectOptions = url.parse().map_err(|_| {
-        Failure::setting(
-            setting,
-            "not a PostgreSQL URL; expected postgres://user:password@host:port/database",
-        )
-    })?;
-    let options = adapt(options.application_name(env!("CARGO_PKG_NAME")));
-    let at =
-        format!("{}:{}/{}", options.get_host(), options.get_port(), options.get_database().unwrap_or(""));
-    database::pool(CONNECTIONS).connect_with(options).await.map_err(|error| {
-        Failure::setting(
-            setting,
-            format!("cannot connect to {at}: {error}; check that it runs and accepts us"),
-        )
-    })
 }
 
 async fn check_schema(
@@ -197,10 +205,10 @@ pub(super) async fn aws() -> aws_config::SdkConfig {
 /// Who decides, for what operators change: `--by`, else the user that runs the command.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Decision {
-    /// Why it is decided so; recorded.
-    #[arg(long)]
+    /// Why it is decided so; recorded
+    #[arg(long, value_parser = check::not_blank)]
     pub(super) why: String,
-    /// Who decides; recorded.
-    #[arg(long, env = "USER", default_value = "unknown operator")]
+    /// Who decides; recorded
+    #[arg(long, env = "USER", default_value = "unknown operator", value_parser = check::not_blank)]
     pub(super) by: String,
 }

@@ -1,6 +1,6 @@
 //! Delius keeps the wall clock of London, to the second, without saying so.
 
-use chrono::{DateTime, NaiveDateTime, Timelike, Utc};
+use chrono::{DateTime, NaiveDateTime, Offset, Timelike, Utc};
 use chrono_tz::Europe::London;
 
 /// The wall clock of London at an instant, cut to whole seconds: how Delius stores a time.
@@ -9,7 +9,9 @@ use chrono_tz::Europe::London;
 /// event of the second pass can get an earlier time than one of the first. Delius cannot tell them apart, so neither
 /// can we: within that hour of the year, events of one case are ordered as Delius sees them.
 pub fn wall_clock(at: DateTime<Utc>) -> NaiveDateTime {
-    let local = at.with_timezone(&London).naive_local();
+    let offset = at.with_timezone(&London).offset().fix();
+    // At the ends of the calendar there is no room for the offset.
+    let local = at.naive_utc().checked_add_offset(offset).unwrap_or(at.naive_utc());
     local.with_nanosecond(0).unwrap_or(local)
 }
 
@@ -42,6 +44,13 @@ mod tests {
     #[test]
     fn fractions_of_a_second_are_cut_and_not_rounded() {
         assert_eq!(printed("2026-12-01T09:00:59.999999999Z"), "01/12/2026 09:00:59");
+    }
+
+    #[test]
+    fn no_instant_is_too_early_or_too_late() {
+        for at in [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
+            assert_eq!(date(wall_clock(at)), date(at.naive_utc()));
+        }
     }
 
     #[test]

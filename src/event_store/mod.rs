@@ -40,6 +40,14 @@ pub fn migrator() -> sqlx::migrate::Migrator {
     migrator
 }
 
+/// Gives every role that may run the service its rights again, on the tables that came since as well.
+///
+/// # Errors
+/// When the store does not answer, or we do not own its tables.
+pub async fn allow_services_again(pool: &PgPool) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar("select allow_services_again()::text").fetch_all(pool).await
+}
+
 /// How often a command is decided again when another change of the same case comes first.
 const MAX_CONFLICTS: u32 = 20;
 

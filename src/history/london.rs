@@ -50,6 +50,13 @@ mod tests {
     }
 
     #[test]
+    fn no_instant_is_too_early_or_too_late() {
+        for at in [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
+            assert!(!date_time(at).is_empty() && !date_time_zone(at).is_empty() && !date_of(at).is_empty());
+        }
+    }
+
+    #[test]
     fn the_hour_that_comes_twice_in_autumn_is_told_apart() {
         assert_eq!(date_time_zone("2026-10-25T00:30:00Z".parse().unwrap()), "25/10/2026 01:30:00 BST");
         assert_eq!(date_time_zone("2026-10-25T01:30:00Z".parse().unwrap()), "25/10/2026 01:30:00 GMT");

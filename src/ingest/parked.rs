@@ -118,6 +118,31 @@ pub async fn decisions(pool: &PgPool, id: i64) -> sqlx::Result<Vec<Decision>> {
         .await
 }
 
+/// Records that a message is to be retried, before it is: it stays on the list until it is [taken off](take_off).
+/// `false` when it is not on the list.
+pub async fn decide_to_retry(pool: &PgPool, id: i64, by_whom: &str, why: &str) -> sqlx::Result<bool> {
+    let recorded = sqlx::query(
+        "with message as (select id from parked_messages where id = $1 and state = 'parked' for update)
+         insert into parked_decisions (parked_id, decision, by_whom, why)
+         select id, 'retried', $2, $3 from message",
+    )
+    .bind(id)
+    .bind(by_whom)
+    .bind(why)
+    .execute(pool)
+    .await?;
+    Ok(recorded.rows_affected() == 1)
+}
+
+/// A retried message was accepted. One that was skipped meanwhile stays skipped.
+pub async fn take_off(pool: &PgPool, id: i64) -> sqlx::Result<()> {
+    sqlx::query("update parked_messages set state = 'retried' where id = $1 and state = 'parked'")
+        .bind(id)
+        .execute(pool)
+        .await?;
+    Ok(())
+}
+
 /// Records a decision. `retried` and `skipped` take the message off the list; `false` when it was not on it.
 pub async fn decide(pool: &PgPool, id: i64, decision: &str, by_whom: &str, why: &str) -> sqlx::Result<bool> {
     let mut transaction: Transaction<'_, Postgres> = pool.begin().await?;

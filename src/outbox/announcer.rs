@@ -1,6 +1,9 @@
 //! Tells the outcome topic of applied writes: at least once, apart from the writes themselves, which never wait for it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use aws_sdk_sns::{error::DisplayErrorContext, types::MessageAttributeValue};
 use futures_util::{StreamExt, stream};
@@ -17,6 +20,9 @@ const AT_ONCE: usize = 8;
 const LEASE: Duration = Duration::from_secs(60);
 const ATTEMPT: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_secs(2);
+/// How long a notice is kept after it was sent, for who asks why a receiver was told twice or not at all.
+pub const KEPT: Duration = Duration::from_secs(30 * 86_400);
+const FORGET_EVERY: Duration = Duration::from_secs(3600);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(300);
 
 /// What came of one round.
@@ -57,7 +63,12 @@ impl Announcer {
 
     /// Sends until cancelled; woken by `appended`, which is signalled after every append.
     pub async fn run(self, appended: Arc<Notify>, stop: CancellationToken) {
+        let mut forgot: Option<Instant> = None;
         while !stop.is_cancelled() {
+            if forgot.is_none_or(|at| at.elapsed() >= FORGET_EVERY) {
+                forgot = Some(Instant::now());
+                self.forget().await;
+            }
             let woken = appended.notified();
             tokio::pin!(woken);
             woken.as_mut().enable();
@@ -71,6 +82,14 @@ impl Announcer {
                 () = woken => {}
                 () = tokio::time::sleep(POLL) => {}
             }
+        }
+    }
+
+    async fn forget(&self) {
+        match notices::forget(&self.store, KEPT).await {
+            Ok(0) => {}
+            Ok(notices) => tracing::info!(notices, "forgot notices that were sent long ago"),
+            Err(error) => tracing::warn!(%error, "could not forget notices that were sent long ago"),
         }
     }
 

@@ -14,6 +14,6 @@ pub mod table;
 mod telemetry;
 pub mod view;
 
-pub use announcer::{Announcer, Round};
+pub use announcer::{Announcer, KEPT as NOTICES_KEPT, Round};
 pub use relay::{Relay, RelayConfig, Step};
 pub use table::Transition;

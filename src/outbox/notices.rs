@@ -13,6 +13,9 @@ use crate::case::{NomsNumber, WriteResult};
 /// Event type of a notice, in its body and as message attribute.
 pub const EVENT_TYPE: &str = "manage-pom-cases-and-delius.write-applied";
 
+/// Few enough that nobody waits for it.
+const FORGET_AT_ONCE: i64 = 10_000;
+
 /// One notice.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct Notice {
@@ -119,4 +122,19 @@ pub async fn defer(pool: &PgPool, notice: &Notice, error: &str, delay: Duration)
 /// How many notices wait to be sent.
 pub async fn waiting(pool: &PgPool) -> sqlx::Result<i64> {
     sqlx::query_scalar("select count(*) from outcome_notices where sent_at is null").fetch_one(pool).await
+}
+
+/// Forgets notices that were sent longer ago than this, and how many. They are no evidence: what was written, and when,
+/// is in the events.
+pub async fn forget(pool: &PgPool, sent_before: Duration) -> sqlx::Result<u64> {
+    let forgotten = sqlx::query(
+        "delete from outcome_notices where write_id in (
+             select write_id from outcome_notices
+             where sent_at < clock_timestamp() - make_interval(secs => $1) limit $2)",
+    )
+    .bind(sent_before.as_secs_f64())
+    .bind(FORGET_AT_ONCE)
+    .execute(pool)
+    .await?;
+    Ok(forgotten.rows_affected())
 }

@@ -6,11 +6,14 @@
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
+    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use chrono::Utc;
+use futures_util::{FutureExt, future::join_all};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::table::{self, Claim};
@@ -49,7 +52,7 @@ impl RelayConfig {
             concurrency: 8,
             lease: Duration::from_secs(15),
             poll: Duration::from_secs(1),
-            park_after: 8,
+            park_after: table::PARK_AFTER,
             longest_backoff: Duration::from_secs(60),
             drain: Duration::from_secs(15),
         }
@@ -113,9 +116,18 @@ impl Relay {
     /// # Errors
     /// When the outbox cannot be read.
     pub async fn step(&self) -> sqlx::Result<Vec<Step>> {
+        let claims = self.claim(self.config.concurrency).await?;
         let mut steps = vec![];
-        for claim in self.claim(self.config.concurrency).await? {
-            steps.push(self.settle(claim).await);
+        for (index, claim) in claims.iter().enumerate() {
+            // A lease that ran out while its claim waited for its turn would count as an attempt that died.
+            let behind = async {
+                join_all(claims[index + 1..].iter().map(|waiting| self.hold(waiting))).await;
+                std::future::pending::<Infallible>().await
+            };
+            steps.push(tokio::select! {
+                step = self.settle(claim.clone()) => step,
+                never = behind => match never {},
+            });
         }
         Ok(steps)
     }
@@ -194,11 +206,25 @@ impl Relay {
 
     /// Applies one claimed write and finishes, defers or parks its row.
     async fn settle(&self, claim: Claim) -> Step {
+        // So many attempts were never heard of again: one more could take the process with it once more.
+        if claim.unknown_failures >= self.config.park_after {
+            return self.park(&claim, "its attempts ended without a result or could not be recorded").await;
+        }
+        match unpanicked(self.attempt(&claim)).await {
+            Ok(step) => step,
+            Err(failure) if failure.known || claim.unknown_failures + 1 < self.config.park_after => {
+                self.defer(&claim, &failure).await
+            }
+            Err(failure) => self.park(&claim, &failure.error).await,
+        }
+    }
+
+    async fn attempt(&self, claim: &Claim) -> Result<Step, Failure> {
         // An attempt that is dropped in the middle rolls back, or has committed and is found by the ledger.
         let applied = tokio::select! {
             applied = self.delius.apply(&claim.write, Utc::now()) => applied,
-            () = self.hold(&claim) => return Step::LeaseLost,
-            () = self.abandon.cancelled() => return self.release(&claim).await,
+            () = self.hold(claim) => return Ok(Step::LeaseLost),
+            () = self.abandon.cancelled() => return Ok(self.release(claim).await),
         };
         match &applied {
             Ok(_) => {
@@ -208,10 +234,7 @@ impl Relay {
             Err(error) if error.is_outage() => self.breakers.failed(DELIUS, Instant::now()),
             Err(_) => {}
         }
-        match applied {
-            Ok(outcome) => self.record(&claim, outcome).await,
-            Err(error) => self.failed(&claim, &error).await,
-        }
+        self.record(claim, applied?).await
     }
 
     async fn release(&self, claim: &Claim) -> Step {
@@ -233,7 +256,7 @@ impl Relay {
         }
     }
 
-    async fn record(&self, claim: &Claim, outcome: WriteOutcome) -> Step {
+    async fn record(&self, claim: &Claim, outcome: WriteOutcome) -> Result<Step, Failure> {
         let command = CaseCommand::RecordOutcome {
             write: claim.reference,
             intent: claim.write.write.clone(),
@@ -244,49 +267,57 @@ impl Relay {
             Ok(_) => {
                 super::telemetry::applied(claim, &outcome);
                 failpoint!("finished");
-                Step::Settled(outcome)
+                Ok(Step::Settled(outcome))
             }
             Err(ExecuteError::LeaseLost(_)) => {
                 tracing::warn!(write_id = %claim.write.id, "the lease was lost; another worker records the outcome");
-                Step::LeaseLost
+                Ok(Step::LeaseLost)
             }
-            // Delius has the write and its ledger row: the next attempt finds the outcome there.
-            Err(error) => {
-                let known = matches!(error, ExecuteError::Unavailable(_));
-                self.defer(claim, &error.to_string(), known).await
-            }
+            // Delius has the write and its ledger row: the next attempt, or the one after an operator's retry, finds
+            // the outcome there.
+            Err(error) => Err(error.into()),
         }
     }
 
-    async fn failed(&self, claim: &Claim, error: &DeliusError) -> Step {
-        if error.is_transient() || claim.unknown_failures + 1 < self.config.park_after {
-            return self.defer(claim, &error.to_string(), error.is_transient()).await;
+    /// Gives the write up until an operator decides. Where not even that can be recorded it stays due, and is counted
+    /// as stuck.
+    async fn park(&self, claim: &Claim, error: &str) -> Step {
+        let (noms, write_id, attempts) = (&claim.write.noms, claim.write.id, claim.attempt);
+        let note = table::note(self.store.pool(), claim, &self.config.worker, error);
+        if let Err(error) = in_time(note).await {
+            tracing::warn!(%error, %write_id, "could not keep a failed attempt");
         }
-        let command = CaseCommand::ParkWrite {
-            write: claim.reference,
-            attempts: claim.attempt,
-            error: error.to_string(),
-        };
-        match self.store.execute(&claim.write.noms, command, HashMap::new()).await {
-            Ok(_) => {
-                let (noms, write_id, attempts) = (&claim.write.noms, claim.write.id, claim.attempt);
-                tracing::error!(%error, %noms, %write_id, attempts, "write parked; later writes of this case wait behind it");
+        let command = CaseCommand::ParkWrite { write: claim.reference, attempts, error: error.to_owned() };
+        let parked = unpanicked(async {
+            match self.store.execute(noms, command, HashMap::new()).await {
+                Ok(_) => Ok(Step::Parked),
+                Err(ExecuteError::LeaseLost(_)) => Ok(Step::LeaseLost),
+                Err(error) => Err(Failure::from(error)),
+            }
+        });
+        match parked.await {
+            Ok(Step::Parked) => {
+                tracing::error!(error, %noms, %write_id, attempts, "write parked; later writes of this case wait behind it");
                 metrics::counter!("relay_writes_total", "outcome" => "Parked").increment(1);
                 Step::Parked
             }
-            Err(ExecuteError::LeaseLost(_)) => Step::LeaseLost,
-            Err(error) => self.defer(claim, &error.to_string(), true).await,
+            Ok(step) => step,
+            Err(failure) => {
+                let error = format!("{error}; and it cannot be parked: {}", failure.error);
+                self.defer(claim, &Failure { error, ..failure }).await
+            }
         }
     }
 
-    async fn defer(&self, claim: &Claim, error: &str, known: bool) -> Step {
+    async fn defer(&self, claim: &Claim, failure: &Failure) -> Step {
         let ceiling =
             self.config.longest_backoff.min(Duration::from_millis(250) * (1 << claim.attempt.min(10)));
         let delay = ceiling.mul_f64(fastrand::f64());
         let (noms, write_id, attempt) = (&claim.write.noms, claim.write.id, claim.attempt);
+        let Failure { error, known } = failure;
         tracing::warn!(error, %noms, %write_id, attempt, delay_ms = delay.as_millis(), "write not applied; trying again");
         metrics::counter!("relay_deferrals_total").increment(1);
-        let defer = table::defer(self.store.pool(), claim, &self.config.worker, error, known, delay);
+        let defer = table::defer(self.store.pool(), claim, &self.config.worker, error, *known, delay);
         match in_time(defer).await {
             Ok(true) => Step::Deferred,
             Ok(false) => Step::LeaseLost,
@@ -296,4 +327,32 @@ impl Relay {
             }
         }
     }
+}
+
+/// An attempt that settled nothing.
+struct Failure {
+    /// Without personal data.
+    error: String,
+    /// It passes by itself: no reason to park.
+    known: bool,
+}
+
+impl From<DeliusError> for Failure {
+    fn from(error: DeliusError) -> Self {
+        Self { error: error.to_string(), known: error.is_transient() }
+    }
+}
+
+impl From<ExecuteError> for Failure {
+    fn from(error: ExecuteError) -> Self {
+        Self { error: error.to_string(), known: matches!(error, ExecuteError::Unavailable(_)) }
+    }
+}
+
+/// A panic is a failure like another: its write is tried again and parked, and the other cases go on. What the panic
+/// says of itself can be anybody's data, so it is not kept.
+async fn unpanicked(work: impl Future<Output = Result<Step, Failure>>) -> Result<Step, Failure> {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
+        Err(Failure { error: "the attempt panicked; standard error says where".to_owned(), known: false })
+    })
 }

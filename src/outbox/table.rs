@@ -107,12 +107,18 @@ pub struct Claim {
     pub unknown_failures: u32,
 }
 
+/// After so many attempts that failed for no reason we know, the service parks a write.
+pub const PARK_AFTER: u32 = 8;
+
 /// Claims up to `limit` heads that are due: of each case only the lowest unfinished row, and none whose lease
 /// is running.
+///
+/// A lease that ran out means an attempt that nobody has heard of again. It counts as one that failed for no reason we
+/// know: a write that takes its process with it must not do so for ever.
 pub async fn claim(pool: &PgPool, worker: &str, limit: u32, lease: Duration) -> sqlx::Result<Vec<Claim>> {
-    sqlx::query(
+    let rows = sqlx::query(
         "with head as (
-             select o.id from outbox o
+             select o.id, o.attempt, o.leased_by, o.lease_until is not null as lost from outbox o
              where o.state = 'pending' and o.available_at <= clock_timestamp()
                and (o.lease_until is null or o.lease_until < clock_timestamp())
                and not exists (
@@ -121,29 +127,48 @@ pub async fn claim(pool: &PgPool, worker: &str, limit: u32, lease: Duration) -> 
                      and (lower.sequence, lower.ordinal) < (o.sequence, o.ordinal))
              order by o.available_at
              limit $1
-             for update of o skip locked)
+             for update of o skip locked),
+         lost as (
+             insert into outbox_attempts (outbox_id, attempt, worker, error)
+             select id, attempt, coalesce(leased_by, ''), $4 from head where lost on conflict do nothing)
          update outbox
-         set attempt = attempt + 1, leased_by = $2, lease_until = clock_timestamp() + make_interval(secs => $3)
+         set attempt = outbox.attempt + 1, leased_by = $2,
+             lease_until = clock_timestamp() + make_interval(secs => $3),
+             unknown_failures = unknown_failures + lost::integer,
+             last_error = case when lost then $4 else last_error end
          from head where outbox.id = head.id
-         returning outbox.id, case_id, sequence, ordinal, intent, attempt, unknown_failures",
+         returning outbox.id, case_id, sequence, ordinal, intent, outbox.attempt, unknown_failures",
     )
     .bind(i64::from(limit))
     .bind(worker)
     .bind(lease.as_secs_f64())
+    .bind("the attempt ended without a result: its process died, or could not reach the store")
     .fetch_all(pool)
-    .await
-    .map(|rows| rows.iter().filter_map(understood).collect())
+    .await?;
+    let mut claims = vec![];
+    for row in &rows {
+        match claimed(row) {
+            Ok(claim) => claims.push(claim),
+            Err(error) => leave(pool, worker, row, lease, &error).await?,
+        }
+    }
+    Ok(claims)
 }
 
-/// A row that this version cannot read (a newer one is being rolled out) is left to its lease: whoever can read it
-/// claims it then, and the other cases go on meanwhile.
-fn understood(row: &PgRow) -> Option<Claim> {
-    claimed(row)
-        .inspect_err(|error| {
-            let id: Option<Uuid> = row.try_get("id").ok();
-            tracing::error!(%error, write_id = ?id, "this version cannot read a write of the outbox; left to another");
-        })
-        .ok()
+/// A row that this version cannot read (a newer one is being rolled out) is put back for the time of a lease: whoever
+/// can read it claims it then, and the other cases go on meanwhile. That it was not read is no reason to park it.
+async fn leave(
+    pool: &PgPool,
+    worker: &str,
+    row: &PgRow,
+    delay: Duration,
+    error: &sqlx::Error,
+) -> sqlx::Result<()> {
+    let (id, attempt): (Uuid, i32) = (row.try_get("id")?, row.try_get("attempt")?);
+    tracing::error!(%error, write_id = %id, "this version cannot read a write of the outbox; left to another");
+    put_back(pool, (id, attempt), worker, "this version cannot read the write; left to another", true, delay)
+        .await
+        .map(|_| ())
 }
 
 fn claimed(row: &PgRow) -> sqlx::Result<Claim> {
@@ -197,6 +222,17 @@ pub async fn defer(
     known: bool,
     delay: Duration,
 ) -> sqlx::Result<bool> {
+    put_back(pool, (claim.write.id, claim.attempt.cast_signed()), worker, error, known, delay).await
+}
+
+async fn put_back(
+    pool: &PgPool,
+    (id, attempt): (Uuid, i32),
+    worker: &str,
+    error: &str,
+    known: bool,
+    delay: Duration,
+) -> sqlx::Result<bool> {
     let changed = sqlx::query(
         "with deferred as (
              update outbox
@@ -204,12 +240,14 @@ pub async fn defer(
                  unknown_failures = unknown_failures + $5,
                  available_at = clock_timestamp() + make_interval(secs => $6)
              where id = $1 and attempt = $2 and state = 'pending'
-             returning id, attempt)
-         insert into outbox_attempts (outbox_id, attempt, worker, error)
-         select id, attempt, $3, $4 from deferred on conflict do nothing",
+             returning id, attempt),
+         kept as (
+             insert into outbox_attempts (outbox_id, attempt, worker, error)
+             select id, attempt, $3, $4 from deferred on conflict do nothing)
+         select id from deferred",
     )
-    .bind(claim.write.id)
-    .bind(claim.attempt.cast_signed())
+    .bind(id)
+    .bind(attempt)
     .bind(worker)
     .bind(error)
     .bind(i32::from(!known))
@@ -219,6 +257,24 @@ pub async fn defer(
     Ok(changed.rows_affected() == 1)
 }
 
+/// Keeps the failed attempt of a claim that is about to be parked.
+pub async fn note(pool: &PgPool, claim: &Claim, worker: &str, error: &str) -> sqlx::Result<()> {
+    sqlx::query(
+        "with noted as (
+             update outbox set last_error = $4 where id = $1 and attempt = $2 and state = 'pending'
+             returning id, attempt)
+         insert into outbox_attempts (outbox_id, attempt, worker, error)
+         select id, attempt, $3, $4 from noted on conflict do nothing",
+    )
+    .bind(claim.write.id)
+    .bind(claim.attempt.cast_signed())
+    .bind(worker)
+    .bind(error)
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
 /// What waits in the outbox, for health and metrics.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct Backlog {
@@ -226,6 +282,8 @@ pub struct Backlog {
     pub pending: i64,
     /// Rows that wait for an operator; each blocks its case.
     pub parked: i64,
+    /// Rows that wait although they are due to be parked: not even that could be recorded. Each blocks its case.
+    pub stuck: i64,
     /// When the oldest unfinished row was derived.
     pub oldest: Option<DateTime<Utc>>,
 }
@@ -235,9 +293,11 @@ pub async fn backlog(pool: &PgPool) -> sqlx::Result<Backlog> {
     sqlx::query_as(
         "select count(*) filter (where state = 'pending') as pending,
                 count(*) filter (where state = 'parked') as parked,
+                count(*) filter (where state = 'pending' and unknown_failures >= $1) as stuck,
                 min(created_at) as oldest
          from outbox where state in ('pending', 'parked')",
     )
+    .bind(PARK_AFTER.cast_signed())
     .fetch_one(pool)
     .await
 }

@@ -9,13 +9,13 @@ use tokio::process::Command;
 
 use crate::audit_support::{enter, noms, settle, tamper, three_cases};
 
-struct Ran {
-    code: i32,
-    out: String,
-    err: String,
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
-async fn run(pool: &PgPool, arguments: &[&str]) -> Ran {
+pub(crate) async fn run(pool: &PgPool, arguments: &[&str]) -> Ran {
     let output = Command::new(env!("CARGO_BIN_EXE_manage-pom-cases-and-delius"))
         .args(arguments)
         .env("DATABASE_URL", pool.connect_options().to_url_lossy().as_str())

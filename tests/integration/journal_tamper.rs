@@ -260,3 +260,33 @@ async fn the_role_of_the_service_may_add_and_read_but_not_change(pool: PgPool) {
         .await
         .unwrap();
 }
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn a_migration_gives_the_role_of_the_service_its_rights_on_new_tables(pool: PgPool) {
+    let role: String =
+        sqlx::query_scalar("select 'm_' || md5(current_database())").fetch_one(&pool).await.unwrap();
+    let gone = role.replacen('m', "g", 1);
+    for role in [&role, &gone] {
+        let allow = format!("create role \"{role}\"; select allow_service('{role}')");
+        sqlx::raw_sql(&allow).execute(&pool).await.unwrap();
+    }
+    sqlx::raw_sql(&format!(
+        "create table of_a_new_version (); drop owned by \"{gone}\"; drop role \"{gone}\""
+    ))
+    .execute(&pool)
+    .await
+    .unwrap();
+    let may = async |right: &str, table: &str| -> bool {
+        let may = sqlx::query_scalar("select has_table_privilege($1, $2, $3)");
+        may.bind(&role).bind(table).bind(right).fetch_one(&pool).await.unwrap()
+    };
+    assert!(!may("insert", "of_a_new_version").await);
+    let migrated = crate::cli_audit::run(&pool, &["migrate"]).await;
+    assert_eq!(migrated.code, 0, "{}", migrated.err);
+    assert!(migrated.out.contains(&format!("{role} may run the service")), "{}", migrated.out);
+    assert!(may("insert", "of_a_new_version").await);
+    for (right, table) in [("update", "events"), ("delete", "journal"), ("insert", "service_roles")] {
+        assert!(!may(right, table).await, "{right} {table}");
+    }
+    sqlx::raw_sql(&format!("drop owned by \"{role}\"; drop role \"{role}\"")).execute(&pool).await.unwrap();
+}

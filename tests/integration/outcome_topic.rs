@@ -8,12 +8,14 @@ use manage_pom_cases_and_delius::{
     delius::Delius,
     event_store::{CaseStore, StoredStaffDirectory},
     mpc::NotConfigured,
-    outbox::{Announcer, Relay, RelayConfig, Round},
+    outbox::{self, Announcer, Relay, RelayConfig, Round, notices},
 };
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
+    sqs::until,
     sqs_world::{TestQueue, aws},
     stand_ins::Answer,
     world::{NOMS, World, envelope},
@@ -157,4 +159,30 @@ async fn nobody_is_told_of_what_was_refused_or_only_tried_out(store: PgPool) {
             .unwrap();
     assert_eq!(told[1], ("PomAllocated".to_owned(), None));
     world.end().await;
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn only_notices_that_were_sent_long_ago_are_forgotten(store: PgPool) {
+    sqlx::raw_sql(
+        "insert into outcome_notices (write_id, case_id, outcome, applied_at, sent_at)
+         select gen_random_uuid(), state, 'PomAllocated', now() - interval '90 days', sent_at
+         from (values ('waits', null), ('new', now() - interval '29 days'), ('old', now() - interval '31 days'))
+              as notice (state, sent_at)",
+    )
+    .execute(&store)
+    .await
+    .unwrap();
+    let (sns, _, _queue) = topic().await;
+    let (announcer, stop) =
+        (Announcer::new(store.clone(), sns, "arn:aws:sns:eu-west-2:1:none"), CancellationToken::new());
+    let running = tokio::spawn(announcer.run(Arc::default(), stop.clone()));
+    let left = "select string_agg(case_id, ' ' order by case_id) from outcome_notices";
+    until("the old one is forgotten", async || {
+        let left: String = sqlx::query_scalar(left).fetch_one(&store).await.unwrap();
+        left == "new waits"
+    })
+    .await;
+    stop.cancel();
+    running.await.unwrap();
+    assert_eq!(notices::forget(&store, outbox::NOTICES_KEPT).await.unwrap(), 0);
 }

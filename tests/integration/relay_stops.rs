@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use manage_pom_cases_and_delius::{
     breakers::{BreakerConfig, Breakers, DELIUS},
     database,
-    delius::Delius,
+    delius::{Delius, Limits},
     outbox::{Relay, RelayConfig, table},
 };
 use serde_json::Value;
@@ -81,5 +81,39 @@ async fn while_delius_is_down_attempts_are_not_used_up(store: PgPool) {
         relay.step().await.unwrap();
     }
     assert_eq!(world.outcomes(NOMS).await, ["PomAllocated"]);
+    world.end().await;
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn a_claim_that_waits_behind_another_keeps_its_lease(store: PgPool) {
+    let world = with_writes(store, 2).await;
+    sqlx::query("insert into offender (crn, noms_number) values ('X000002', 'A0001AA')")
+        .execute(&world.delius)
+        .await
+        .unwrap();
+    // Whichever comes first cannot finish, and the other waits behind it.
+    let mut holder = world.delius.begin().await.unwrap();
+    sqlx::query("select from offender for update").execute(&mut *holder).await.unwrap();
+    let config = RelayConfig { lease: Duration::from_secs(2), ..RelayConfig::of("one by one") };
+    let patient = Duration::from_secs(120);
+    let patient = Limits { lock: patient, statement: patient, write: patient };
+    let delius = Delius::new(world.delius.clone()).with_limits(patient);
+    let relay = Relay::new(Arc::clone(&world.cases), delius, config);
+    let step = tokio::spawn(async move { relay.step().await });
+    let leases =
+        "select string_agg(extract(epoch from lease_until)::text, ' ' order by case_id desc) from outbox";
+    let leases = async || -> Vec<f64> {
+        let all: Option<String> = sqlx::query_scalar(leases).fetch_one(&world.store).await.unwrap();
+        all.unwrap_or_default().split_whitespace().map(|end| end.parse().unwrap()).collect()
+    };
+    until("both are claimed", async || leases().await.len() == 2).await;
+    let first = leases().await;
+    until("both leases are renewed", async || {
+        let now = leases().await;
+        now.len() == 2 && now.iter().zip(&first).all(|(now, first)| now > first)
+    })
+    .await;
+    holder.rollback().await.unwrap();
+    assert_eq!(step.await.unwrap().unwrap().len(), 2);
     world.end().await;
 }

@@ -45,6 +45,10 @@ impl Slapd {
         format!("ldap://127.0.0.1:{}", self.port)
     }
 
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     fn configure(&self) {
         let etc = self.home.join("etc/ldap/schema");
         let schemas = ["core", "cosine", "inetorgperson"].map(|name| etc.join(format!("{name}.schema")));

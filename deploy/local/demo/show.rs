@@ -85,5 +85,32 @@ pub(crate) async fn reads(arguments: &Arguments) -> anyhow::Result<()> {
          -d '[\"X100001\", \"A1003AA\"]' {}/case-records",
         arguments.api_url
     );
+    audit(arguments, &http, token).await
+}
+
+/// What an auditor asks over HTTP, with the same token: in the development Auth its client has every role.
+async fn audit(arguments: &Arguments, http: &reqwest::Client, token: &str) -> anyhow::Result<()> {
+    println!(
+        "\nAn auditor's questions (roles ROLE_PROBATION_API__MANAGE_POM_CASES__AUDIT and ROLE_SAR_DATA_ACCESS; this token has both):\n"
+    );
+    let history = format!("{}/case-records/A1001AA/history", arguments.api_url);
+    let subject = format!("{}/subject-access-request?prn=A1001AA", arguments.api_url);
+    for (url, form, more) in [
+        (&history, "application/json", "?as_of=2026-08-10"),
+        (&history, "text/csv", ""),
+        (&history, "text/html", ""),
+        (&subject, "application/json", ""),
+    ] {
+        let url = format!("{url}{more}");
+        let file = match form {
+            "text/html" => " >history.html",
+            _ => "",
+        };
+        println!("curl -sH \"Authorization: Bearer $TOKEN\" -H 'Accept: {form}' '{url}'{file}");
+        let answer = http.get(&url).bearer_auth(token).header("accept", form).send().await?;
+        let (status, body) = (answer.status(), answer.text().await?);
+        println!("{status}, {} bytes of {form}\n", body.len());
+        ensure!(status.as_u16() == 200, "{url} answered {status}: {body}");
+    }
     Ok(())
 }

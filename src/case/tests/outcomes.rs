@@ -35,3 +35,53 @@ async fn only_a_parked_write_can_be_skipped() {
         .await
         .then_expect_events(vec![skipped]);
 }
+
+fn hold(on: u32, staff: &StaffMember) -> DeliusWrite {
+    DeliusWrite::AllocatePom { at: day(on), pom: pom_of(staff) }
+}
+
+/// Ada was refused; Mary, recorded later, holds the case from the same second on.
+fn refused_before_another_of_the_same_second() -> Vec<CaseEvent> {
+    vec![
+        allocated("m1", 1, &ada(), NameSource::Answer),
+        refused(first(1), hold(1, &ada()), OutcomeName::PersonNotFound),
+        allocated("m2", 1, &mary(), NameSource::Answer),
+        allocated("m3", 3, &ada(), NameSource::Answer),
+    ]
+}
+
+#[tokio::test]
+async fn a_retried_write_does_not_override_the_later_event_of_the_same_second() {
+    let (by, why) = (String::from("op"), String::from("why"));
+    let retry = CaseCommand::RetryWrite { write: first(1), by: by.clone(), why: why.clone() };
+    let released = vec![hold(1, &ada()), hold(1, &mary())];
+    let expected = CaseEvent::DeliusWriteRetried { write: first(1), released, by, why };
+    let given = refused_before_another_of_the_same_second();
+    World::default().harness().given(given).when_async(retry).await.then_expect_events(vec![expected]);
+}
+
+#[tokio::test]
+async fn a_write_released_for_the_person_does_not_override_the_later_event_of_the_same_second() {
+    let link = CaseCommand::LinkIdentifier { noms: noms(), message: message("link", 4) };
+    let provenance = message("link", 4).provenance(vec![fetched(None), fetched(None)]);
+    let released = vec![hold(1, &ada()), hold(1, &mary())];
+    let expected = vec![CaseEvent::IdentifierLinked { provenance, released }];
+    let world = World { allocation: allocated_now(ada()), ..World::default() };
+    let given = refused_before_another_of_the_same_second();
+    world.harness().given(given).when_async(link).await.then_expect_events(expected);
+}
+
+#[tokio::test]
+async fn a_retried_write_that_is_the_later_event_of_its_second_is_followed_by_the_next_second() {
+    let (by, why) = (String::from("op"), String::from("why"));
+    let retry = CaseCommand::RetryWrite { write: first(2), by: by.clone(), why: why.clone() };
+    let released = vec![hold(1, &mary()), hold(3, &ada())];
+    let expected = CaseEvent::DeliusWriteRetried { write: first(2), released, by, why };
+    let given = vec![
+        allocated("m1", 1, &ada(), NameSource::Answer),
+        allocated("m2", 1, &mary(), NameSource::Answer),
+        refused(first(2), hold(1, &mary()), OutcomeName::PersonNotFound),
+        allocated("m3", 3, &ada(), NameSource::Answer),
+    ];
+    World::default().harness().given(given).when_async(retry).await.then_expect_events(vec![expected]);
+}

@@ -17,7 +17,7 @@ use super::{
     Failure, people,
     progress::Progress,
     serve::stop_on_signal,
-    settings::{self, DeliusSettings, MpcSettings, StoreSettings},
+    settings::{DeliusSettings, MpcSettings, StoreSettings, Workplace},
 };
 use crate::{
     bulk::paced,
@@ -61,14 +61,12 @@ pub struct Reconcile {
 
 impl Reconcile {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
-        let mpc = self.mpc.client()?;
-        let store = self.delius.case_store(self.store.connect().await?, Arc::clone(&mpc));
-        let delius = self.delius.connect().await?;
+        let Workplace { store, delius, mpc } = Workplace::open(&self.store, &self.delius, &self.mpc).await?;
         let relay = RelayConfig::of(format!("reconcile-{}", std::process::id()));
         let three = Three {
             ingest: Ingest::new(Arc::clone(&store), delius.clone()),
             relay: Relay::new(Arc::clone(&store), delius.clone(), relay),
-            mpc_url: settings::required("MPC_URL", self.mpc.mpc_url.as_deref())?.to_owned(),
+            mpc_url: self.mpc.mpc_url()?.to_owned(),
             patience: Duration::from_secs(self.patience),
             fix: self.fix,
             mpc,

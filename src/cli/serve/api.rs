@@ -7,11 +7,15 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::PgPool;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::Failure;
+use super::{Failure, limits::ApiLimits};
 use crate::{
-    api::{Api, ApiConfig, AuthConfig, Authenticator, Health, Server},
-    case_records::{CaseRecords, CaseRecordsConfig, DeliusSource, DirectoryConfig, StaffDirectory},
-    cli::settings,
+    api::{Api, AuthConfig, Authenticator, Health, Server},
+    breakers::Breakers,
+    case_records::{CaseRecords, DeliusSource, DirectoryConfig, StaffDirectory},
+    cli::{
+        check::{self, both, given, required},
+        settings::MpcSettings,
+    },
     delius::{Delius, records::CaseReader},
     history,
     queue_admin::{self, QueueAdmin},
@@ -38,43 +42,58 @@ pub(super) struct ApiSettings {
     /// The entry below which, one level down, the staff are
     #[arg(long, env = "LDAP_BASE", hide_env_values = true)]
     ldap_base: Option<String>,
+    #[command(flatten)]
+    pub(super) limits: ApiLimits,
+}
+
+/// What the API is started with.
+pub(super) struct Listening {
+    bind: SocketAddr,
+    authenticator: Arc<Authenticator>,
+    directory: Option<StaffDirectory>,
 }
 
 impl ApiSettings {
-    fn directory(&self) -> Result<Option<Arc<StaffDirectory>>, Failure> {
-        let Some(url) = self.ldap_url.as_deref().filter(|url| !url.trim().is_empty()) else {
+    /// Checks the settings of this role.
+    pub(super) fn checked(&self, mpc: &MpcSettings, breakers: &Arc<Breakers>) -> Result<Listening, Failure> {
+        let told = both(check::bind(&self.bind), mpc.auth_url());
+        let ((bind, auth_url), directory) = both(told, self.directory())?;
+        let authenticator = Arc::new(Authenticator::new(AuthConfig::new(auth_url))?);
+        let directory =
+            directory.map(|config| StaffDirectory::new(config).with_breakers(Arc::clone(breakers)));
+        Ok(Listening { bind, authenticator, directory })
+    }
+
+    fn directory(&self) -> Result<Option<DirectoryConfig>, Failure> {
+        let Some(url) = given(self.ldap_url.as_deref()) else {
             return Ok(None);
         };
-        let base = settings::required("LDAP_BASE", self.ldap_base.as_deref())?;
-        let config = DirectoryConfig {
+        let schemes = ["ldap", "ldaps", "ldapi"];
+        let url = check::url("LDAP_URL", Some(url), &schemes, "ldaps://directory.example:636");
+        let (url, base) = both(url, required("LDAP_BASE", self.ldap_base.as_deref()))?;
+        Ok(Some(DirectoryConfig {
             bind_dn: self.ldap_bind_dn.clone(),
             password: self.ldap_password.clone(),
             ..DirectoryConfig::new(url, base)
-        };
-        Ok(Some(Arc::new(StaffDirectory::new(config))))
+        }))
     }
 
     /// Listens at once, so that a port in use is told before anything else starts.
     pub(super) async fn start(
         &self,
-        auth_url: Option<&str>,
+        Listening { bind, authenticator, directory }: Listening,
         store: &PgPool,
         delius: &Delius,
         queues: &QueueAdmin,
         (health, metrics): (Health, PrometheusHandle),
         (tasks, stop): (&TaskTracker, &CancellationToken),
     ) -> Result<(), Failure> {
-        let bind: SocketAddr = self.bind.parse().map_err(|_| {
-            Failure::setting("BIND", "not an address with a port; expected for example 0.0.0.0:8080")
-        })?;
-        let auth_url = settings::required("AUTH_URL", auth_url)?;
-        let authenticator = Arc::new(Authenticator::new(AuthConfig::new(auth_url))?);
-        let bounds = CaseRecordsConfig::default();
+        let bounds = self.limits.records();
         let reader = CaseReader::beside(delius.pool(), READ_CONNECTIONS, bounds.load_timeout / 2);
-        let source = DeliusSource::new(reader, self.directory()?);
+        let source = DeliusSource::new(reader, directory.map(Arc::new));
         let records = CaseRecords::new(store.clone(), Arc::new(source), bounds);
         let records = Arc::new(records);
-        let config = ApiConfig { bind, ..ApiConfig::default() };
+        let config = self.limits.server(bind);
         let audit = history::http::routes(store, delius, &authenticator);
         let admin = queue_admin::routes(queues, &authenticator);
         let api = Api::new(config, Arc::clone(&records), authenticator, health, metrics)

@@ -1,6 +1,7 @@
 //! `serve`: runs the service until SIGTERM or SIGINT, then drains.
 
 mod api;
+mod limits;
 mod queues;
 mod tuning;
 mod watch;
@@ -14,9 +15,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub(super) use self::queues::check as check_queue;
 use super::{
     Failure,
+    check::both,
     settings::{self, DeliusSettings, MpcSettings, StoreSettings},
 };
 use crate::{
+    breakers::Breakers,
+    case::ManagePomCases,
     event_store::journal::Journal,
     mpc::NotConfigured,
     outbox::{Announcer, Relay},
@@ -62,23 +66,36 @@ impl Serve {
         self.roles.contains(&role)
     }
 
+    /// Checks the settings of the roles, apart from the databases'.
+    fn checked(
+        &self,
+        breakers: &Arc<Breakers>,
+    ) -> Result<(Arc<dyn ManagePomCases>, Option<api::Listening>), Failure> {
+        let api = self.has(Role::Api).then(|| self.api.checked(&self.mpc, breakers)).transpose();
+        if !self.has(Role::Ingest) {
+            return Ok((Arc::new(NotConfigured), api?));
+        }
+        let ((mpc, ()), api) = both(both(self.mpc.client(), self.queues.checked()), api)?;
+        Ok((mpc, api))
+    }
+
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
         // Before anything is started, so that no signal is missed.
         let stop = stop_on_signal()?;
-        self.tuning.warn();
-        let mpc = if self.has(Role::Ingest) { self.mpc.client()? } else { Arc::new(NotConfigured) };
-        let pool = self.store.connect_bounded().await?;
-        let delius = self.delius.connect().await?.with_limits(self.tuning.delius());
+        let breakers = Arc::new(self.tuning.breakers());
+        let databases = both(self.store.database(), self.delius.database());
+        let ((store, delius), (mpc, listening)) = both(databases, self.checked(&breakers))?;
+        self.tuning.warn(&self.api.limits.records());
+        let pool = settings::connect_store(store.bounded()).await?;
+        let delius = settings::connect_delius(delius).await?.with_limits(self.tuning.delius());
         let store = self.delius.case_store(pool.clone(), mpc);
-        let (worker, breakers) = (worker_name(), Arc::new(self.tuning.breakers()));
-        let (tasks, metrics) = (TaskTracker::new(), watch::metrics()?);
+        let (worker, tasks, metrics) = (worker_name(), TaskTracker::new(), watch::metrics()?);
 
         let started = async {
-            if self.has(Role::Api) {
-                let health = watch::health(&pool, &delius, &breakers);
-                let (auth_url, seen) = (self.mpc.auth_url.as_deref(), (health, metrics.clone()));
+            if let Some(listening) = listening {
+                let seen = (watch::health(&pool, &delius, &breakers), metrics.clone());
                 let admin = self.queues.admin().await;
-                self.api.start(auth_url, &pool, &delius, &admin, seen, (&tasks, &stop)).await?;
+                self.api.start(listening, &pool, &delius, &admin, seen, (&tasks, &stop)).await?;
             }
             if self.has(Role::Ingest) {
                 let queues =

@@ -9,7 +9,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{Failure, tuning::Tuning};
 use crate::{
     breakers::Breakers,
-    cli::settings,
+    cli::{
+        check::{both, given, queue, required},
+        settings,
+    },
     delius::Delius,
     event_store::CaseStore,
     ingest::{Consumer, ConsumerConfig, Ingest, feed::FeedWatch, reflector},
@@ -28,10 +31,6 @@ pub(super) struct QueueSettings {
     /// Queue of the bulk handover update; without it a bulk run works its messages off by itself (role ingest)
     #[arg(long, env = "BULK_QUEUE_URL")]
     bulk_queue_url: Option<String>,
-}
-
-fn given(url: Option<&String>) -> Option<&str> {
-    url.map(|url| url.trim()).filter(|url| !url.is_empty())
 }
 
 /// What a queue carries.
@@ -59,14 +58,25 @@ impl Carries {
 }
 
 impl QueueSettings {
+    /// Whether the settings can be the addresses of queues.
+    pub(super) fn checked(&self) -> Result<(), Failure> {
+        let optional = |name, url: &Option<String>| {
+            given(url.as_deref()).map(|url| queue(name, Some(url)).map(|_| ())).transpose()
+        };
+        let live = queue("QUEUE_URL", self.queue_url.as_deref());
+        let feed = optional("CHANGE_FEED_QUEUE_URL", &self.change_feed_queue_url);
+        let bulk = optional("BULK_QUEUE_URL", &self.bulk_queue_url);
+        both(live, both(feed, bulk)).map(|_| ())
+    }
+
     /// Each queue to consume: its setting, its URL and what it carries.
     fn consumed(&self) -> Result<Vec<(&'static str, &str, Carries)>, Failure> {
-        let live = settings::required("QUEUE_URL", self.queue_url.as_deref())?;
-        let feed = given(self.change_feed_queue_url.as_ref()).filter(|feed| *feed != live);
+        let live = required("QUEUE_URL", self.queue_url.as_deref())?;
+        let feed = given(self.change_feed_queue_url.as_deref()).filter(|feed| *feed != live);
         let carries = if feed.is_some() { Carries::Events } else { Carries::EventsAndFeed };
         let mut queues = vec![("QUEUE_URL", live, carries)];
         queues.extend(feed.map(|feed| ("CHANGE_FEED_QUEUE_URL", feed, Carries::Feed)));
-        let bulk = given(self.bulk_queue_url.as_ref()).filter(|bulk| *bulk != live);
+        let bulk = given(self.bulk_queue_url.as_deref()).filter(|bulk| *bulk != live);
         queues.extend(bulk.map(|bulk| ("BULK_QUEUE_URL", bulk, Carries::Bulk)));
         Ok(queues)
     }

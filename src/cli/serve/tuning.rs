@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::{
     breakers::{BreakerConfig, Breakers},
+    case_records::CaseRecordsConfig,
     delius::Limits,
     ingest::{Backoff, ConsumerConfig},
     outbox::RelayConfig,
@@ -46,7 +47,7 @@ pub(super) struct Tuning {
     drain_seconds: Duration,
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.trim().parse().map_err(|_| "expected a number of seconds".to_owned())?;
     match Duration::try_from_secs_f64(seconds) {
         Ok(duration) if duration >= Duration::from_millis(100) => Ok(duration),
@@ -91,9 +92,14 @@ impl Tuning {
         })
     }
 
-    /// Tells of settings that do not fit together.
-    pub(super) fn warn(&self) {
+    /// Tells of settings that do not fit together, or not with those of the records.
+    pub(super) fn warn(&self, records: &CaseRecordsConfig) {
         let consumer = self.consumer(ConsumerConfig::of(""));
+        if consumer.visibility >= records.feed_forget_after {
+            let risk = "a message may be hidden longer than a consumer that died is remembered: a record that it was \
+                        about to drop can be served";
+            tracing::warn!(risk, "risky settings");
+        }
         for risk in consumer.risks().into_iter().chain(self.relay(String::new()).risks(self.delius())) {
             tracing::warn!(risk, "risky settings");
         }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::Failure;
 use crate::{
     api::{Component, Health},
-    breakers::{AUTH, BreakerState, Breakers, DELIUS, MPC, SQS, STORE},
+    breakers::{AUTH, BreakerState, Breakers, DELIUS, DIRECTORY, MPC, SQS, STORE},
     delius::Delius,
     outbox::{notices, table},
 };
@@ -51,13 +51,14 @@ pub(super) fn health(store: &PgPool, delius: &Delius, breakers: &Arc<Breakers>) 
             let store = outbox_store.clone();
             async move {
                 match table::backlog(&store).await {
-                    Ok(backlog) if backlog.parked == 0 => {
+                    Ok(backlog) if backlog.parked == 0 && backlog.stuck == 0 => {
                         Component::up().detail("pending", backlog.pending.to_string())
                     }
                     Ok(backlog) => Component::down()
                         .detail("pending", backlog.pending.to_string())
                         .detail("parked", backlog.parked.to_string())
-                        .detail("remedy", "see `outbox list`: each parked write blocks its case"),
+                        .detail("stuck", backlog.stuck.to_string())
+                        .detail("remedy", "see `outbox list`: each parked or stuck write blocks its case"),
                     Err(_) => Component::down().detail("reason", "the store does not answer"),
                 }
             }
@@ -90,7 +91,7 @@ pub(super) async fn measure(
     while stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_some() {
         metrics.run_upkeep();
         let open = breakers.open();
-        for dependency in [MPC, AUTH, DELIUS, STORE, SQS] {
+        for dependency in [MPC, AUTH, DELIUS, STORE, SQS, DIRECTORY] {
             let is_open = if open.contains(&dependency) { 1.0 } else { 0.0 };
             metrics::gauge!("dependency_breaker_open", "dependency" => dependency).set(is_open);
         }
@@ -100,6 +101,7 @@ pub(super) async fn measure(
         if let Ok(backlog) = crate::database::in_time(table::backlog(&store)).await {
             metrics::gauge!("outbox_pending").set(backlog.pending as f64);
             metrics::gauge!("outbox_parked").set(backlog.parked as f64);
+            metrics::gauge!("outbox_stuck").set(backlog.stuck as f64);
             let age = backlog.oldest.map_or(0.0, |oldest| (chrono::Utc::now() - oldest).as_seconds_f64());
             metrics::gauge!("outbox_oldest_age_seconds").set(age.max(0.0));
         }
