@@ -37,6 +37,6 @@ pub use explain::{DeliusRow, Explanation, InvalidRow, explain};
 pub use load::{by_delius_row, load, load_for};
 pub use question::{InvalidTime, Moment, Question};
 pub use render::{Format, render};
-pub use source::{CaseFile, FailedAttempt, OutboxRow, ParkedMessage, Receipt, StoredEvent};
+pub use source::{CaseFile, FailedAttempt, OutboxRow, ParkedMessage, Parking, Receipt, StoredEvent};
 pub use timeline::{DatesPeriod, Holder, Period};
-pub use view::{Answer, Belief, Counts, Held, History, Page, ParkedItem, build};
+pub use view::{Answer, Belief, Counts, Held, History, Page, ParkedDecision, ParkedItem, build};
