@@ -5,9 +5,9 @@ use std::{net::SocketAddr, sync::Arc};
 use clap::Args;
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::PgPool;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
-use super::Failure;
+use super::{Failure, tasks::Tasks};
 use crate::{
     api::{Api, ApiConfig, AuthConfig, Authenticator, Health, Server},
     case_records::{CaseRecords, CaseRecordsConfig, DeliusSource, DirectoryConfig, StaffDirectory},
@@ -62,7 +62,7 @@ impl ApiSettings {
         delius: &Delius,
         queues: &QueueAdmin,
         (health, metrics): (Health, PrometheusHandle),
-        (tasks, stop): (&TaskTracker, &CancellationToken),
+        (tasks, stop): (&Tasks, &CancellationToken),
     ) -> Result<(), Failure> {
         let bind: SocketAddr = self.bind.parse().map_err(|_| {
             Failure::setting("BIND", "not an address with a port; expected for example 0.0.0.0:8080")
@@ -81,9 +81,9 @@ impl ApiSettings {
             .with_routes(audit, history::http::documentation())
             .with_routes(admin, queue_admin::document());
         let server = Server::bind(&api).await.map_err(|error| Failure::setting("BIND", error))?;
-        tasks.spawn(server.run_until(stop.clone().cancelled_owned()));
+        tasks.spawn("api", server.run_until(stop.clone().cancelled_owned()));
         let stop = stop.clone();
-        tasks.spawn(async move { records.watch(stop.cancelled_owned()).await });
+        tasks.spawn("case records", async move { records.watch(stop.cancelled_owned()).await });
         Ok(())
     }
 }
