@@ -323,7 +323,9 @@ fn mark_replaced(events: &[StoredEvent], entries: &mut [Entry]) {
         .filter_map(|stored| Some((stored.sequence, timeline::second(timeline::holding(&stored.event)?.0))))
         .collect();
     for entry in entries {
-        if let Some(last) = holdings.get(&entry.position).and_then(|at| last_of_second.get(at)) {
+        // One without a name has marks of its own.
+        let holding = holdings.get(&entry.position).filter(|_| !entry.marks.superseded);
+        if let Some(last) = holding.and_then(|at| last_of_second.get(at)) {
             entry.marks.superseded_by = (*last != entry.position).then_some(*last);
         }
         if entry.marks.superseded {

@@ -46,17 +46,30 @@ fn headline(out: &mut String, history: &History) -> std::fmt::Result {
         _ => "nothing is known of that time".to_owned(),
     };
     writeln!(out, "  held on {}   {held}", date_time(answer.at))?;
+    caveat(out, answer.caveat)?;
     let dates = answer.handover.as_ref().map_or_else(|| "no dates known".to_owned(), handover);
     writeln!(out, "  handover                     {dates}")
+}
+
+fn caveat(out: &mut String, caveat: Option<&str>) -> std::fmt::Result {
+    let Some(caveat) = caveat else { return Ok(()) };
+    let text = format!("name unknown: {caveat}");
+    let mut line = String::from("  !");
+    for word in text.split(' ') {
+        if line.len() + 1 + word.len() > usize::from(WIDTH) {
+            writeln!(out, "{line}")?;
+            line = String::from("   ");
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    writeln!(out, "{line}")
 }
 
 fn who(holder: Option<&Holder>) -> String {
     match holder {
         None => "nobody".to_owned(),
-        Some(holder) => {
-            let code = holder.staff_code.map(|code| format!(" ({code})")).unwrap_or_default();
-            format!("{} {}{code}, {}", holder.forename, holder.surname, holder.prison)
-        }
+        Some(holder) => holder.described(),
     }
 }
 
@@ -92,6 +105,7 @@ fn periods(out: &mut String, history: &History) -> std::fmt::Result {
             ]);
         }
         writeln!(out, "\nWho held the case\n{table}")?;
+        caveat(out, history.timeline.iter().find_map(|period| period.caveat))?;
     }
     if !history.handover.is_empty() {
         let mut table = new_table(&["In force from", "until", "dates", "says"], &[21, 21, 44, 14]);

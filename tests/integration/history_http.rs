@@ -99,7 +99,7 @@ async fn a_history_is_handed_over_in_the_form_that_is_accepted(store: PgPool) {
     let (_, headers, csv) = world.ask(Role::Audit, path, "text/csv").await;
     assert_eq!(headers["content-type"], "text/csv; charset=utf-8");
     assert_eq!(headers["content-disposition"], "attachment; filename=\"history-A1234BC.csv\"");
-    assert_eq!(csv.lines().count(), 3);
+    assert_eq!(csv.lines().count(), 4);
     let (_, headers, page) = world.ask(Role::Audit, path, "text/html,*/*;q=0.1").await;
     assert!(headers["content-security-policy"].to_str().unwrap().contains("default-src 'none'"));
     assert!(page.starts_with("<!DOCTYPE html>"));

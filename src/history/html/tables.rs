@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     super::{DatesPeriod, Entry, Kind, Write, WriteState, words},
-    History, escape, time, who,
+    History, caveat, escape, time, who,
 };
 
 pub(super) fn dates(dates: &DatesPeriod) -> String {
@@ -32,9 +32,10 @@ pub(super) fn periods(page: &mut String, history: &History) -> std::fmt::Result 
         let entries: Vec<String> = period.positions.iter().copied().map(link).collect();
         writeln!(
             page,
-            "<tr><th scope=\"row\">{}</th><td data-label=\"From\">{}</td><td data-label=\"Until\">{}</td>\
+            "<tr><th scope=\"row\">{}{}</th><td data-label=\"From\">{}</td><td data-label=\"Until\">{}</td>\
              <td data-label=\"Entries that say so\">{}</td></tr>",
             who(period.holder.as_ref()),
+            caveat(period.caveat),
             time(period.from),
             until(period.until),
             entries.join(" ")
