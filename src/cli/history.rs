@@ -58,6 +58,10 @@ pub struct History {
 
 impl History {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
+        let explains = self.explain.is_some() || self.delius_row.is_some();
+        if explains && matches!(self.format, Format::Csv | Format::Html) {
+            return Err(Failure::setting("--format", "an entry is explained as table or json only"));
+        }
         let pool = self.store.connect().await?;
         let access = Access::cli(&self.by);
         if let Some(row) = &self.delius_row {
@@ -66,7 +70,7 @@ impl History {
                 return Err(anyhow!("no recorded write touched {row}").into());
             }
             for explanation in explanations {
-                print(&explanation.render(self.format)?)?;
+                print(&explanation.render(self.format)?.unwrap_or_default())?;
             }
             return Ok(ExitCode::SUCCESS);
         }
@@ -90,7 +94,8 @@ impl History {
             None => history::render(&history::build(file, question), self.format),
             Some(position) => history::explain(file, position)
                 .with_context(|| format!("case {} has no position {position}", file.noms))?
-                .render(self.format),
+                .render(self.format)
+                .map(Option::unwrap_or_default),
         }
     }
 

@@ -3,9 +3,9 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use super::{Entry, Held, History, ParkedItem, Write, words};
+use super::{Entry, FetchedHash, Held, History, ParkedItem, Write, words};
 
-const HEADER: [&str; 26] = [
+const HEADER: [&str; 32] = [
     "nomsId",
     "position",
     "event",
@@ -32,6 +32,12 @@ const HEADER: [&str; 26] = [
     "writeState",
     "outcome",
     "deliusRows",
+    "messageSha256",
+    "fetched",
+    "fetchedStatus",
+    "fetchedSha256",
+    "journalPosition",
+    "journalHash",
 ];
 
 /// Renders the history as CSV.
@@ -138,6 +144,8 @@ fn record(history: &History, entry: &Entry, write: Option<&Write>) -> Vec<String
             .collect();
         rows.join("; ")
     });
+    let fetched =
+        |of: fn(&FetchedHash) -> String| entry.evidence.fetched.iter().map(of).collect::<Vec<_>>().join("; ");
     vec![
         history.noms_id.clone(),
         entry.position.to_string(),
@@ -165,6 +173,12 @@ fn record(history: &History, entry: &Entry, write: Option<&Write>) -> Vec<String
         or_empty(write.map(|write| words::state(write.state))),
         or_empty(write.and_then(|write| write.outcome).map(crate::case::OutcomeName::as_str)),
         or_empty(rows),
+        or_empty(entry.evidence.message_sha256.as_ref()),
+        text(&fetched(|answer| answer.url.clone())),
+        fetched(|answer| answer.status.to_string()),
+        fetched(|answer| answer.sha256.clone()),
+        or_empty(entry.evidence.journal.as_ref().map(|place| place.position)),
+        or_empty(entry.evidence.journal.as_ref().map(|place| &place.hash)),
     ]
 }
 

@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Receipt, StoredEvent, london, timeline, words};
+use super::{EntryEvidence, Receipt, StoredEvent, evidence::Places, london, timeline, words};
 use crate::{
     case::{CaseEvent, NomsNumber, OutcomeName, RowChange, WriteRef},
     outbox::projector,
@@ -65,6 +65,8 @@ pub struct Entry {
     pub why: Option<String>,
     /// What is remarkable about it.
     pub marks: Marks,
+    /// What it rests on.
+    pub evidence: EntryEvidence,
     /// What it means for Delius.
     pub writes: Vec<Write>,
 }
@@ -196,7 +198,12 @@ fn settle(events: &[StoredEvent]) -> BTreeMap<WriteRef, (WriteState, Option<&Sto
 }
 
 /// The entries that the events and receipts add up to, in the order of recording.
-pub(super) fn entries(noms: &NomsNumber, events: &[StoredEvent], receipts: &[Receipt]) -> Vec<Entry> {
+pub(super) fn entries(
+    noms: &NomsNumber,
+    events: &[StoredEvent],
+    receipts: &[Receipt],
+    places: &Places,
+) -> Vec<Entry> {
     let states = settle(events);
     let mut duplicates: BTreeMap<&str, usize> = BTreeMap::new();
     for receipt in receipts.iter().filter(|receipt| receipt.disposition == "duplicate") {
@@ -206,6 +213,7 @@ pub(super) fn entries(noms: &NomsNumber, events: &[StoredEvent], receipts: &[Rec
     let mut entries = vec![];
     for stored in events.iter().filter(|stored| stored.event.write_result().is_none()) {
         let mut entry = entry(noms, stored, &states);
+        entry.evidence = EntryEvidence::of(stored, places);
         if let Some(message_id) = &entry.message_id {
             entry.marks.duplicates = duplicates.get(message_id.as_str()).copied().unwrap_or(0);
         }
@@ -284,6 +292,7 @@ fn entry(
             dry_run: matches!(event, CaseEvent::HandoverDatesChanged { dry_run: true, .. }),
             ..Marks::default()
         },
+        evidence: EntryEvidence::default(),
         writes,
     }
 }

@@ -12,6 +12,7 @@
 mod access;
 mod csv;
 mod entries;
+mod evidence;
 mod explain;
 mod html;
 pub mod http;
@@ -33,7 +34,8 @@ mod words;
 
 pub use access::{Access, Action};
 pub use entries::{Entry, Kind, Marks, Write, WriteState};
-pub use explain::{DeliusRow, Explanation, InvalidRow, explain};
+pub use evidence::{EntryEvidence, FetchedHash, JournalPlace};
+pub use explain::{DeliusRow, Explanation, Failure, InvalidRow, Received, explain};
 pub use load::{by_delius_row, load, load_for};
 pub use question::{InvalidTime, Moment, Question};
 pub use render::{Format, render};

@@ -149,6 +149,14 @@ fn what(entry: &Entry) -> String {
     } else if let Some(why) = &entry.why {
         lines.push(why.clone());
     }
+    // The hashes do not fit in whole; `--explain` gives them with the bytes.
+    let evidence = &entry.evidence;
+    let short = |sha256: &String| format!("message {}…", &sha256.chars().take(12).collect::<String>());
+    let journal = evidence.journal.as_ref().map(|place| format!("journal {}", place.position));
+    let rests: Vec<String> = evidence.message_sha256.as_ref().map(short).into_iter().chain(journal).collect();
+    if !rests.is_empty() {
+        lines.push(rests.join(", "));
+    }
     let marks = entry.marks.in_words();
     if !marks.is_empty() {
         lines.push(format!("! {}", marks.join("; ")));

@@ -181,7 +181,10 @@ pub fn build(file: &CaseFile, question: &Question) -> History {
         handover.iter_mut().for_each(|period| period.until = period.until.filter(|until| *until <= as_of));
     }
 
-    let mut entries = entries::entries(&file.noms, &file.events, &file.receipts);
+    if question.known_at.is_some() {
+        file.journal.clear();
+    }
+    let mut entries = entries::entries(&file.noms, &file.events, &file.receipts, &file.journal);
     // An operator's decision happened when it was recorded.
     entries.retain(|entry| happened(entry.occurred_at.or(Some(entry.recorded_at))));
     let parked: Vec<ParkedItem> =

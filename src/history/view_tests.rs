@@ -138,3 +138,25 @@ fn the_json_has_the_names_that_readers_rely_on() {
     assert_eq!(json["entries"][0]["writes"][0]["changes"][0]["table"], "prison_offender_manager");
     assert_eq!(json["entries"][0]["occurredAt"], "2026-07-01T09:00:00Z");
 }
+
+#[test]
+fn every_form_shows_what_an_entry_rests_on() {
+    let mut story = eventful();
+    story.0.journal.insert(1, (13, "f00d".repeat(16)));
+    let history = build(&story.0, &Question::default());
+    let sha256 = history.entries[0].evidence.message_sha256.clone().unwrap();
+    let hash = "f00d".repeat(16);
+    for (format, expected) in [
+        (Format::Json, [sha256.as_str(), &hash]),
+        (Format::Csv, [sha256.as_str(), &hash]),
+        (Format::Html, [sha256.as_str(), &hash]),
+        (Format::Table, [&sha256[..12], "journal 13"]),
+    ] {
+        let told = render(&history, format).unwrap();
+        for expected in expected {
+            assert!(told.contains(expected), "{expected:?} is missing in\n{told}");
+        }
+    }
+    let known = build(&story.0, &asked(None, Some("2026-12-30T00:00:00Z")));
+    assert_eq!(known.entries[0].evidence.journal, None, "when it was entered is no part of what was known");
+}

@@ -101,7 +101,7 @@ async fn an_entry_is_explained_from_its_message_to_its_row_and_back(pool: PgPool
     assert!(found[0].message.as_ref().unwrap().evidence.intact);
     let receipts = &found[0].message.as_ref().unwrap().receipts;
     assert_eq!(
-        receipts.iter().map(|receipt| receipt.1.as_str()).collect::<Vec<_>>(),
+        receipts.iter().map(|receipt| receipt.disposition.as_str()).collect::<Vec<_>>(),
         ["recorded", "duplicate"]
     );
     assert_eq!(found[0].journal.as_ref().unwrap().position, 1);

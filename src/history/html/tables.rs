@@ -114,6 +114,7 @@ fn one_entry(page: &mut String, entry: &Entry) -> std::fmt::Result {
         write!(page, ", message {}", escape(message_id))?;
     }
     page.push_str("</div>");
+    evidence(page, entry)?;
     let marks = entry.marks.in_words();
     if !marks.is_empty() {
         page.push_str("<ul class=\"marks\" aria-label=\"Marks\">");
@@ -145,6 +146,23 @@ fn one_entry(page: &mut String, entry: &Entry) -> std::fmt::Result {
         page.push_str("</ul>");
     }
     page.write_str("</td></tr>\n")
+}
+
+/// What the entry rests on. The address is written without its scheme: the page names nothing that could be fetched.
+fn evidence(page: &mut String, entry: &Entry) -> std::fmt::Result {
+    let mut line = |text: String| write!(page, "<div class=\"event\">{}</div>", escape(&text));
+    let evidence = &entry.evidence;
+    if let Some(sha256) = &evidence.message_sha256 {
+        line(format!("message SHA-256 {sha256}"))?;
+    }
+    for fetched in &evidence.fetched {
+        let address = fetched.url.split_once("://").map_or(fetched.url.as_str(), |(_, rest)| rest);
+        line(format!("fetched {address}: status {}, SHA-256 {}", fetched.status, fetched.sha256))?;
+    }
+    match &evidence.journal {
+        Some(place) => line(format!("journal position {}, hash {}", place.position, place.hash)),
+        None => Ok(()),
+    }
 }
 
 fn one_write(page: &mut String, write: &Write, kind: Kind) -> std::fmt::Result {
