@@ -120,11 +120,18 @@ async fn parked(connection: &mut PgConnection, noms: &NomsNumber) -> sqlx::Resul
         "select parked_id, event_type, reason, detail, {} from parkings where case_id = $1 order by id",
         told("at")
     );
-    let rows: Vec<(i64, Option<String>, String, String, DateTime<Utc>)> =
-        sqlx::query_as(&sql).bind(noms.as_str()).fetch_all(&mut *connection).await?;
+    let kept = sqlx::query(&sql)
+        .bind(noms.as_str())
+        .try_map(|row: PgRow| {
+            let (event_type, at) = (row.try_get("event_type")?, row.try_get("at")?);
+            let (reason, detail) = (row.try_get("reason")?, row.try_get("detail")?);
+            Ok((row.try_get::<i64, _>("parked_id")?, Parking { event_type, reason, detail, at }))
+        })
+        .fetch_all(&mut *connection)
+        .await?;
     let mut parkings: HashMap<i64, Vec<Parking>> = HashMap::new();
-    for (parked_id, event_type, reason, detail, at) in rows {
-        parkings.entry(parked_id).or_default().push(Parking { event_type, reason, detail, at });
+    for (parked_id, parking) in kept {
+        parkings.entry(parked_id).or_default().push(parking);
     }
     let ids: Vec<i64> = parkings.keys().copied().collect();
     let sql = format!(

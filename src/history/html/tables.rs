@@ -114,7 +114,6 @@ fn one_entry(page: &mut String, entry: &Entry) -> std::fmt::Result {
         write!(page, ", message {}", escape(message_id))?;
     }
     page.push_str("</div>");
-    evidence(page, entry)?;
     let marks = entry.marks.in_words();
     if !marks.is_empty() {
         page.push_str("<ul class=\"marks\" aria-label=\"Marks\">");
@@ -123,6 +122,7 @@ fn one_entry(page: &mut String, entry: &Entry) -> std::fmt::Result {
         }
         page.push_str("</ul>");
     }
+    evidence(page, entry)?;
     page.push_str("</td><td data-label=\"When\"><dl class=\"times\">");
     let stages = [
         ("happened", entry.occurred_at),
@@ -150,7 +150,7 @@ fn one_entry(page: &mut String, entry: &Entry) -> std::fmt::Result {
 
 /// What the entry rests on. The address is written without its scheme: the page names nothing that could be fetched.
 fn evidence(page: &mut String, entry: &Entry) -> std::fmt::Result {
-    let mut line = |text: String| write!(page, "<div class=\"event\">{}</div>", escape(&text));
+    let mut line = |text: String| write!(page, "<div class=\"event evidence\">{}</div>", escape(&text));
     let evidence = &entry.evidence;
     if let Some(sha256) = &evidence.message_sha256 {
         line(format!("message SHA-256 {sha256}"))?;
