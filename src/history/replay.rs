@@ -57,29 +57,26 @@ pub async fn one(pool: &PgPool, noms: &NomsNumber) -> Result<Option<Result<Repla
     let mut transaction = pool.begin().await?;
     reader::begin_picture(&mut transaction).await?;
     let rows = reader::events_of(&mut transaction, noms).await?;
-    let entered = match reader::check_case(&mut transaction, noms, &rows).await? {
-        Ok(entered) => entered,
-        Err(finding) => return Ok(Some(Err(Unlike::Tampered(finding)))),
-    };
-    if rows.is_empty() {
-        return Ok(None);
-    }
     let stored = audit::of_case(&mut transaction, noms).await?;
+    let checked = reader::check_case(&mut transaction, noms, &rows).await?.map_err(Unlike::Tampered);
     transaction.rollback().await?;
+    if rows.is_empty() {
+        return Ok(checked.err().map(Err));
+    }
+    // A write that differs comes first: it says more of what was changed.
     let mut by_event = group(stored);
-    let not_entered = rows.len() as u64 - entered;
-    let mut replayed = Replayed { events: 0, writes: 0, journal: None, not_entered };
+    let (mut events, mut writes) = (0, 0);
     for row in &rows {
         match replay_event(row, &mut by_event)? {
-            Ok(writes) => replayed.writes += writes,
+            Ok(count) => writes += count,
             Err(difference) => return Ok(Some(Err(Unlike::Write(difference)))),
         }
-        replayed.events += 1;
+        events += 1;
     }
-    Ok(Some(match by_event.into_values().flatten().next() {
-        Some(orphan) => Err(Unlike::Write(Box::new(Difference::orphan(orphan)))),
-        None => Ok(replayed),
-    }))
+    if let Some(orphan) = by_event.into_values().flatten().next() {
+        return Ok(Some(Err(Unlike::Write(Box::new(Difference::orphan(orphan))))));
+    }
+    Ok(Some(checked.map(|entered| Replayed { events, writes, journal: None, not_entered: events - entered })))
 }
 
 /// Decides every event of one case again; `None` when it has none, else how many events were decided.

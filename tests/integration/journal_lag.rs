@@ -3,12 +3,12 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use manage_pom_cases_and_delius::{
-    event_store::journal::Journal,
-    history::{self, Question},
+    event_store::journal::{Journal, verify::verify},
+    history::{self, Question, replay},
 };
 use sqlx::{PgConnection, PgPool, postgres::PgPoolOptions};
 
-use crate::audit_support::{allocated, append, noms};
+use crate::audit_support::{allocated, append, enter, noms};
 
 /// A pool whose connections run the statements first.
 async fn pool_that(pool: &PgPool, first: String) -> PgPool {
@@ -55,6 +55,9 @@ async fn the_role_of_the_service_sees_since_when_another_role_holds_the_journal(
     assert!(is_provisional(&service, since).await);
     assert!(!is_provisional(&service, since - TimeDelta::seconds(1)).await);
     foreign.rollback().await.unwrap();
+    enter(&service, &Journal::new(service.clone()), 1).await;
+    assert_eq!(verify(&service, &[], |_, _| {}).await.unwrap().unwrap().count, 1);
+    assert!(replay::one(&service, &noms("A1234BC")).await.unwrap().unwrap().is_ok());
     service.close().await;
     drop_role(&pool, &role).await;
 }
