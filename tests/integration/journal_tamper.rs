@@ -188,6 +188,19 @@ async fn a_chain_hashed_anew_in_part_is_named_where_the_new_part_ends(pool: PgPo
 }
 
 #[sqlx::test(migrations = "migrations/store")]
+async fn two_swapped_entries_are_named_though_the_chain_was_hashed_anew(pool: PgPool) {
+    entered(&pool).await;
+    tamper(
+        &pool,
+        "update journal set position = 1000 + position where position in (10, 12);
+         update journal set position = 1022 - position where position in (1010, 1012)",
+    )
+    .await;
+    rehash(&pool, 10, 12).await;
+    assert_eq!(found(&pool).await, (11, Wrong::Reordered));
+}
+
+#[sqlx::test(migrations = "migrations/store")]
 async fn a_chain_hashed_anew_to_its_end_is_found_by_the_digest(pool: PgPool) {
     three_cases(&pool).await;
     let journal = Journal::new(pool.clone()).with_batch(4);
