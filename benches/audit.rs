@@ -95,11 +95,11 @@ async fn fill(pool: &PgPool, events: usize) {
     }
 }
 
-/// Peak memory of this process in MiB.
-fn peak_mib() -> u64 {
+/// A figure of this process's memory in MiB: `VmRSS:` now, `VmHWM:` at its peak.
+fn memory_mib(figure: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    peak.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse::<u64>().ok()).unwrap_or(0) / 1024
+    let found = status.lines().find_map(|line| line.strip_prefix(figure));
+    found.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse::<u64>().ok()).unwrap_or(0) / 1024
 }
 
 fn report(what: &str, events: u64, since: Instant) {
@@ -107,11 +107,12 @@ fn report(what: &str, events: u64, since: Instant) {
     let rate = events as f64 / seconds;
     println!(
         "{what:<10} {events:>9} events {seconds:>8.1} s {rate:>9.0} events/s   peak memory {} MiB",
-        peak_mib()
+        memory_mib("VmHWM:")
     );
 }
 
 async fn measure(pool: &PgPool, events: usize) {
+    println!("memory at the start: {} MiB", memory_mib("VmRSS:"));
     let start = Instant::now();
     fill(pool, events).await;
     report("filled", events as u64, start);

@@ -58,6 +58,10 @@ pub struct History {
 
 impl History {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
+        let explains = self.explain.is_some() || self.delius_row.is_some();
+        if explains && matches!(self.format, Format::Csv | Format::Html) {
+            return Err(Failure::setting("--format", "an entry is explained as table or json only"));
+        }
         let person = self.id.as_ref().map(|id| self.register.person(id)).transpose();
         let (database, person) = both(self.store.database(), person)?;
         let pool = settings::connect_store(database).await?;
@@ -68,7 +72,7 @@ impl History {
                 return Err(anyhow!("no recorded write touched {row}").into());
             }
             for explanation in explanations {
-                print(&explanation.render(self.format)?)?;
+                print(&explanation.render(self.format)?.unwrap_or_default())?;
             }
             return Ok(ExitCode::SUCCESS);
         }
@@ -92,7 +96,8 @@ impl History {
             None => history::render(&history::build(file, question), self.format),
             Some(position) => history::explain(file, position)
                 .with_context(|| format!("case {} has no position {position}", file.noms))?
-                .render(self.format),
+                .render(self.format)
+                .map(Option::unwrap_or_default),
         }
     }
 }

@@ -100,8 +100,11 @@ pub(super) fn identical(replayed: &Replayed) -> String {
         Some((position, hash)) => format!(
             "\nread to journal position {position}, hash {hash}; {not_entered} events not entered yet"
         ),
-        None if *not_entered > 0 => format!("\nthe journal is empty; {not_entered} events not entered yet"),
-        None => String::new(),
+        None => format!(
+            "\nno event of the stream is missing, {} are as the journal entered them; {not_entered} events not \
+             entered yet",
+            events - not_entered
+        ),
     };
     format!("identical: {events} events mean the {writes} writes that were derived from them{read}")
 }

@@ -46,7 +46,7 @@ impl Verify {
         bar.finish_and_clear();
         match outcome? {
             Ok(intact) => {
-                println!("{}", report(&intact, noted.len()));
+                println!("{}", report(&intact, self.digest.as_deref(), noted.len()));
                 if let (Some(file), Some((position, hash))) = (&self.digest, intact.last)
                     && noted.last().is_none_or(|last| last.position < position)
                 {
@@ -63,14 +63,19 @@ impl Verify {
     }
 }
 
-fn report(intact: &Intact, noted: usize) -> String {
+fn report(intact: &Intact, digest: Option<&Path>, noted: usize) -> String {
     let mut lines = vec![format!("intact: {} events", intact.count)];
     if let (Some(first), Some((position, last))) = (intact.first, intact.last) {
         lines.push(format!("first position 1, hash {first}"));
         lines.push(format!("last position {position}, hash {last}"));
     }
-    if noted > 0 {
-        lines.push(format!("agrees with {noted} noted positions"));
+    match digest {
+        Some(_) if noted > 0 => lines.push(format!("agrees with {noted} noted positions")),
+        Some(file) => lines.push(format!(
+            "NOTHING WAS NOTED BEFORE in {}: whether the end was cut off or all of it was written anew was not checked",
+            file.display()
+        )),
+        None => {}
     }
     if intact.waiting > 0 {
         lines.push(format!("{} events wait to be entered by a running service", intact.waiting));

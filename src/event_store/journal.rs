@@ -10,17 +10,20 @@
 
 pub mod canonical;
 pub mod digest;
+mod lag;
+pub(super) mod one_case;
 mod run;
+pub(super) mod strays;
 pub mod verify;
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgConnection, PgPool};
 
 use super::reader::{COLUMNS, EventRow, ReadError};
 use crate::case::NomsNumber;
 use canonical::Hash;
+pub use lag::{Lag, unsettled_since};
 
 /// Key of the advisory lock that the leader holds.
 pub const LEADER: i64 = 0x706f_6d6a_6f75_726e;
@@ -55,25 +58,27 @@ pub enum Step {
     },
 }
 
-/// How far the journal is behind, and why.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]
-pub struct Lag {
-    /// Start of the oldest write transaction: no later event can be entered. Transactions in the other databases
-    /// of the cluster count too, because all draw their numbers from one sequence.
-    pub horizon_since: Option<DateTime<Utc>>,
-    /// The store's clock.
-    pub now: DateTime<Utc>,
-}
-
 #[derive(FromRow)]
 struct Last {
     position: i64,
     hash: Vec<u8>,
     event_xid: String,
     event_id: i64,
-    /// The last entry was made by a transaction that this cluster has not come to yet: the database was restored
-    /// from a dump into a younger cluster.
     restored: bool,
+}
+
+/// Whether the last entry (as `last`) was ordered by the numbers of another cluster: the database was restored from a
+/// dump. Entries from before clusters were noted show it only while their number lies ahead.
+const RESTORED: &str = "(last.event_xid >= pg_snapshot_xmax(pg_current_snapshot())
+     or coalesce(last.cluster <> (select system_identifier from pg_control_system()), false))";
+
+/// An event to be entered.
+#[derive(FromRow)]
+struct Next {
+    #[sqlx(flatten)]
+    event: EventRow,
+    /// Whether this cluster has come to the number of its transaction.
+    own: bool,
 }
 
 impl Journal {
@@ -98,13 +103,11 @@ impl Journal {
             transaction.rollback().await?;
             return Ok(Step::NotLeader);
         }
-        let last: Option<Last> = sqlx::query_as(
-            "select position, hash, event_xid::text as event_xid, event_id,
-                    event_xid >= pg_snapshot_xmax(pg_current_snapshot()) as restored
-             from journal order by position desc limit 1",
-        )
-        .fetch_optional(&mut *transaction)
-        .await?;
+        let sql = format!(
+            "select position, hash, event_xid::text as event_xid, event_id, {RESTORED} as restored
+             from journal last order by position desc limit 1"
+        );
+        let last: Option<Last> = sqlx::query_as(&sql).fetch_optional(&mut *transaction).await?;
         let events = next_events(&mut transaction, last.as_ref(), self.batch).await?;
         if events.is_empty() {
             transaction.rollback().await?;
@@ -128,16 +131,6 @@ impl Journal {
             entered += u64::from(count);
         }
         Ok(entered)
-    }
-
-    /// Since when the oldest write transaction of the cluster has been holding the journal back.
-    pub async fn lag(&self) -> Result<Lag, ReadError> {
-        Ok(sqlx::query_as(
-            "select min(xact_start) as horizon_since, clock_timestamp() as now from pg_stat_activity
-             where backend_xid is not null and pid <> pg_backend_pid()",
-        )
-        .fetch_one(&self.pool)
-        .await?)
     }
 
     /// The last position and its hash; `None` for an empty journal.
@@ -168,27 +161,27 @@ pub async fn places_of(
     Ok(places.into_iter().map(place).collect())
 }
 
-/// The next events in order. After a restore into a younger cluster the last entry bears a transaction number from
-/// the old one, so it says nothing about the numbers here (and an event whose transaction has not happened here must
-/// be from there): then what is not entered yet is found by comparison, first the leftovers of the old cluster, then
-/// what was added here.
+/// The next events in order. After a restore into another cluster the last entry bears a transaction number from the
+/// old one, so it says nothing about the numbers here (and an event whose transaction has not happened here must be
+/// from there): then what is not entered yet is found by comparison, first the leftovers of the old cluster, then what
+/// was added here. From the first of those on, the numbers here count again: everything below it is entered.
 async fn next_events(
     connection: &mut PgConnection,
     last: Option<&Last>,
     batch: u32,
-) -> sqlx::Result<Vec<EventRow>> {
+) -> sqlx::Result<Vec<Next>> {
     let not_entered = "not exists (select from journal j where j.aggregate_type = e.aggregate_type
                            and j.aggregate_id = e.aggregate_id and j.sequence = e.sequence)";
     let sql = match last {
         None | Some(Last { restored: true, .. }) => format!(
-            "select {COLUMNS} from events e
+            "select {COLUMNS}, e.xid < pg_snapshot_xmin(pg_current_snapshot()) as own from events e
              where (e.xid < pg_snapshot_xmin(pg_current_snapshot())
                     or e.xid >= pg_snapshot_xmax(pg_current_snapshot()))
                and {not_entered} and $2::text is not null and $3::bigint is not null
              order by e.xid >= pg_snapshot_xmax(pg_current_snapshot()) desc, e.xid, e.id limit $1"
         ),
         Some(_) => format!(
-            "select {COLUMNS} from events e
+            "select {COLUMNS}, true as own from events e
              where e.xid < pg_snapshot_xmin(pg_current_snapshot())
                and (e.xid, e.id) > ($2::text::xid8, $3::bigint) and {not_entered}
              order by e.xid, e.id limit $1"
@@ -202,33 +195,37 @@ async fn enter(
     connection: &mut PgConnection,
     position: i64,
     previous: Hash,
-    events: &[EventRow],
+    events: &[Next],
 ) -> Result<(i64, Hash), ReadError> {
     let mut hashes = Vec::with_capacity(events.len());
     let mut digests = Vec::with_capacity(events.len());
     let mut last = previous;
-    for event in events {
-        let bytes = canonical::bytes(event)?;
+    for next in events {
+        let bytes = canonical::bytes(&next.event)?;
         last = last.followed_by(&bytes);
         hashes.push(last.as_bytes().to_vec());
         digests.push(Hash::of(&bytes).as_bytes().to_vec());
     }
-    let column = |of: fn(&EventRow) -> &str| events.iter().map(of).collect::<Vec<_>>();
+    let column = |of: fn(&EventRow) -> &str| events.iter().map(|next| of(&next.event)).collect::<Vec<_>>();
     sqlx::query(
         "insert into journal
-             (position, aggregate_type, aggregate_id, sequence, event_xid, event_id, event_digest, hash)
-         select $1 + place, aggregate_type, aggregate_id, sequence, xid::xid8, id, digest, hash
-         from unnest($2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bytea[], $8::bytea[])
-              with ordinality as batch (aggregate_type, aggregate_id, sequence, xid, id, digest, hash, place)",
+             (position, aggregate_type, aggregate_id, sequence, event_xid, event_id, event_digest, hash, cluster)
+         select $1 + place, aggregate_type, aggregate_id, sequence, xid::xid8, id, digest, hash,
+                case when own then system_identifier else 0 end
+         from unnest($2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bytea[], $8::bytea[],
+                     $9::boolean[])
+              with ordinality as batch (aggregate_type, aggregate_id, sequence, xid, id, digest, hash, own, place),
+              pg_control_system()",
     )
     .bind(position)
     .bind(column(|event| &event.aggregate_type))
     .bind(column(|event| &event.aggregate_id))
-    .bind(events.iter().map(|event| event.sequence).collect::<Vec<_>>())
+    .bind(events.iter().map(|next| next.event.sequence).collect::<Vec<_>>())
     .bind(column(|event| &event.xid))
-    .bind(events.iter().map(|event| event.id).collect::<Vec<_>>())
+    .bind(events.iter().map(|next| next.event.id).collect::<Vec<_>>())
     .bind(digests)
     .bind(hashes)
+    .bind(events.iter().map(|next| next.own).collect::<Vec<_>>())
     .execute(connection)
     .await?;
     Ok((position + events.len() as i64, last))

@@ -12,6 +12,7 @@ use sqlx::{FromRow, PgConnection, PgPool};
 use super::{
     journal::{
         canonical::Hash,
+        one_case, strays,
         verify::{self, Chain, Finding},
     },
     upcasters,
@@ -39,7 +40,7 @@ pub struct EventRow {
     pub id: i64,
     /// The transaction that added it, as decimal text.
     pub xid: String,
-    /// When it was recorded.
+    /// When it was recorded; a time outside the years 1 to 9999 as the nearest one within, see [`told`].
     pub recorded_at: DateTime<Utc>,
 }
 
@@ -48,7 +49,18 @@ const PAGE: i64 = 500;
 
 /// The columns of an [`EventRow`] from the table `events` under the alias `e`.
 pub(super) const COLUMNS: &str = "e.aggregate_type, e.aggregate_id, e.sequence, e.event_type, e.event_version, \
-     e.payload::text as payload, e.metadata::text as metadata, e.id, e.xid::text as xid, e.recorded_at";
+     e.payload::text as payload, e.metadata::text as metadata, e.id, e.xid::text as xid, \
+     greatest('0001-01-01T00:00:00Z'::timestamptz, \
+         least('9999-12-31T23:59:59.999999Z'::timestamptz, e.recorded_at)) as recorded_at";
+
+/// A column with a time, within the years 1 to 9999. PostgreSQL holds times that cannot be read at all (`infinity`);
+/// whoever put one there must not be able to stop an audit by it.
+pub fn told(column: &str) -> String {
+    format!(
+        "greatest('0001-01-01T00:00:00Z'::timestamptz, least('9999-12-31T23:59:59.999999Z'::timestamptz, {column}))
+             as {column}"
+    )
+}
 
 /// Why stored events could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -180,6 +192,22 @@ pub async fn existing(
     .fetch_all(connection)
     .await?;
     Ok(found.into_iter().collect())
+}
+
+/// Whether the events of a case, as [`events_of`] read them, are all of them and as the journal entered them; how many
+/// of them it has entered.
+pub async fn check_case(
+    connection: &mut PgConnection,
+    noms: &NomsNumber,
+    events: &[EventRow],
+) -> sqlx::Result<Result<u64, Finding>> {
+    one_case::check(connection, noms, events).await
+}
+
+/// What the chain does not show, see [`verify::verify`]: events that were never entered and never would be, and what is
+/// gone before it was entered. `end` is the last position of the journal.
+pub async fn first_stray(connection: &mut PgConnection, end: i64) -> sqlx::Result<Option<Finding>> {
+    strays::first(connection, end).await
 }
 
 /// Reads every event once, in the order of the journal and then those that it has not entered yet, in pages, and

@@ -93,20 +93,13 @@ impl Rebuild {
         // First the rows, then the events: an outcome is recorded together with a change of its row, so none can be
         // recorded between the reading of the events and the correction of the rows.
         restore::lock(&mut transaction, &noms).await?;
-        let rows = reader::events_of(&mut transaction, &noms).await?;
-        let mut events = Vec::with_capacity(rows.len());
-        for row in &rows {
-            events.push((row.sequence.cast_unsigned(), row.event()?, row.recorded_at));
-        }
-        let settled = settled(&events);
-        let events: Vec<(u64, CaseEvent)> =
-            events.into_iter().map(|(sequence, event, _)| (sequence, event)).collect();
-        let effects = Effects::of(&events);
+        let events = events_of(&mut transaction, &noms).await?;
+        let (settled, effects) = (settled(&events), effects(&events));
         let corrected = restore::restore(&mut transaction, &noms, &settled).await?;
         let added = add_missing(&mut transaction, &noms, &effects).await?;
         restore::restore(&mut transaction, &noms, &settled).await?;
-        repository::keep_directory(&mut transaction, &noms, &effects).await?;
-        forget_others(&mut transaction, &noms, &effects).await?;
+        repository::learn(&mut transaction, &effects).await?;
+        keep_waiting(&mut transaction, &noms).await?;
         sqlx::query(
             "update rebuilds set last_case = $2, cases = cases + 1, added = added + $3, corrected = corrected + $4
              where id = $1",
@@ -135,7 +128,7 @@ async fn add_missing(
 }
 
 /// The state of every derived write: what the last event about it says, or that it waits.
-fn settled(events: &[(u64, CaseEvent, DateTime<Utc>)]) -> Vec<Settled> {
+fn settled(events: &[Recorded]) -> Vec<Settled> {
     let mut said = BTreeMap::new();
     for (sequence, event, recorded_at) in events {
         let effects = Effects::of(&[(*sequence, event.clone())]);
@@ -155,17 +148,31 @@ fn settled(events: &[(u64, CaseEvent, DateTime<Utc>)]) -> Vec<Settled> {
     said.into_values().collect()
 }
 
-/// Removes waiting allocations that no event of the case speaks of.
-async fn forget_others(
-    connection: &mut PgConnection,
-    noms: &NomsNumber,
-    effects: &Effects,
-) -> sqlx::Result<()> {
+type Recorded = (u64, CaseEvent, DateTime<Utc>);
+
+async fn events_of(connection: &mut PgConnection, noms: &NomsNumber) -> Result<Vec<Recorded>, ReadError> {
+    let rows = reader::events_of(connection, noms).await?;
+    rows.iter().map(|row| Ok((row.sequence.cast_unsigned(), row.event()?, row.recorded_at))).collect()
+}
+
+fn effects(events: &[Recorded]) -> Effects {
+    let events: Vec<_> = events.iter().map(|(sequence, event, _)| (*sequence, event.clone())).collect();
+    Effects::of(&events)
+}
+
+/// Makes the waiting allocations of the case those that its events speak of. The events are read again under a lock
+/// that keeps every append out that would change the list; appends take their locks in the same order as this rebuild
+/// (writes, directory, list), so that none waits for the other in a circle.
+async fn keep_waiting(connection: &mut PgConnection, noms: &NomsNumber) -> Result<(), ReadError> {
+    sqlx::query("lock table unreflected_allocations in share row exclusive mode")
+        .execute(&mut *connection)
+        .await?;
+    let effects = effects(&events_of(connection, noms).await?);
     let waiting: Vec<i64> = effects.waiting.iter().map(|(sequence, _)| sequence.cast_signed()).collect();
     sqlx::query("delete from unreflected_allocations where case_id = $1 and sequence <> all($2)")
         .bind(noms.as_str())
         .bind(waiting)
-        .execute(connection)
+        .execute(&mut *connection)
         .await?;
-    Ok(())
+    Ok(repository::keep_waiting(connection, noms, &effects).await?)
 }

@@ -66,7 +66,8 @@ impl CaseRepository {
             }
         }
         outbox::table::insert(&mut transaction, &noms, &effects.derived).await?;
-        keep_directory(&mut transaction, &noms, &effects).await?;
+        learn(&mut transaction, &effects).await?;
+        keep_waiting(&mut transaction, &noms, &effects).await?;
         if self.announces {
             keep_notices(&mut transaction, &noms, &decoded).await?;
         }
@@ -127,12 +128,8 @@ async fn keep_notices(
     Ok(())
 }
 
-/// Keeps the directory of staff codes and the list of allocations that wait for it.
-pub(super) async fn keep_directory(
-    connection: &mut PgConnection,
-    noms: &NomsNumber,
-    effects: &Effects,
-) -> sqlx::Result<()> {
+/// Keeps the directory of staff codes.
+pub(super) async fn learn(connection: &mut PgConnection, effects: &Effects) -> sqlx::Result<()> {
     // In the order of the codes, so that two appends cannot wait for each other.
     for (code, (staff, learned_at)) in &effects.learned {
         sqlx::query(
@@ -153,6 +150,15 @@ pub(super) async fn keep_directory(
         .execute(&mut *connection)
         .await?;
     }
+    Ok(())
+}
+
+/// Keeps the list of allocations that wait for the directory.
+pub(super) async fn keep_waiting(
+    connection: &mut PgConnection,
+    noms: &NomsNumber,
+    effects: &Effects,
+) -> sqlx::Result<()> {
     for (sequence, code) in &effects.waiting {
         sqlx::query(
             "insert into unreflected_allocations (case_id, sequence, staff_code) values ($1, $2, $3)

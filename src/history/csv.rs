@@ -1,11 +1,12 @@
-//! The history as CSV: one line per write, or per entry where it has none; times in UTC.
+//! The history as CSV: one line per write, or per entry where it has none; times in UTC. Behind them come lines that are
+//! named in the column `event`: `Answer`, a `ParkedMessage` each, `Provisional` and `NextPage` where there is one.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use super::{Entry, History, Write, words};
+use super::{Entry, FetchedHash, Held, History, ParkedItem, Write, words};
 use crate::case::OutcomeName;
 
-const HEADER: [&str; 26] = [
+const HEADER: [&str; 32] = [
     "nomsId",
     "position",
     "event",
@@ -32,9 +33,15 @@ const HEADER: [&str; 26] = [
     "writeState",
     "outcome",
     "deliusRows",
+    "messageSha256",
+    "fetched",
+    "fetchedStatus",
+    "fetchedSha256",
+    "journalPosition",
+    "journalHash",
 ];
 
-/// Renders the entries of the history as CSV.
+/// Renders the history as CSV.
 ///
 /// # Errors
 /// Never in practice: it writes to memory.
@@ -48,6 +55,9 @@ pub(super) fn render(history: &History) -> anyhow::Result<String> {
         for write in &entry.writes {
             writer.write_record(record(history, entry, Some(write)))?;
         }
+    }
+    for line in lines_behind(history) {
+        writer.write_record(line)?;
     }
     Ok(String::from_utf8(writer.into_inner()?)?)
 }
@@ -65,6 +75,66 @@ fn text(value: &str) -> String {
     if value.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{value}") } else { value.to_owned() }
 }
 
+/// A line that has these columns only.
+fn line(history: &History, event: &str, columns: &[(&str, String)]) -> Vec<String> {
+    let value = |name: &&str| match *name {
+        "nomsId" => history.noms_id.clone(),
+        "event" => event.to_owned(),
+        name => {
+            columns.iter().find(|(column, _)| *column == name).map(|(_, it)| text(it)).unwrap_or_default()
+        }
+    };
+    HEADER.iter().map(value).collect()
+}
+
+fn lines_behind(history: &History) -> Vec<Vec<String>> {
+    let mut lines = vec![line(
+        history,
+        "Answer",
+        &[("description", answer(history)), ("occurredAt", utc(history.answer.since))],
+    )];
+    lines.extend(history.parked.iter().map(|item| parked(history, item)));
+    if history.provisional {
+        let said = "something of that time may still be recorded; ask again for the final answer";
+        lines.push(line(history, "Provisional", &[("description", said.to_owned())]));
+    }
+    if let Some(next) = history.page.next {
+        let said = format!("more entries follow; ask again for those after position {next}");
+        lines.push(line(history, "NextPage", &[("description", said), ("position", next.to_string())]));
+    }
+    lines
+}
+
+fn answer(history: &History) -> String {
+    let answer = &history.answer;
+    let held = match (answer.held, &answer.holder) {
+        (Held::Somebody, Some(holder)) => format!("held by {}", holder.described()),
+        (Held::Nobody, _) => "held by nobody".to_owned(),
+        _ => "nothing is known".to_owned(),
+    };
+    let caveat = answer.caveat.map(|caveat| format!("; {caveat}")).unwrap_or_default();
+    format!("at {}: {held}{caveat}", utc(Some(answer.at)))
+}
+
+fn parked(history: &History, item: &ParkedItem) -> Vec<String> {
+    let decided = |of: fn(&super::ParkedDecision) -> String| {
+        item.decisions.iter().map(of).collect::<Vec<_>>().join("; ")
+    };
+    line(
+        history,
+        "ParkedMessage",
+        &[
+            ("description", format!("{}: {}", item.reason, item.detail)),
+            ("receivedAt", utc(Some(item.received_at))),
+            ("recordedAt", utc(Some(item.recorded_at))),
+            ("messageId", item.message_id.clone()),
+            ("messageType", or_empty(item.message_type.as_ref())),
+            ("by", decided(|it| format!("{} by {}", it.decision, it.by))),
+            ("why", decided(|it| it.why.clone())),
+        ],
+    )
+}
+
 fn record(history: &History, entry: &Entry, write: Option<&Write>) -> Vec<String> {
     let marks = &entry.marks;
     let rows = write.map(|write| {
@@ -75,6 +145,8 @@ fn record(history: &History, entry: &Entry, write: Option<&Write>) -> Vec<String
             .collect();
         rows.join("; ")
     });
+    let fetched =
+        |of: fn(&FetchedHash) -> String| entry.evidence.fetched.iter().map(of).collect::<Vec<_>>().join("; ");
     vec![
         history.noms_id.clone(),
         entry.position.to_string(),
@@ -105,6 +177,12 @@ fn record(history: &History, entry: &Entry, write: Option<&Write>) -> Vec<String
             None => entry.outcome,
         }),
         or_empty(rows),
+        or_empty(entry.evidence.message_sha256.as_ref()),
+        text(&fetched(|answer| answer.url.clone())),
+        fetched(|answer| answer.status.to_string()),
+        fetched(|answer| answer.sha256.clone()),
+        or_empty(entry.evidence.journal.as_ref().map(|place| place.position)),
+        or_empty(entry.evidence.journal.as_ref().map(|place| &place.hash)),
     ]
 }
 
@@ -120,10 +198,36 @@ mod tests {
         let csv = render(&build(&eventful().0, &Question::default())).unwrap();
         let mut reader = csv::Reader::from_reader(csv.as_bytes());
         let lines: Vec<csv::StringRecord> = reader.records().collect::<Result<_, _>>().unwrap();
-        assert_eq!(lines.len(), 6);
+        assert_eq!(lines.len(), 7);
         assert_eq!(&lines[0][4], "2026-07-01T09:00:00Z");
         assert_eq!(&lines[0][24], "PomAllocated");
         assert_eq!(&lines[0][25], "prison_offender_manager:101 v1");
+    }
+
+    #[test]
+    fn what_the_other_forms_tell_beside_the_entries_has_lines_of_its_own() {
+        let mut story = eventful();
+        story.0.unsettled_since = Some(story.0.read_at);
+        story.parked(&[("ForeignDetailUrl", "2026-07-02T00:00:00Z")]);
+        let known_at = Some(story.0.read_at);
+        let question = Question { known_at, limit: Some(1), ..Question::default() };
+        let csv = render(&build(&story.0, &question)).unwrap();
+        let mut reader = csv::Reader::from_reader(csv.as_bytes());
+        let lines: Vec<csv::StringRecord> = reader.records().collect::<Result<_, _>>().unwrap();
+        let told: Vec<(&str, &str)> = lines.iter().map(|line| (&line[2], &line[3])).collect();
+        assert_eq!(
+            told[1..],
+            [
+                ("Answer", "at 2026-12-31T12:00:00Z: held by nobody"),
+                ("ParkedMessage", "ForeignDetailUrl: ForeignDetailUrl: mend it"),
+                (
+                    "Provisional",
+                    "something of that time may still be recorded; ask again for the final answer"
+                ),
+                ("NextPage", "more entries follow; ask again for those after position 1"),
+            ]
+        );
+        assert_eq!((&lines[4][1], &lines[2][8]), ("1", "p1"));
     }
 
     #[test]

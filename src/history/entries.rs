@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Receipt, StoredEvent, london, timeline, words};
+use super::{EntryEvidence, Receipt, StoredEvent, evidence::Places, london, timeline, words};
 use crate::{
     case::{CaseEvent, NomsNumber, OutcomeName, RowChange, WriteRef},
     outbox::projector,
@@ -68,6 +68,8 @@ pub struct Entry {
     /// Name of the outcome, where it means no write and has an outcome all the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<&'static str>,
+    /// What it rests on.
+    pub evidence: EntryEvidence,
     /// What it means for Delius.
     pub writes: Vec<Write>,
 }
@@ -199,7 +201,12 @@ fn settle(events: &[StoredEvent]) -> BTreeMap<WriteRef, (WriteState, Option<&Sto
 }
 
 /// The entries that the events and receipts add up to, in the order of recording.
-pub(super) fn entries(noms: &NomsNumber, events: &[StoredEvent], receipts: &[Receipt]) -> Vec<Entry> {
+pub(super) fn entries(
+    noms: &NomsNumber,
+    events: &[StoredEvent],
+    receipts: &[Receipt],
+    places: &Places,
+) -> Vec<Entry> {
     let states = settle(events);
     let mut duplicates: BTreeMap<&str, usize> = BTreeMap::new();
     for receipt in receipts.iter().filter(|receipt| receipt.disposition == "duplicate") {
@@ -209,6 +216,7 @@ pub(super) fn entries(noms: &NomsNumber, events: &[StoredEvent], receipts: &[Rec
     let mut entries = vec![];
     for stored in events.iter().filter(|stored| stored.event.write_result().is_none()) {
         let mut entry = entry(noms, stored, &states);
+        entry.evidence = EntryEvidence::of(stored, places);
         if let Some(message_id) = &entry.message_id {
             entry.marks.duplicates = duplicates.get(message_id.as_str()).copied().unwrap_or(0);
         }
@@ -288,6 +296,7 @@ fn entry(
             ..Marks::default()
         },
         outcome: event.outcome(),
+        evidence: EntryEvidence::default(),
         writes,
     }
 }
@@ -327,7 +336,9 @@ fn mark_replaced(events: &[StoredEvent], entries: &mut [Entry]) {
         .filter_map(|stored| Some((stored.sequence, timeline::second(timeline::holding(&stored.event)?.0))))
         .collect();
     for entry in entries {
-        if let Some(last) = holdings.get(&entry.position).and_then(|at| last_of_second.get(at)) {
+        // One without a name has marks of its own.
+        let holding = holdings.get(&entry.position).filter(|_| !entry.marks.superseded);
+        if let Some(last) = holding.and_then(|at| last_of_second.get(at)) {
             entry.marks.superseded_by = (*last != entry.position).then_some(*last);
         }
         if entry.marks.superseded {

@@ -6,7 +6,10 @@ use std::{fmt, fmt::Write as _, str::FromStr};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::{CaseFile, Entry, FailedAttempt, Format, Question, Write, build, london::date_time_zone, words};
+use super::{
+    CaseFile, Entry, FailedAttempt, Format, JournalPlace, Question, Write, build, evidence,
+    london::date_time_zone, words,
+};
 use crate::{
     case::{Evidence, Provenance, RowAction, WriteRef, sha256_hex},
     ingest::message::sqs_id,
@@ -59,8 +62,32 @@ pub struct Explanation {
     pub entry: Entry,
     /// Its place in the journal, once it is there.
     pub journal: Option<JournalPlace>,
-    /// The attempts that failed, by ordinal of the write.
-    pub failures: Vec<(u32, FailedAttempt)>,
+    /// The attempts that failed.
+    pub failures: Vec<Failure>,
+}
+
+/// An attempt at one of the writes that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// Which of the writes.
+    pub ordinal: u32,
+    /// The attempt.
+    #[serde(flatten)]
+    pub failed: FailedAttempt,
+}
+
+/// One receipt of a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Received {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// What became of it.
+    pub disposition: String,
+    /// How often SQS had delivered it by then.
+    pub delivery: u32,
+    /// Whether the bytes received then are those that are kept.
+    pub same_bytes: bool,
 }
 
 /// Where a message came from.
@@ -73,8 +100,8 @@ pub struct MessageSource {
     pub event_type: String,
     /// When it happened, as the message says.
     pub occurred_at: DateTime<Utc>,
-    /// Each receipt: when, what became of it, how often SQS had delivered it.
-    pub receipts: Vec<(DateTime<Utc>, String, u32)>,
+    /// Each receipt.
+    pub receipts: Vec<Received>,
     /// Its bytes.
     pub evidence: CheckedEvidence,
 }
@@ -112,16 +139,6 @@ impl From<&Evidence> for CheckedEvidence {
     }
 }
 
-/// A place in the journal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct JournalPlace {
-    /// The position over all cases.
-    pub position: i64,
-    /// The hash of the chain there.
-    pub hash: String,
-}
-
 /// Explains the entry at a position of the case; the position of an outcome leads to the entry that it settles.
 /// `None` when the case has no such position.
 pub fn explain(file: &CaseFile, position: u64) -> Option<Explanation> {
@@ -144,15 +161,15 @@ pub fn explain(file: &CaseFile, position: u64) -> Option<Explanation> {
                 evidence: CheckedEvidence::from(&fetched.answer),
             })
             .collect(),
-        journal: file
-            .journal
-            .get(&position)
-            .map(|(position, hash)| JournalPlace { position: *position, hash: hash.clone() }),
+        journal: evidence::place(&file.journal, position),
         failures: file
             .outbox
             .iter()
             .filter(|row| row.write.sequence == position)
-            .flat_map(|row| row.failures.iter().map(|failed| (row.write.ordinal, failed.clone())))
+            .flat_map(|row| {
+                let ordinal = row.write.ordinal;
+                row.failures.iter().map(move |failed| Failure { ordinal, failed: failed.clone() })
+            })
             .collect(),
         entry,
     })
@@ -167,21 +184,27 @@ fn message(file: &CaseFile, provenance: &Provenance) -> MessageSource {
             .receipts
             .iter()
             .filter(|receipt| receipt.message_id == provenance.message_id)
-            .map(|receipt| (receipt.received_at, receipt.disposition.clone(), receipt.receive_count))
+            .map(|receipt| Received {
+                at: receipt.received_at,
+                disposition: receipt.disposition.clone(),
+                delivery: receipt.receive_count,
+                same_bytes: receipt.body_sha256 == provenance.message.sha256,
+            })
             .collect(),
         evidence: CheckedEvidence::from(&provenance.message),
     }
 }
 
 impl Explanation {
-    /// The explanation as JSON, or else as text for a terminal.
+    /// The explanation as JSON or as text for a terminal; `None` for the other forms, which it does not have.
     ///
     /// # Errors
     /// Never in practice: it writes to memory.
-    pub fn render(&self, format: Format) -> anyhow::Result<String> {
+    pub fn render(&self, format: Format) -> anyhow::Result<Option<String>> {
         Ok(match format {
-            Format::Json => format!("{}\n", serde_json::to_string_pretty(self)?),
-            _ => self.to_string(),
+            Format::Json => Some(format!("{}\n", serde_json::to_string_pretty(self)?)),
+            Format::Table => Some(self.to_string()),
+            Format::Csv | Format::Html => None,
         })
     }
 }
@@ -197,8 +220,10 @@ impl fmt::Display for Explanation {
             }
             line(f, "event type", &message.event_type)?;
             line(f, "happened", date_time_zone(message.occurred_at))?;
-            for (at, disposition, count) in &message.receipts {
-                line(f, "received", format!("{}  {disposition}, delivery {count}", date_time_zone(*at)))?;
+            for Received { at, disposition, delivery, same_bytes } in &message.receipts {
+                let other = if *same_bytes { "" } else { ", OTHER BYTES THAN THOSE KEPT" };
+                let text = format!("{}  {disposition}, delivery {delivery}{other}", date_time_zone(*at));
+                line(f, "received", text)?;
             }
             evidence(f, &message.evidence)?;
         }
@@ -250,11 +275,11 @@ fn write_chain(
     f: &mut fmt::Formatter<'_>,
     reference: WriteRef,
     write: &Write,
-    failures: &[(u32, FailedAttempt)],
+    failures: &[Failure],
 ) -> fmt::Result {
     writeln!(f, "\nWrite         {}.{}  {}", reference.sequence, reference.ordinal, write.id)?;
     line(f, "is to", &write.description)?;
-    for (_, failed) in failures.iter().filter(|(ordinal, _)| *ordinal == write.ordinal) {
+    for Failure { failed, .. } in failures.iter().filter(|failure| failure.ordinal == write.ordinal) {
         let at = date_time_zone(failed.at);
         line(f, "attempt", format!("{} failed at {at}: {}", failed.attempt, failed.error))?;
     }

@@ -7,26 +7,21 @@ use sqlx::{PgConnection, PgPool, Row, postgres::PgRow, types::Json};
 use uuid::Uuid;
 
 use super::{
-    Access, Action, CaseFile, DeliusRow, Explanation, FailedAttempt, OutboxRow, ParkedMessage, Receipt,
-    StoredEvent, explain,
+    Access, Action, CaseFile, DeliusRow, Explanation, FailedAttempt, OutboxRow, ParkedMessage, Parking,
+    Receipt, StoredEvent, explain,
 };
 use crate::{
     case::{NomsNumber, WriteRef},
     event_store::{
         journal,
-        reader::{self, ReadError},
+        reader::{self, ReadError, told},
     },
 };
 
 /// Reads everything that the store holds about the case; `None` when it holds nothing.
 pub async fn load(pool: &PgPool, noms: &NomsNumber) -> Result<Option<CaseFile>, ReadError> {
     // Before the picture is taken: what ends in between is in the picture, what begins in between records later.
-    let (read_at, unsettled_since): (DateTime<Utc>, Option<DateTime<Utc>>) = sqlx::query_as(
-        "select clock_timestamp(), min(xact_start) from pg_stat_activity
-         where datname = current_database() and backend_xid is not null and pid <> pg_backend_pid()",
-    )
-    .fetch_one(pool)
-    .await?;
+    let (read_at, unsettled_since) = journal::unsettled_since(pool).await?;
 
     let mut transaction = pool.begin().await?;
     reader::begin_picture(&mut transaction).await?;
@@ -96,70 +91,88 @@ async fn receipts(
     noms: &NomsNumber,
     messages: &[String],
 ) -> sqlx::Result<Vec<Receipt>> {
-    sqlx::query(
-        "select message_id, disposition, body_sha256, receive_count, received_at, recorded_at
+    let sql = format!(
+        "select message_id, disposition, body_sha256, receive_count, {}, {}
          from message_receipts where case_id = $1 or message_id = any($2) order by id",
-    )
-    .bind(noms.as_str())
-    .bind(messages)
-    .try_map(|row: PgRow| {
-        Ok(Receipt {
-            message_id: row.try_get("message_id")?,
-            disposition: row.try_get("disposition")?,
-            body_sha256: row.try_get("body_sha256")?,
-            receive_count: row.try_get::<i32, _>("receive_count")?.cast_unsigned(),
-            received_at: row.try_get("received_at")?,
-            recorded_at: row.try_get("recorded_at")?,
+        told("received_at"),
+        told("recorded_at"),
+    );
+    sqlx::query(&sql)
+        .bind(noms.as_str())
+        .bind(messages)
+        .try_map(|row: PgRow| {
+            Ok(Receipt {
+                message_id: row.try_get("message_id")?,
+                disposition: row.try_get("disposition")?,
+                body_sha256: row.try_get("body_sha256")?,
+                receive_count: row.try_get::<i32, _>("receive_count")?.cast_unsigned(),
+                received_at: row.try_get("received_at")?,
+                recorded_at: row.try_get("recorded_at")?,
+            })
         })
-    })
-    .fetch_all(connection)
-    .await
+        .fetch_all(connection)
+        .await
 }
 
+/// A message belongs to the case from the parking on by which its case was known.
 async fn parked(connection: &mut PgConnection, noms: &NomsNumber) -> sqlx::Result<Vec<ParkedMessage>> {
-    let decisions: Vec<(i64, String, String, String, DateTime<Utc>)> = sqlx::query_as(
-        "select decided.parked_id, decided.decision, decided.by_whom, decided.why, decided.at
-         from parked_decisions decided join parked_messages parked on parked.id = decided.parked_id
-         where parked.case_id = $1 order by decided.id",
-    )
-    .bind(noms.as_str())
-    .fetch_all(&mut *connection)
-    .await?;
-    let mut by_message: HashMap<i64, Vec<_>> = HashMap::new();
-    for (parked_id, decision, by, why, at) in decisions {
-        by_message.entry(parked_id).or_default().push((decision, by, why, at));
-    }
-    sqlx::query(
-        "select id, message_id, event_type, reason, detail, received_at, recorded_at
-         from parked_messages where case_id = $1 order by id",
-    )
-    .bind(noms.as_str())
-    .try_map(|row: PgRow| {
-        let id = row.try_get("id")?;
-        Ok(ParkedMessage {
-            id,
-            message_id: row.try_get("message_id")?,
-            event_type: row.try_get("event_type")?,
-            reason: row.try_get("reason")?,
-            detail: row.try_get("detail")?,
-            received_at: row.try_get("received_at")?,
-            recorded_at: row.try_get("recorded_at")?,
-            decisions: by_message.remove(&id).unwrap_or_default(),
+    let sql = format!(
+        "select parked_id, event_type, reason, detail, {} from parkings where case_id = $1 order by id",
+        told("at")
+    );
+    let kept = sqlx::query(&sql)
+        .bind(noms.as_str())
+        .try_map(|row: PgRow| {
+            let (event_type, at) = (row.try_get("event_type")?, row.try_get("at")?);
+            let (reason, detail) = (row.try_get("reason")?, row.try_get("detail")?);
+            Ok((row.try_get::<i64, _>("parked_id")?, Parking { event_type, reason, detail, at }))
         })
-    })
-    .fetch_all(connection)
-    .await
+        .fetch_all(&mut *connection)
+        .await?;
+    let mut parkings: HashMap<i64, Vec<Parking>> = HashMap::new();
+    for (parked_id, parking) in kept {
+        parkings.entry(parked_id).or_default().push(parking);
+    }
+    let ids: Vec<i64> = parkings.keys().copied().collect();
+    let sql = format!(
+        "select parked_id, decision, by_whom, why, {} from parked_decisions where parked_id = any($1) order by id",
+        told("at")
+    );
+    let rows: Vec<(i64, String, String, String, DateTime<Utc>)> =
+        sqlx::query_as(&sql).bind(&ids).fetch_all(&mut *connection).await?;
+    let mut decisions: HashMap<i64, Vec<_>> = HashMap::new();
+    for (parked_id, decision, by, why, at) in rows {
+        decisions.entry(parked_id).or_default().push((decision, by, why, at));
+    }
+    let sql = format!(
+        "select id, message_id, {} from parked_messages where id = any($1) order by id",
+        told("received_at")
+    );
+    sqlx::query(&sql)
+        .bind(&ids)
+        .try_map(|row: PgRow| {
+            let id = row.try_get("id")?;
+            Ok(ParkedMessage {
+                id,
+                message_id: row.try_get("message_id")?,
+                received_at: row.try_get("received_at")?,
+                parkings: parkings.remove(&id).unwrap_or_default(),
+                decisions: decisions.remove(&id).unwrap_or_default(),
+            })
+        })
+        .fetch_all(connection)
+        .await
 }
 
 async fn outbox(connection: &mut PgConnection, noms: &NomsNumber) -> sqlx::Result<Vec<OutboxRow>> {
-    let failures: Vec<(Uuid, i32, DateTime<Utc>, String)> = sqlx::query_as(
-        "select failed.outbox_id, failed.attempt, failed.at, failed.error
+    let sql = format!(
+        "select outbox_id, failed.attempt, {}, error
          from outbox_attempts failed join outbox on outbox.id = failed.outbox_id
          where outbox.case_id = $1 order by failed.outbox_id, failed.attempt",
-    )
-    .bind(noms.as_str())
-    .fetch_all(&mut *connection)
-    .await?;
+        told("at")
+    );
+    let failures: Vec<(Uuid, i32, DateTime<Utc>, String)> =
+        sqlx::query_as(&sql).bind(noms.as_str()).fetch_all(&mut *connection).await?;
     let mut by_write: HashMap<Uuid, Vec<FailedAttempt>> = HashMap::new();
     for (id, attempt, at, error) in failures {
         let attempt = attempt.cast_unsigned();

@@ -12,6 +12,7 @@
 mod access;
 mod csv;
 mod entries;
+mod evidence;
 mod explain;
 mod html;
 pub mod http;
@@ -33,10 +34,11 @@ mod words;
 
 pub use access::{Access, Action};
 pub use entries::{Entry, Kind, Marks, Write, WriteState};
-pub use explain::{DeliusRow, Explanation, InvalidRow, explain};
+pub use evidence::{EntryEvidence, FetchedHash, JournalPlace};
+pub use explain::{DeliusRow, Explanation, Failure, InvalidRow, Received, explain};
 pub use load::{by_delius_row, load, load_for};
 pub use question::{InvalidTime, Moment, Question};
 pub use render::{Format, render};
-pub use source::{CaseFile, FailedAttempt, OutboxRow, ParkedMessage, Receipt, StoredEvent};
+pub use source::{CaseFile, FailedAttempt, OutboxRow, ParkedMessage, Parking, Receipt, StoredEvent};
 pub use timeline::{DatesPeriod, Holder, Period};
-pub use view::{Answer, Belief, Counts, Held, History, Page, ParkedItem, build};
+pub use view::{Answer, Belief, Counts, Held, History, Page, ParkedDecision, ParkedItem, build};

@@ -51,29 +51,32 @@ pub enum Unlike {
     },
 }
 
-/// Replays one case; `None` when it has no events.
+/// Replays one case; `None` when it has no events and none were entered. That every event was read is shown by its
+/// sequence, without a gap, and by the entries of the journal.
 pub async fn one(pool: &PgPool, noms: &NomsNumber) -> Result<Option<Result<Replayed, Unlike>>, ReadError> {
     let mut transaction = pool.begin().await?;
     reader::begin_picture(&mut transaction).await?;
     let rows = reader::events_of(&mut transaction, noms).await?;
-    if rows.is_empty() {
-        return Ok(None);
-    }
     let stored = audit::of_case(&mut transaction, noms).await?;
+    let checked = reader::check_case(&mut transaction, noms, &rows).await?.map_err(Unlike::Tampered);
     transaction.rollback().await?;
+    if rows.is_empty() {
+        return Ok(checked.err().map(Err));
+    }
+    // A write that differs comes first: it says more of what was changed.
     let mut by_event = group(stored);
-    let mut replayed = Replayed { events: 0, writes: 0, journal: None, not_entered: 0 };
+    let (mut events, mut writes) = (0, 0);
     for row in &rows {
         match replay_event(row, &mut by_event)? {
-            Ok(writes) => replayed.writes += writes,
+            Ok(count) => writes += count,
             Err(difference) => return Ok(Some(Err(Unlike::Write(difference)))),
         }
-        replayed.events += 1;
+        events += 1;
     }
-    Ok(Some(match by_event.into_values().flatten().next() {
-        Some(orphan) => Err(Unlike::Write(Box::new(Difference::orphan(orphan)))),
-        None => Ok(replayed),
-    }))
+    if let Some(orphan) = by_event.into_values().flatten().next() {
+        return Ok(Some(Err(Unlike::Write(Box::new(Difference::orphan(orphan))))));
+    }
+    Ok(Some(checked.map(|entered| Replayed { events, writes, journal: None, not_entered: events - entered })))
 }
 
 /// Decides every event of one case again; `None` when it has none, else how many events were decided.
@@ -87,6 +90,9 @@ pub async fn decisions_of(
     transaction.rollback().await?;
     if rows.is_empty() {
         return Ok(None);
+    }
+    if let Some((_, missing)) = rows.iter().zip(1_i64..).find(|(row, expected)| row.sequence != *expected) {
+        return Ok(Some(Err(Box::new(decisions::OtherDecision::missing(noms, missing.cast_unsigned())))));
     }
     let events = rows.iter().map(EventRow::event).collect::<Result<Vec<_>, _>>()?;
     Ok(Some(decisions::decide_again(noms, &events).await.map(|()| events.len() as u64)))
@@ -140,6 +146,10 @@ pub async fn all(
         }
         replayed.events += page.len() as u64;
         progress(replayed.events, total);
+    }
+    let end = events.last().map_or(0, |(position, _)| position);
+    if let Some(stray) = reader::first_stray(&mut transaction, end).await? {
+        return Ok(Err(Unlike::Tampered(stray)));
     }
     replayed.journal = events.last();
     replayed.not_entered = events.not_entered();

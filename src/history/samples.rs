@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{CaseFile, Receipt, StoredEvent};
+use super::{CaseFile, ParkedMessage, Parking, Receipt, StoredEvent};
 use crate::case::{
     CaseEvent, DeliusWrite, Evidence, Fetched, NameSource, OutcomeName, Pom, Provenance, RowAction,
     RowChange, WriteOutcome, WriteRef, WriteResult,
@@ -101,6 +101,44 @@ impl Story {
         let prison = "LEI".parse::<crate::case::PrisonCode>().unwrap();
         let event = CaseEvent::AllocationSuperseded { provenance, at: utc(at), prison, staff_code };
         self.event(recorded_at, event)
+    }
+
+    /// The name behind the waiting allocation became known.
+    pub(super) fn reflected(&mut self, waiting: u64, staff_code: i64, recorded: &str) -> u64 {
+        let CaseEvent::AllocationSuperseded { provenance, at, .. } =
+            self.0.events[usize::try_from(waiting).unwrap() - 1].event.clone()
+        else {
+            panic!("entry {waiting} does not wait")
+        };
+        let event = CaseEvent::PomAllocated {
+            provenance,
+            at,
+            pom: pom(staff_code),
+            named_by: NameSource::Directory,
+            reflects: Some(waiting),
+            followed_by: None,
+        };
+        self.event(utc(recorded), event)
+    }
+
+    /// A message about the case was parked, for each of the reasons at its time.
+    pub(super) fn parked(&mut self, parkings: &[(&str, &str)]) {
+        let id = self.0.parked.len() as i64 + 1;
+        self.0.parked.push(ParkedMessage {
+            id,
+            message_id: format!("p{id}"),
+            received_at: utc(parkings[0].1),
+            parkings: parkings
+                .iter()
+                .map(|(reason, at)| Parking {
+                    event_type: Some("offender-management.allocation.changed".to_owned()),
+                    reason: (*reason).to_owned(),
+                    detail: format!("{reason}: mend it"),
+                    at: utc(at),
+                })
+                .collect(),
+            decisions: vec![],
+        });
     }
 
     pub(super) fn dates(&mut self, at: &str, handover: Option<&str>, recorded: &str) -> u64 {

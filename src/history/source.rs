@@ -93,16 +93,23 @@ pub struct ParkedMessage {
     pub id: i64,
     /// SNS `MessageId` (else `sqs:…` or `sha256:…`).
     pub message_id: String,
+    /// When it was received.
+    pub received_at: DateTime<Utc>,
+    /// Each time that it was parked, oldest first: it may be for another reason when it is retried.
+    pub parkings: Vec<Parking>,
+    /// What operators decided since: decision, who, why and when.
+    pub decisions: Vec<(String, String, String, DateTime<Utc>)>,
+}
+
+/// One parking of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parking {
     /// Event type it was routed by, when it had one.
     pub event_type: Option<String>,
     /// Why it was parked.
     pub reason: String,
     /// What exactly is wrong, without personal data.
     pub detail: String,
-    /// When it was received.
-    pub received_at: DateTime<Utc>,
     /// When it was parked.
-    pub recorded_at: DateTime<Utc>,
-    /// What operators decided since: decision, who, why and when.
-    pub decisions: Vec<(String, String, String, DateTime<Utc>)>,
+    pub at: DateTime<Utc>,
 }

@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 
 use super::{
-    CaseFile, Format, History, Question, build, render,
+    CaseFile, Format, History, Parking, Question, build, render,
     samples::{Story, pom, provenance, utc},
 };
 use crate::case::{CaseEvent, NameSource, OutcomeName};
@@ -19,7 +19,7 @@ struct Happening {
 }
 
 fn happenings() -> impl Strategy<Value = Vec<Happening>> {
-    let one = (0..7_u8, 0..600_i64, 0..90_i64).prop_map(|(what, minute, recorded_after)| Happening {
+    let one = (0..9_u8, 0..600_i64, 0..90_i64).prop_map(|(what, minute, recorded_after)| Happening {
         what,
         minute,
         recorded_after,
@@ -54,6 +54,13 @@ fn tell(happenings: &[Happening]) -> CaseFile {
                     story.received_again(&message, &recorded);
                 }
             },
+            6 => story.parked(&[("InvalidMessage", &recorded)]),
+            7 => {
+                if let Some(parked) = story.0.parked.last_mut() {
+                    let first = parked.parkings[0].clone();
+                    parked.parkings.push(Parking { reason: "ForeignDetailUrl".to_owned(), at: now, ..first });
+                }
+            }
             _ => {
                 let waiting = story.0.events.iter().find_map(|stored| match &stored.event {
                     CaseEvent::AllocationSuperseded { at, .. } => Some((stored.sequence, *at)),
@@ -103,6 +110,7 @@ proptest! {
         let mut then = whole.clone();
         then.events.retain(|stored| stored.recorded_at <= known_at);
         then.receipts.retain(|receipt| receipt.recorded_at <= known_at);
+        then.parked.iter_mut().for_each(|parked| parked.parkings.retain(|parking| parking.at <= known_at));
         prop_assert_eq!(&answer(&then, &question), &answer_now);
         // And at that time, not fixing the time of knowing gave the same entries.
         let unfixed = Question { known_at: None, ..question };

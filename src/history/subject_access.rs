@@ -29,6 +29,7 @@ pub fn content(file: &CaseFile, from: Option<NaiveDate>, to: Option<NaiveDate>) 
                 "prisonOffenderManager": period.holder.as_ref().map(|holder| {
                     json!({ "forename": holder.forename, "surname": holder.surname, "prison": holder.prison })
                 }),
+                "note": period.caveat,
             })
         })
         .collect();
@@ -96,7 +97,7 @@ mod tests {
     #[test]
     fn everything_is_given_when_no_dates_are_asked_for() {
         let content = content(&eventful().0, None, None).unwrap();
-        assert_eq!(content["heldBy"].as_array().unwrap().len(), 4);
+        assert_eq!(content["heldBy"].as_array().unwrap().len(), 5);
         assert_eq!(content["recorded"].as_array().unwrap().len(), 6);
         assert_eq!(content["heldBy"][0]["from"], "01/07/2026 10:00:00 BST");
     }

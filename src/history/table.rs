@@ -46,17 +46,30 @@ fn headline(out: &mut String, history: &History) -> std::fmt::Result {
         _ => "nothing is known of that time".to_owned(),
     };
     writeln!(out, "  held on {}   {held}", date_time(answer.at))?;
+    caveat(out, answer.caveat)?;
     let dates = answer.handover.as_ref().map_or_else(|| "no dates known".to_owned(), handover);
     writeln!(out, "  handover                     {dates}")
+}
+
+fn caveat(out: &mut String, caveat: Option<&str>) -> std::fmt::Result {
+    let Some(caveat) = caveat else { return Ok(()) };
+    let text = format!("name unknown: {caveat}");
+    let mut line = String::from("  !");
+    for word in text.split(' ') {
+        if line.len() + 1 + word.len() > usize::from(WIDTH) {
+            writeln!(out, "{line}")?;
+            line = String::from("   ");
+        }
+        line.push(' ');
+        line.push_str(word);
+    }
+    writeln!(out, "{line}")
 }
 
 fn who(holder: Option<&Holder>) -> String {
     match holder {
         None => "nobody".to_owned(),
-        Some(holder) => {
-            let code = holder.staff_code.map(|code| format!(" ({code})")).unwrap_or_default();
-            format!("{} {}{code}, {}", holder.forename, holder.surname, holder.prison)
-        }
+        Some(holder) => holder.described(),
     }
 }
 
@@ -92,6 +105,7 @@ fn periods(out: &mut String, history: &History) -> std::fmt::Result {
             ]);
         }
         writeln!(out, "\nWho held the case\n{table}")?;
+        caveat(out, history.timeline.iter().find_map(|period| period.caveat))?;
     }
     if !history.handover.is_empty() {
         let mut table = new_table(&["In force from", "until", "dates", "says"], &[21, 21, 44, 14]);
@@ -134,6 +148,14 @@ fn what(entry: &Entry) -> String {
         lines.push(format!("by {by}: {}", entry.why.as_deref().unwrap_or("")));
     } else if let Some(why) = &entry.why {
         lines.push(why.clone());
+    }
+    // The hashes do not fit in whole; `--explain` gives them with the bytes.
+    let evidence = &entry.evidence;
+    let short = |sha256: &String| format!("message {}…", &sha256.chars().take(12).collect::<String>());
+    let journal = evidence.journal.as_ref().map(|place| format!("journal {}", place.position));
+    let rests: Vec<String> = evidence.message_sha256.as_ref().map(short).into_iter().chain(journal).collect();
+    if !rests.is_empty() {
+        lines.push(rests.join(", "));
     }
     let marks = entry.marks.in_words();
     if !marks.is_empty() {

@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, Timelike, Utc};
 use serde::Serialize;
 
 use super::StoredEvent;
-use crate::case::{CaseEvent, Pom};
+use crate::case::{CaseEvent, Pom, PrisonCode};
 
 /// Who holds the case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -14,10 +14,10 @@ pub struct Holder {
     pub prison: String,
     /// NOMIS staff code.
     pub staff_code: Option<i64>,
-    /// Forename as Manage POM Cases gives it.
-    pub forename: String,
-    /// Surname as Manage POM Cases gives it.
-    pub surname: String,
+    /// Forename as Manage POM Cases gives it; `None` while nobody has named the staff code.
+    pub forename: Option<String>,
+    /// Surname as Manage POM Cases gives it; `None` while nobody has named the staff code.
+    pub surname: Option<String>,
     /// E-mail address, when there is one.
     pub email: Option<String>,
 }
@@ -27,20 +27,49 @@ impl From<&Pom> for Holder {
         Self {
             prison: pom.prison.to_string(),
             staff_code: pom.staff_code,
-            forename: pom.forename.clone(),
-            surname: pom.surname.clone(),
+            forename: Some(pom.forename.clone()),
+            surname: Some(pom.surname.clone()),
             email: pom.email.clone(),
         }
     }
 }
 
 impl Holder {
+    /// Somebody of whom only the staff code is known.
+    fn unnamed(prison: &PrisonCode, staff_code: i64) -> Self {
+        let (prison, staff_code) = (prison.to_string(), Some(staff_code));
+        Self { prison, staff_code, forename: None, surname: None, email: None }
+    }
+
+    /// Whether the name is known.
+    pub(super) fn is_named(&self) -> bool {
+        self.surname.is_some()
+    }
+
+    /// Forename and surname, or what is known instead.
+    pub(super) fn name(&self) -> String {
+        match (&self.forename, &self.surname) {
+            (Some(forename), Some(surname)) => format!("{forename} {surname}"),
+            _ => "name unknown".to_owned(),
+        }
+    }
+
+    /// Name, staff code and prison.
+    pub(super) fn described(&self) -> String {
+        let code = self.staff_code.map(|code| format!(" ({code})")).unwrap_or_default();
+        format!("{}{code}, {}", self.name(), self.prison)
+    }
+
     fn is_same_as(&self, other: &Self) -> bool {
         let identity = |holder: &Self| (holder.prison.clone(), holder.staff_code);
-        let names = |holder: &Self| (holder.forename.to_lowercase(), holder.surname.to_lowercase());
+        let names = |holder: &Self| holder.name().to_lowercase();
         identity(self) == identity(other) && (self.staff_code.is_some() || names(self) == names(other))
     }
 }
+
+/// What has to be said of a holder whose name is unknown, wherever the period is shown.
+pub(super) const UNNAMED: &str = "the name behind this staff code is not known yet, so Delius does not show this \
+     allocation; it is written at its own date once the name is known";
 
 /// A period in which one POM, or nobody, held the case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -54,6 +83,25 @@ pub struct Period {
     pub holder: Option<Holder>,
     /// The entries that say so.
     pub positions: Vec<u64>,
+    /// What has to be known to read it rightly, in plain language.
+    pub caveat: Option<&'static str>,
+}
+
+impl Period {
+    fn new(from: DateTime<Utc>, holder: Option<Holder>, position: u64) -> Self {
+        let mut period = Self { from, until: None, holder: None, positions: vec![position], caveat: None };
+        period.hold(holder);
+        period
+    }
+
+    /// A name that is known is not forgotten for the same holder without one.
+    fn hold(&mut self, holder: Option<Holder>) {
+        let named = |holder: &Option<Holder>| holder.as_ref().is_none_or(Holder::is_named);
+        if named(&holder) || !self.holder.as_ref().is_some_and(Holder::is_named) {
+            self.holder = holder;
+        }
+        self.caveat = (!named(&self.holder)).then_some(UNNAMED);
+    }
 }
 
 /// A period in which the same handover dates were in force.
@@ -77,10 +125,14 @@ pub(super) fn second(at: DateTime<Utc>) -> DateTime<Utc> {
     at.with_nanosecond(0).unwrap_or(at)
 }
 
-/// A holding that an event states: from when and who.
-pub(super) fn holding(event: &CaseEvent) -> Option<(DateTime<Utc>, Option<&Pom>)> {
+/// A holding that an event states: from when and who. Whoever was replaced before we could ask for the name held the
+/// case all the same; the entry that makes it good is of the same second and takes its place.
+pub(super) fn holding(event: &CaseEvent) -> Option<(DateTime<Utc>, Option<Holder>)> {
     match event {
-        CaseEvent::PomAllocated { at, pom, .. } => Some((*at, Some(pom))),
+        CaseEvent::PomAllocated { at, pom, .. } => Some((*at, Some(Holder::from(pom)))),
+        CaseEvent::AllocationSuperseded { at, prison, staff_code, .. } => {
+            Some((*at, Some(Holder::unnamed(prison, *staff_code))))
+        }
         CaseEvent::PomDeallocated { at, .. } => Some((*at, None)),
         _ => None,
     }
@@ -92,8 +144,8 @@ pub(super) fn periods(events: &[StoredEvent], as_of: Option<DateTime<Utc>>) -> V
     let mut facts: Vec<(DateTime<Utc>, u64, Option<Holder>)> = events
         .iter()
         .filter_map(|stored| {
-            let (at, pom) = holding(&stored.event)?;
-            Some((second(at), stored.sequence, pom.map(Holder::from)))
+            let (at, holder) = holding(&stored.event)?;
+            Some((second(at), stored.sequence, holder))
         })
         .filter(|(at, ..)| as_of.is_none_or(|as_of| *at <= as_of))
         .collect();
@@ -106,7 +158,7 @@ pub(super) fn periods(events: &[StoredEvent], as_of: Option<DateTime<Utc>>) -> V
         }
         match periods.last_mut() {
             Some(last) if is_same(last.holder.as_ref(), holder.as_ref()) => {
-                last.holder = holder;
+                last.hold(holder);
                 last.positions.push(position);
                 last.until = None;
             }
@@ -114,7 +166,7 @@ pub(super) fn periods(events: &[StoredEvent], as_of: Option<DateTime<Utc>>) -> V
                 if let Some(last) = last {
                     last.until = Some(at);
                 }
-                periods.push(Period { from: at, until: None, holder, positions: vec![position] });
+                periods.push(Period::new(at, holder, position));
             }
         }
     }

@@ -99,3 +99,37 @@ fn blank_dates_are_dates_too() {
     let last = dates(&story.0.events).pop().unwrap();
     assert_eq!((last.handover_date, last.position), (None, 2));
 }
+
+#[test]
+fn whoever_was_replaced_before_the_name_was_known_held_the_case_all_the_same() {
+    let mut story = Story::new();
+    story.allocated("2026-07-06T09:00:00Z", 1, "2026-07-06T09:00:01Z");
+    let waiting = story.superseded("2026-07-15T09:00:00Z", 485_199, "2026-07-15T09:00:02Z");
+    story.allocated("2026-07-20T09:00:00Z", 3, "2026-07-20T09:00:01Z");
+    let held = periods(&story.0.events, None);
+    assert_eq!(
+        lines(&story),
+        [
+            line("07-06T09", Some("07-15T09"), Some(1), &[1]),
+            line("07-15T09", Some("07-20T09"), Some(485_199), &[waiting]),
+            line("07-20T09", None, Some(3), &[3]),
+        ]
+    );
+    assert_eq!(held[1].holder.as_ref().unwrap().described(), "name unknown (485199), LEI");
+    assert_eq!(held.iter().map(|period| period.caveat.is_some()).collect::<Vec<_>>(), [false, true, false]);
+
+    story.reflected(waiting, 485_199, "2026-07-21T09:00:02Z");
+    let held = periods(&story.0.events, None);
+    assert_eq!(lines(&story)[1], line("07-15T09", Some("07-20T09"), Some(485_199), &[4]));
+    assert_eq!((held[1].holder.as_ref().unwrap().name().as_str(), held[1].caveat), ("ADA485199 BYRON", None));
+}
+
+#[test]
+fn a_name_that_is_known_is_kept_for_the_same_holder_without_one() {
+    let mut story = Story::new();
+    story.superseded("2026-07-15T09:00:00Z", 2, "2026-07-15T09:00:02Z");
+    story.allocated("2026-07-10T09:00:00Z", 2, "2026-07-16T09:00:01Z");
+    let held = periods(&story.0.events, None);
+    assert_eq!((held.len(), held[0].caveat), (1, None));
+    assert!(held[0].holder.as_ref().unwrap().is_named());
+}

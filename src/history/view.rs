@@ -69,6 +69,8 @@ pub struct Answer {
     pub holder: Option<Holder>,
     /// Since when.
     pub since: Option<DateTime<Utc>>,
+    /// What has to be known to read this rightly, in plain language.
+    pub caveat: Option<&'static str>,
     /// The handover dates in force.
     pub handover: Option<DatesPeriod>,
 }
@@ -101,7 +103,7 @@ pub struct ParkedItem {
     pub detail: String,
     /// When it was received.
     pub received_at: DateTime<Utc>,
-    /// When it was parked.
+    /// When it was parked last.
     pub recorded_at: DateTime<Utc>,
     /// What operators decided since.
     pub decisions: Vec<ParkedDecision>,
@@ -168,7 +170,7 @@ pub fn build(file: &CaseFile, question: &Question) -> History {
     let mut file = file.clone();
     file.events.retain(|stored| known(stored.recorded_at));
     file.receipts.retain(|receipt| known(receipt.recorded_at));
-    file.parked.retain(|parked| known(parked.recorded_at));
+    file.parked.iter_mut().for_each(|parked| parked.parkings.retain(|parking| known(parking.at)));
 
     let timeline = timeline::periods(&file.events, question.as_of);
     let knowledge = knowledge(&file, question.as_of);
@@ -179,11 +181,14 @@ pub fn build(file: &CaseFile, question: &Question) -> History {
         handover.iter_mut().for_each(|period| period.until = period.until.filter(|until| *until <= as_of));
     }
 
-    let mut entries = entries::entries(&file.noms, &file.events, &file.receipts);
+    if question.known_at.is_some() {
+        file.journal.clear();
+    }
+    let mut entries = entries::entries(&file.noms, &file.events, &file.receipts, &file.journal);
     // An operator's decision happened when it was recorded.
     entries.retain(|entry| happened(entry.occurred_at.or(Some(entry.recorded_at))));
     let parked: Vec<ParkedItem> =
-        file.parked.into_iter().map(|parked| parked_item(parked, question.known_at)).collect();
+        file.parked.into_iter().filter_map(|parked| parked_item(parked, question.known_at)).collect();
     let counts = count(&entries, parked.len());
     let (entries, page) = page(entries, question);
 
@@ -237,26 +242,29 @@ fn answer(at: DateTime<Utc>, timeline: &[Period], handover: &[DatesPeriod]) -> A
         held,
         holder: period.and_then(|period| period.holder.clone()),
         since: period.map(|period| period.from),
+        caveat: period.and_then(|period| period.caveat),
         handover: handover.iter().rev().find(|period| period.from <= at).cloned(),
     }
 }
 
-fn parked_item(parked: ParkedMessage, known_at: Option<DateTime<Utc>>) -> ParkedItem {
-    ParkedItem {
+/// The message as it was parked last; `None` when it was not parked yet.
+fn parked_item(mut parked: ParkedMessage, known_at: Option<DateTime<Utc>>) -> Option<ParkedItem> {
+    let parking = parked.parkings.pop()?;
+    Some(ParkedItem {
         id: parked.id,
         message_id: parked.message_id,
-        message_type: parked.event_type,
-        reason: parked.reason,
-        detail: parked.detail,
+        message_type: parking.event_type,
+        reason: parking.reason,
+        detail: parking.detail,
         received_at: parked.received_at,
-        recorded_at: parked.recorded_at,
+        recorded_at: parking.at,
         decisions: parked
             .decisions
             .into_iter()
             .filter(|(.., at)| known_at.is_none_or(|known_at| *at <= known_at))
             .map(|(decision, by, why, at)| ParkedDecision { decision, by, why, at })
             .collect(),
-    }
+    })
 }
 
 fn count(entries: &[Entry], parked_messages: usize) -> Counts {

@@ -20,7 +20,7 @@ fn holder_code(history: &History) -> Option<i64> {
 #[test]
 fn what_was_true_and_what_we_thought_at_the_time_differ_after_a_late_event() {
     let story = eventful();
-    let day = "2026-07-06T12:00:00Z";
+    let day = "2026-07-04T12:00:00Z";
     assert_eq!(holder_code(&build(&story.0, &asked(Some(day), None))), Some(4));
     assert_eq!(holder_code(&build(&story.0, &asked(None, Some(day)))), Some(1));
     assert_eq!(holder_code(&build(&story.0, &asked(Some(day), Some("2026-07-10T12:00:00Z")))), Some(1));
@@ -32,7 +32,7 @@ fn nothing_asked_is_what_we_know_now() {
     let history = build(&eventful().0, &Question::default());
     assert_eq!(history.answer.held, Held::Nobody);
     assert_eq!(history.answer.since, Some(utc("2026-08-01T12:00:00Z")));
-    assert_eq!(history.timeline.len(), 4);
+    assert_eq!(history.timeline.len(), 5);
 }
 
 #[test]
@@ -75,16 +75,41 @@ fn an_outcome_that_was_recorded_later_was_still_waited_for() {
 fn an_allocation_without_a_name_is_made_good_by_the_entry_that_reflects_it() {
     let mut story = Story::new();
     let waiting = story.superseded("2026-07-05T08:00:00Z", 2, "2026-07-05T08:00:02Z");
-    let reflecting = story.allocated("2026-07-05T08:00:00Z", 2, "2026-07-06T08:00:02Z");
-    let crate::case::CaseEvent::PomAllocated { reflects, .. } = &mut story.0.events[1].event else {
-        panic!("an allocation")
-    };
-    *reflects = Some(waiting);
+    let reflecting = story.reflected(waiting, 2, "2026-07-06T08:00:02Z");
     let before = build(&story.0, &asked(None, Some("2026-07-06T00:00:00Z")));
     assert!(before.entries[0].marks.unreflected);
     let after = build(&story.0, &Question::default());
     assert_eq!(after.entries[0].marks.reflected_by, Some(reflecting));
     assert!(!after.entries[0].marks.unreflected);
+    assert_eq!(after.entries[0].marks.superseded_by, None, "its own mark says it");
+}
+
+#[test]
+fn who_held_the_case_without_a_known_name_is_told_with_its_caveat_in_every_form() {
+    let mut story = Story::new();
+    story.superseded("2026-07-15T08:00:00Z", 485_199, "2026-07-15T08:00:02Z");
+    let history = build(&story.0, &asked(Some("2026-07-20T08:00:00Z"), None));
+    assert_eq!((history.answer.held, holder_code(&history)), (Held::Somebody, Some(485_199)));
+    for format in [Format::Table, Format::Json, Format::Csv, Format::Html] {
+        let told = render(&history, format).unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+        for expected in ["485199", "the name behind this staff code is not known yet"] {
+            assert!(told.contains(expected), "{expected:?} is missing in\n{told}");
+        }
+    }
+}
+
+#[test]
+fn a_message_that_is_parked_again_was_parked_for_the_first_reason_before() {
+    let mut story = eventful();
+    story.parked(&[("HandlerFailed", "2026-07-02T00:00:00Z"), ("ForeignDetailUrl", "2026-07-04T00:00:00Z")]);
+    let reasons = |known_at| {
+        let parked = build(&story.0, &asked(None, known_at)).parked;
+        parked.into_iter().map(|item| (item.reason, item.recorded_at)).collect::<Vec<_>>()
+    };
+    assert_eq!(reasons(Some("2026-07-01T00:00:00Z")), []);
+    let first = [("HandlerFailed".to_owned(), utc("2026-07-02T00:00:00Z"))];
+    assert_eq!(reasons(Some("2026-07-03T00:00:00Z")), first);
+    assert_eq!(reasons(None), [("ForeignDetailUrl".to_owned(), utc("2026-07-04T00:00:00Z"))]);
 }
 
 #[test]
@@ -131,6 +156,28 @@ fn a_case_that_is_not_ready_has_the_outcome_by_its_name_in_every_format() {
     for format in [Format::Table, Format::Csv, Format::Html] {
         assert!(render(&history, format).unwrap().contains("NotReadyToAllocate"), "{format:?}");
     }
-    let explained = explain(&story.0, position).unwrap().render(Format::Table).unwrap();
+    let explained = explain(&story.0, position).unwrap().render(Format::Table).unwrap().unwrap();
     assert!(explained.contains("NotReadyToAllocate"), "{explained}");
+}
+
+#[test]
+fn every_form_shows_what_an_entry_rests_on() {
+    let mut story = eventful();
+    story.0.journal.insert(1, (13, "f00d".repeat(16)));
+    let history = build(&story.0, &Question::default());
+    let sha256 = history.entries[0].evidence.message_sha256.clone().unwrap();
+    let hash = "f00d".repeat(16);
+    for (format, expected) in [
+        (Format::Json, [sha256.as_str(), &hash]),
+        (Format::Csv, [sha256.as_str(), &hash]),
+        (Format::Html, [sha256.as_str(), &hash]),
+        (Format::Table, [&sha256[..12], "journal 13"]),
+    ] {
+        let told = render(&history, format).unwrap();
+        for expected in expected {
+            assert!(told.contains(expected), "{expected:?} is missing in\n{told}");
+        }
+    }
+    let known = build(&story.0, &asked(None, Some("2026-12-30T00:00:00Z")));
+    assert_eq!(known.entries[0].evidence.journal, None, "when it was entered is no part of what was known");
 }

@@ -137,7 +137,8 @@ impl Ingest {
         let noms = parsed.event.noms().ok();
         // The body was parsed as UTF-8, so nothing is replaced here.
         let evidence = Evidence::of(String::from_utf8_lossy(&delivery.body));
-        match route(&parsed, evidence, delivery.received_at) {
+        let now = if patient { delivery.received_at } else { chrono::Utc::now() };
+        match route(&parsed, evidence, delivery.received_at, now) {
             Route::Command(noms, command) => self.command(in_work, noms, command).await,
             Route::Linked(crn, message) => self.linked(in_work, &crn, message).await,
             Route::SentenceChanged(crn, message) => self.sentence_changed(in_work, &crn, message).await,

@@ -95,7 +95,7 @@ mod tests {
         assert_eq!(id, own.id);
         let evidence = Evidence::of(own.envelope());
         let Route::Command(noms, CaseCommand::RecordHandover { message, dry_run, .. }) =
-            route(&parsed.unwrap(), evidence, delivery.received_at)
+            route(&parsed.unwrap(), evidence, delivery.received_at, delivery.received_at)
         else {
             panic!("a bulk message asks for the handover dates");
         };

@@ -24,7 +24,9 @@ pub async fn park(
              (message_id, event_type, case_id, reason, detail, body, body_sha256, attributes, received_at)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
          on conflict (message_id) do update
-         set state = 'parked', reason = excluded.reason, detail = excluded.detail",
+         set state = 'parked', reason = excluded.reason, detail = excluded.detail,
+             event_type = coalesce(excluded.event_type, parked_messages.event_type),
+             case_id = coalesce(excluded.case_id, parked_messages.case_id)",
     )
     .bind(&receipt.message_id)
     .bind(&receipt.event_type)

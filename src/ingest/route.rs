@@ -1,5 +1,7 @@
 //! What a message asks for: a pure reading of the event.
 
+use chrono::{DateTime, Utc};
+
 use serde_json::Value;
 
 use super::message::{Event, IdentifierFault, Parsed};
@@ -120,15 +122,17 @@ pub fn outdated(parsed: &Parsed) -> Vec<PersonId> {
     by_noms.into_iter().chain(parsed.event.crn().ok().map(PersonId::Crn)).collect()
 }
 
-/// Routes a parsed message.
-pub fn route(parsed: &Parsed, evidence: Evidence, received_at: chrono::DateTime<chrono::Utc>) -> Route {
-    decide(parsed, evidence, received_at).unwrap_or_else(Route::Park)
+/// Routes a parsed message. What it says happened must have been possible at `now`: a message of tomorrow that was
+/// parked is accepted once the time has come, though it was received before.
+pub fn route(parsed: &Parsed, evidence: Evidence, received_at: DateTime<Utc>, now: DateTime<Utc>) -> Route {
+    decide(parsed, evidence, received_at, now).unwrap_or_else(Route::Park)
 }
 
 fn decide(
     parsed: &Parsed,
     evidence: Evidence,
-    received_at: chrono::DateTime<chrono::Utc>,
+    received_at: DateTime<Utc>,
+    now: DateTime<Utc>,
 ) -> Result<Route, Parking> {
     let event = &parsed.event;
     let Some(event_type) = parsed.event_type.as_deref() else {
@@ -140,7 +144,7 @@ fn decide(
             id: parsed.message_id.clone(),
             event_type: event_type.to_owned(),
             occurred_at: event
-                .occurred_at(received_at)
+                .occurred_at(now)
                 .map_err(|wrong| ParkReason::InvalidMessage.because(wrong.0))?,
             received_at,
             evidence,

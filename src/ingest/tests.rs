@@ -28,7 +28,7 @@ fn delivery(body: impl Into<Vec<u8>>) -> Delivery {
 fn routed(delivery: &Delivery) -> Result<Route, ParkReason> {
     let (_, parsed) = parse(delivery);
     let Ok(parsed) = parsed else { return Err(ParkReason::InvalidMessage) };
-    match route(&parsed, Evidence::of(""), delivery.received_at) {
+    match route(&parsed, Evidence::of(""), delivery.received_at, delivery.received_at) {
         Route::Park(parking) => Err(parking.reason),
         route => Ok(route),
     }
@@ -132,7 +132,7 @@ fn a_time_that_cannot_be_is_parked_with_the_member_and_the_remedy() {
     let of = |event: &Value| {
         let delivery = Delivery { received_at, ..delivery(event.to_string()) };
         let (_, parsed) = parse(&delivery);
-        match route(&parsed.unwrap(), Evidence::of(""), received_at) {
+        match route(&parsed.unwrap(), Evidence::of(""), received_at, received_at) {
             Route::Park(Parking { reason: ParkReason::InvalidMessage, detail }) => Err(detail),
             Route::Park(other) => panic!("{other:?}"),
             _ => Ok(()),

@@ -9,8 +9,8 @@ use cqrs_es::{
 };
 use manage_pom_cases_and_delius::{
     case::{
-        Case, CaseEvent, DeliusWrite, Evidence, NameSource, NomsNumber, OutcomeName, Pom, PrisonCode,
-        Provenance, RowAction, RowChange, WriteOutcome, WriteRef, WriteResult,
+        Case, CaseEvent, DeliusWrite, Evidence, Fetched, NameSource, NomsNumber, OutcomeName, Pom,
+        PrisonCode, Provenance, RowAction, RowChange, StaffMember, WriteOutcome, WriteRef, WriteResult,
     },
     event_store::{CaseRepository, journal::Journal},
     outbox::projector,
@@ -161,4 +161,25 @@ pub(crate) fn superseded(message: &str, at: &str, staff_code: i64) -> CaseEvent 
         prison: "LEI".parse::<PrisonCode>().unwrap(),
         staff_code,
     }
+}
+
+/// An allocation whose answer named the POM.
+pub(crate) fn learned(message: &str, at: &str, staff_code: i64) -> CaseEvent {
+    let mut event = allocated(message, at, staff_code);
+    if let CaseEvent::PomAllocated { provenance, .. } = &mut event {
+        let staff = StaffMember {
+            code: staff_code,
+            forename: "ADA".to_owned(),
+            surname: format!("BYRON{staff_code}"),
+            email: None,
+        };
+        provenance.fetched.push(Fetched {
+            url: "https://mpc.example/api/allocation/A1234BC/primary_pom".to_owned(),
+            status: 200,
+            at: utc(at) + TimeDelta::seconds(1),
+            answer: Evidence::of("{}"),
+            staff: Some(staff),
+        });
+    }
+    event
 }

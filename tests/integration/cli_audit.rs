@@ -89,6 +89,11 @@ async fn an_entry_is_explained_and_found_by_its_row(pool: PgPool) {
     let by_row = run(&pool, &["history", "--delius-row", "prison_offender_manager:77"]).await;
     assert_eq!(by_row.out, explained.out);
     assert_eq!(run(&pool, &["history", "A1111AA", "--explain", "99"]).await.code, 1);
+    for format in ["csv", "html"] {
+        let other = run(&pool, &["history", "A1111AA", "--explain", "1", "--format", format]).await;
+        let said = "error: --format: an entry is explained as table or json only\n";
+        assert_eq!((other.code, other.out.as_str(), other.err.as_str()), (2, "", said));
+    }
     assert_eq!(run(&pool, &["history", "--delius-row", "contact:77"]).await.code, 1);
 }
 
@@ -100,14 +105,16 @@ async fn verify_and_replay_exit_with_what_they_found(pool: PgPool) {
     let intact = run(&pool, &["verify", "--digest", file.path()]).await;
     assert_eq!(intact.code, 0, "{}{}", intact.out, intact.err);
     assert!(intact.out.starts_with("intact: 12 events\n"), "{}", intact.out);
+    assert!(intact.out.contains("NOTHING WAS NOTED BEFORE in "), "{}", intact.out);
     assert!(std::fs::read_to_string(file.path()).unwrap().starts_with("12 "));
     let again = run(&pool, &["verify", "--digest", file.path()]).await;
     assert!(again.out.contains("agrees with 1 noted positions"), "{}", again.out);
+    assert!(!again.out.contains("NOTHING WAS NOTED"), "{}", again.out);
     let replayed = run(&pool, &["replay", "--all"]).await;
     assert_eq!(replayed.code, 0, "{}", replayed.err);
     assert!(replayed.out.starts_with("identical: 12 events mean the 12 writes"), "{}", replayed.out);
 
-    tamper(&pool, "delete from journal where position > 10; delete from events e where not exists (select from journal j where j.aggregate_id = e.aggregate_id and j.sequence = e.sequence)").await;
+    tamper(&pool, "delete from journal where position > 10; delete from events e where not exists (select from journal j where j.aggregate_id = e.aggregate_id and j.sequence = e.sequence); delete from message_receipts r where not exists (select from events e where e.metadata ->> 'messageId' = r.message_id)").await;
     assert_eq!(run(&pool, &["verify"]).await.code, 0, "a cut-off end shows by the digest only");
     let truncated = run(&pool, &["verify", "--digest", file.path()]).await;
     assert_eq!(truncated.code, 1);

@@ -90,10 +90,13 @@ fn what_is_parked_by_its_content_alone_says_so() {
         let delivery = delivery(&text);
         let reason = match message::parse(&delivery).1 {
             Err(_) => Some("InvalidMessage"),
-            Ok(parsed) => match route(&parsed, Evidence::of(text.as_str()), delivery.received_at) {
-                Route::Park(parking) => Some(parking.reason.as_str()),
-                _ => None,
-            },
+            Ok(parsed) => {
+                match route(&parsed, Evidence::of(text.as_str()), delivery.received_at, delivery.received_at)
+                {
+                    Route::Park(parking) => Some(parking.reason.as_str()),
+                    _ => None,
+                }
+            }
         };
         match reason {
             Some(reason) => {

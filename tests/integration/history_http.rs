@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use manage_pom_cases_and_delius::{
     api::{Api, Role},
+    case::sha256_hex,
     case_records::CaseRecords,
     delius::Delius,
+    event_store::journal::Journal,
     history,
 };
 use reqwest::{Method, StatusCode};
@@ -14,7 +16,7 @@ use sqlx::PgPool;
 
 use crate::{
     api_world::{self, Replica, Settings, authenticator, delius_beside, from_delius, stand_ins},
-    audit_support::{allocated, append, noms},
+    audit_support::{allocated, append, enter, noms, settle},
     stand_ins::StandIns,
 };
 
@@ -99,7 +101,7 @@ async fn a_history_is_handed_over_in_the_form_that_is_accepted(store: PgPool) {
     let (_, headers, csv) = world.ask(Role::Audit, path, "text/csv").await;
     assert_eq!(headers["content-type"], "text/csv; charset=utf-8");
     assert_eq!(headers["content-disposition"], "attachment; filename=\"history-A1234BC.csv\"");
-    assert_eq!(csv.lines().count(), 3);
+    assert_eq!(csv.lines().count(), 4);
     let (_, headers, page) = world.ask(Role::Audit, path, "text/html,*/*;q=0.1").await;
     assert!(headers["content-security-policy"].to_str().unwrap().contains("default-src 'none'"));
     assert!(page.starts_with("<!DOCTYPE html>"));
@@ -135,6 +137,38 @@ async fn a_wrong_question_is_refused_and_an_unknown_case_is_not_found(store: PgP
     {
         assert_eq!(world.history(path).await.0, StatusCode::NOT_FOUND, "{path}");
     }
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn an_entry_is_given_with_the_chain_from_its_message_to_delius(store: PgPool) {
+    let world = World::start(store).await;
+    settle(&world.store, &noms("A1234BC"), 2, 1, "77").await;
+    enter(&world.store, &Journal::new(world.store.clone()), 3).await;
+    for path in ["/case-records/A1234BC/history/1", "/case-records/x123456/history/3"] {
+        let (status, entry) = world.history(path).await;
+        assert_eq!(status, StatusCode::OK, "{path}");
+        let evidence = &entry["message"]["evidence"];
+        assert_eq!(
+            (&entry["message"]["messageId"], &evidence["body"], &evidence["intact"]),
+            (&json!("m1"), &json!("{\"message\":\"m1\"}"), &json!(true))
+        );
+        assert_eq!(entry["message"]["receipts"][0]["disposition"], "recorded");
+        assert_eq!(entry["journal"]["position"], 1);
+        assert_eq!(entry["entry"]["writes"][0]["changes"][0]["rowId"], "77");
+    }
+    assert_eq!(world.readings().await, vec![json!(["explain", "A1234BC", null, "json", true]); 2]);
+
+    let (_, story) = world.history("/case-records/A1234BC/history").await;
+    let evidence = &story["entries"][1]["evidence"];
+    assert_eq!(evidence["messageSha256"], sha256_hex(b"{\"message\":\"m2\"}"));
+    assert_eq!((&evidence["journal"]["position"], &evidence["fetched"]), (&json!(2), &json!([])));
+
+    assert_eq!(world.history("/case-records/A1234BC/history/99").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(world.history("/case-records/Z9999ZZ/history/1").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(world.history("/case-records/A1234BC/history/first").await.0, StatusCode::BAD_REQUEST);
+    let (status, ..) =
+        world.ask(Role::CaseDetail, "/case-records/A1234BC/history/1", "application/json").await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
 }
 
 #[sqlx::test(migrations = "migrations/store")]

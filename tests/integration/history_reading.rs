@@ -2,13 +2,24 @@
 
 use chrono::Utc;
 use manage_pom_cases_and_delius::{
-    event_store::journal::Journal,
-    history::{self, Access, Action, Held, Question, WriteState},
+    case::NomsNumber,
+    event_store::{
+        journal::{
+            Journal,
+            verify::{Wrong, verify},
+        },
+        receipts::Receipt,
+    },
+    history::{self, Access, Action, Format, Held, Question, WriteState},
+    ingest::{
+        Delivery, parked,
+        route::{ParkReason, Parking},
+    },
 };
 use serde_json::json;
 use sqlx::PgPool;
 
-use crate::audit_support::{allocated, append, enter, first_write, noms, settle, utc};
+use crate::audit_support::{allocated, append, enter, first_write, noms, settle, tamper, utc};
 
 async fn a_case(pool: &PgPool) {
     let case = noms("A1234BC");
@@ -90,7 +101,7 @@ async fn an_entry_is_explained_from_its_message_to_its_row_and_back(pool: PgPool
     assert!(found[0].message.as_ref().unwrap().evidence.intact);
     let receipts = &found[0].message.as_ref().unwrap().receipts;
     assert_eq!(
-        receipts.iter().map(|receipt| receipt.1.as_str()).collect::<Vec<_>>(),
+        receipts.iter().map(|receipt| receipt.disposition.as_str()).collect::<Vec<_>>(),
         ["recorded", "duplicate"]
     );
     assert_eq!(found[0].journal.as_ref().unwrap().position, 1);
@@ -131,4 +142,79 @@ async fn a_parked_message_about_a_case_is_part_of_its_history(pool: PgPool) {
     let story = history::build(&file, &Question::default());
     assert_eq!((story.counts.parked_messages, story.parked[0].reason.as_str()), (1, "ForeignDetailUrl"));
     assert_eq!(story.parked[0].decisions[0].by, "op");
+}
+
+fn parking(body: &str) -> (Receipt, Delivery) {
+    let receipt = Receipt {
+        message_id: "m9".to_owned(),
+        event_type: None,
+        body_sha256: "00".to_owned(),
+        receive_count: 1,
+        received_at: utc("2026-07-01T09:00:00Z"),
+    };
+    (receipt, crate::world::delivery(body))
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn parking_a_message_again_does_not_change_what_was_known_before(pool: PgPool) {
+    let case = noms("A1234BC");
+    a_case(&pool).await;
+    let park = async |noms: Option<&NomsNumber>, reason: ParkReason| {
+        let (mut receipt, delivery) = parking("a message");
+        receipt.event_type = noms.map(|_| "offender-management.handover.changed".to_owned());
+        let parking = Parking { reason, detail: format!("{reason:?}") };
+        parked::park(&pool, receipt, &delivery, noms, &parking).await.unwrap();
+        sqlx::query_scalar::<_, chrono::DateTime<Utc>>("select clock_timestamp()")
+            .fetch_one(&pool)
+            .await
+            .unwrap()
+    };
+    let ask = async |known_at| {
+        let file = history::load(&pool, &case).await.unwrap().unwrap();
+        let story = history::build(&file, &Question { known_at: Some(known_at), ..Question::default() });
+        story.parked.into_iter().map(|item| (item.message_type.is_some(), item.reason)).collect::<Vec<_>>()
+    };
+    let unknown = park(None, ParkReason::InvalidMessage).await;
+    let known = park(Some(&case), ParkReason::ForeignDetailUrl).await;
+    let before = (ask(unknown).await, ask(known).await);
+    assert_eq!(before, (vec![], vec![(true, "ForeignDetailUrl".to_owned())]));
+    let again = park(None, ParkReason::IdentifierMismatch).await;
+    assert_eq!((ask(unknown).await, ask(known).await), before);
+    assert_eq!(ask(again).await, [(true, "IdentifierMismatch".to_owned())], "what was learnt is kept");
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn a_time_that_cannot_be_told_stops_no_reader(pool: PgPool) {
+    a_case(&pool).await;
+    let journal = Journal::new(pool.clone());
+    enter(&pool, &journal, 3).await;
+    let spoil = "alter table events drop constraint events_recorded_at_is_a_time;
+        set local session_replication_role = replica;
+        update events set recorded_at = 'infinity' where sequence = 1;
+        update message_receipts set received_at = '-infinity', recorded_at = 'infinity';";
+    tamper(&pool, spoil).await;
+    let finding = verify(&pool, &[], |_, _| {}).await.unwrap().unwrap_err();
+    assert_eq!((finding.position, finding.wrong), (1, Wrong::Edited));
+    let file = history::load(&pool, &noms("A1234BC")).await.unwrap().unwrap();
+    let story = history::build(&file, &Question::default());
+    for format in [Format::Table, Format::Json, Format::Csv, Format::Html] {
+        history::render(&story, format).unwrap();
+    }
+    assert!(history::explain(&file, 1).is_some());
+    append(&pool, &noms("B2222BB"), 0, &[allocated("m5", "2026-07-01T09:00:00Z", 1)]).await;
+    tamper(&pool, "update events set recorded_at = '-infinity' where aggregate_id = 'B2222BB'").await;
+    enter(&pool, &journal, 4).await;
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn no_event_is_recorded_at_a_time_that_cannot_be_told(pool: PgPool) {
+    let error = sqlx::query(
+        "insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata,
+                             recorded_at)
+         values ('case', 'D4444DD', 1, 'PomDeallocated', '1.0.0', '{}', '{}', 'infinity')",
+    )
+    .execute(&pool)
+    .await
+    .unwrap_err();
+    assert_eq!(error.as_database_error().unwrap().constraint(), Some("events_recorded_at_is_a_time"));
 }

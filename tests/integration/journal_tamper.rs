@@ -33,6 +33,10 @@ async fn found(pool: &PgPool) -> (i64, Wrong) {
     (finding.position, finding.wrong)
 }
 
+fn lost(case: &str, message: &str) -> Wrong {
+    Wrong::Lost { case: case.to_owned(), message: message.to_owned() }
+}
+
 #[sqlx::test(migrations = "migrations/store")]
 async fn an_untouched_journal_is_intact_and_agrees_with_its_digest(pool: PgPool) {
     let digest = entered(&pool).await;
@@ -75,6 +79,8 @@ async fn a_cut_off_end_is_named_with_the_help_of_the_digest(pool: PgPool) {
     tamper(&pool, "delete from events where aggregate_id = 'C3333CC' and sequence = 4").await;
     assert_eq!(found(&pool).await, (12, Wrong::Missing));
     tamper(&pool, "delete from journal where position = 12").await;
+    assert_eq!(found(&pool).await, (12, lost("C3333CC", "C3333CC-3")), "its receipt is still there");
+    tamper(&pool, "delete from message_receipts where message_id = 'C3333CC-3'").await;
     assert_eq!(check(&pool, &[]).await.unwrap().count, 11);
     let finding = check(&pool, &[digest]).await.unwrap_err();
     assert_eq!((finding.position, finding.wrong), (12, Wrong::Truncated { noted: 12 }));
@@ -182,6 +188,19 @@ async fn a_chain_hashed_anew_in_part_is_named_where_the_new_part_ends(pool: PgPo
 }
 
 #[sqlx::test(migrations = "migrations/store")]
+async fn two_swapped_entries_are_named_though_the_chain_was_hashed_anew(pool: PgPool) {
+    entered(&pool).await;
+    tamper(
+        &pool,
+        "update journal set position = 1000 + position where position in (10, 12);
+         update journal set position = 1022 - position where position in (1010, 1012)",
+    )
+    .await;
+    rehash(&pool, 10, 12).await;
+    assert_eq!(found(&pool).await, (11, Wrong::Reordered));
+}
+
+#[sqlx::test(migrations = "migrations/store")]
 async fn a_chain_hashed_anew_to_its_end_is_found_by_the_digest(pool: PgPool) {
     three_cases(&pool).await;
     let journal = Journal::new(pool.clone()).with_batch(4);
@@ -201,15 +220,25 @@ async fn a_chain_hashed_anew_to_its_end_is_found_by_the_digest(pool: PgPool) {
 #[sqlx::test(migrations = "migrations/store")]
 async fn events_and_journal_refuse_every_change_even_to_their_owner(pool: PgPool) {
     entered(&pool).await;
-    for table in ["events", "journal", "access_log"] {
-        let first = if table == "events" {
-            "set metadata = '{}'"
-        } else if table == "journal" {
-            "set position = position + 100"
-        } else {
-            "set found = true"
-        };
-        sqlx::query("insert into access_log (by_whom, via, action, case_id, found) values ('a', 'cli', 'history', 'A1111AA', true)").execute(&pool).await.unwrap();
+    sqlx::raw_sql(
+        "insert into access_log (by_whom, via, action, case_id, found) values ('a', 'cli', 'history', 'A1111AA', true);
+         insert into outbox_attempts (outbox_id, attempt, worker, error) select id, 1, 'w', 'e' from outbox limit 1;
+         insert into parked_messages (message_id, reason, detail, body, body_sha256, received_at)
+         values ('m', 'InvalidMessage', 'd', '', '', now());
+         insert into parked_decisions (parked_id, decision, by_whom, why) select id, 'skipped', 'a', 'w' from parkings",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    for (table, first) in [
+        ("events", "set metadata = '{}'"),
+        ("journal", "set position = position + 100"),
+        ("access_log", "set found = true"),
+        ("message_receipts", "set receive_count = 1"),
+        ("outbox_attempts", "set error = ''"),
+        ("parked_decisions", "set why = ''"),
+        ("parkings", "set reason = ''"),
+    ] {
         for statement in [
             format!("update {table} {first}"),
             format!("delete from {table}"),
@@ -240,12 +269,13 @@ async fn the_role_of_the_service_may_add_and_read_but_not_change(pool: PgPool) {
         "delete from journal",
         "delete from access_log",
         "delete from message_receipts",
+        "update parkings set reason = ''",
         "alter table events disable trigger all",
     ] {
         let error = sqlx::query(statement).execute(&mut *connection).await.unwrap_err();
         denied.push(error.as_database_error().unwrap().code().unwrap().into_owned());
     }
-    assert_eq!(denied, vec!["42501"; 8]);
+    assert_eq!(denied, vec!["42501"; 9]);
     sqlx::raw_sql("set session_replication_role = replica").execute(&mut *connection).await.unwrap_err();
     sqlx::query(
         "insert into events (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata)

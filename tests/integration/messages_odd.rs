@@ -116,7 +116,7 @@ async fn equal_events_without_an_envelope_are_told_apart_by_their_id_in_the_queu
 
     // The chain leads from the entry to the message under that id.
     let file = history::load(&world.store, &NOMS.parse().unwrap()).await.unwrap().unwrap();
-    let explained = history::explain(&file, 2).unwrap().render(Format::Table).unwrap();
+    let explained = history::explain(&file, 2).unwrap().render(Format::Table).unwrap().unwrap();
     assert!(explained.contains("SQS message   7a1d"), "{explained}");
     assert!(explained.contains("recorded, delivery 1"), "{explained}");
     let events: Vec<CaseEvent> = world.history(NOMS).await;

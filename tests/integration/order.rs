@@ -64,16 +64,16 @@ async fn thirty_events_shuffled_and_each_delivered_twice_leave_the_rows_of_the_o
     in_order.end().await;
 
     for seed in 1..=3 {
-        for table in
-            ["outbox_attempts", "outbox", "message_receipts", "staff_directory", "unreflected_allocations"]
-        {
-            sqlx::query(&format!("delete from {table}")).execute(&store).await.unwrap();
-        }
-        // The store of one test serves several runs: its events are set aside as only a superuser can.
-        sqlx::raw_sql("set session_replication_role = replica; delete from events; set session_replication_role = origin")
-            .execute(&store)
-            .await
-            .unwrap();
+        // The store of one test serves several runs: it is emptied as only a superuser can.
+        sqlx::raw_sql(
+            "set session_replication_role = replica;
+             delete from outbox_attempts; delete from outbox; delete from message_receipts;
+             delete from staff_directory; delete from unreflected_allocations; delete from events;
+             set session_replication_role = origin",
+        )
+        .execute(&store)
+        .await
+        .unwrap();
         let shuffled = World::on(store.clone()).await;
         prepare(&shuffled).await;
         let mut deliveries: Vec<usize> = (0..events.len()).chain(0..events.len()).collect();

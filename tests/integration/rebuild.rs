@@ -1,13 +1,16 @@
 //! What is derived from the events can be lost and rebuilt.
 
+use std::time::Duration;
+
 use manage_pom_cases_and_delius::{
+    case::CaseEvent,
     event_store::rebuild::{Progress, Rebuild, Step},
     history::replay,
 };
 use serde_json::Value;
 use sqlx::PgPool;
 
-use crate::audit_support::{append, noms, settle, superseded, three_cases};
+use crate::audit_support::{allocated, append, learned, noms, settle, superseded, three_cases};
 
 /// Everything that is derived, as far as it follows from the events.
 async fn derived(pool: &PgPool) -> Vec<Value> {
@@ -83,4 +86,60 @@ async fn a_rebuild_that_was_stopped_goes_on_where_it_was(pool: PgPool) {
     assert_eq!(derived(&pool).await, before);
     let next = finish(&Rebuild::resume_or_begin(&pool).await.unwrap()).await;
     assert_eq!((next.id == first.id, next.cases, next.added), (false, 3, 0));
+}
+
+/// Rebuilds while the case changes: the rebuild has read the events of the case and waits for the staff directory when
+/// `meanwhile` happens.
+async fn rebuild_while(pool: &PgPool, meanwhile: impl AsyncFnOnce()) {
+    let mut held = pool.begin().await.unwrap();
+    sqlx::query("lock table staff_directory in exclusive mode").execute(&mut *held).await.unwrap();
+    let rebuild = Rebuild::resume_or_begin(pool).await.unwrap();
+    let rebuilding = tokio::spawn(async move { finish(&rebuild).await });
+    let waits = "select exists (select from pg_stat_activity where datname = current_database()
+                 and wait_event_type = 'Lock' and query like 'insert into staff_directory%')";
+    let waiting = async {
+        while !sqlx::query_scalar::<_, bool>(waits).fetch_one(pool).await.unwrap() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("the rebuild waits");
+    meanwhile().await;
+    held.rollback().await.unwrap();
+    rebuilding.await.unwrap();
+}
+
+async fn waiting(pool: &PgPool) -> Vec<i64> {
+    sqlx::query_scalar(
+        "select sequence from unreflected_allocations where case_id = 'A1234BC' order by sequence",
+    )
+    .fetch_all(pool)
+    .await
+    .unwrap()
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn an_allocation_that_begins_to_wait_during_a_rebuild_is_not_forgotten(pool: PgPool) {
+    let case = noms("A1234BC");
+    append(&pool, &case, 0, &[learned("m1", "2026-07-01T09:00:00Z", 1)]).await;
+    rebuild_while(&pool, async || {
+        append(&pool, &case, 1, &[superseded("m2", "2026-07-05T09:00:00Z", 900)]).await;
+    })
+    .await;
+    assert_eq!(waiting(&pool).await, [2]);
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn an_allocation_that_is_reflected_during_a_rebuild_does_not_wait_again(pool: PgPool) {
+    let case = noms("A1234BC");
+    let before = [learned("m1", "2026-07-01T09:00:00Z", 1), superseded("m2", "2026-07-05T09:00:00Z", 900)];
+    append(&pool, &case, 0, &before).await;
+    rebuild_while(&pool, async || {
+        let mut reflecting = allocated("m2", "2026-07-05T09:00:00Z", 900);
+        if let CaseEvent::PomAllocated { reflects, .. } = &mut reflecting {
+            *reflects = Some(2);
+        }
+        append(&pool, &case, 2, &[reflecting]).await;
+    })
+    .await;
+    assert_eq!(waiting(&pool).await, [0_i64; 0]);
 }

@@ -1,7 +1,7 @@
 //! Replay says whether the stored events still mean the stored writes, and shows that it read everything.
 
 use manage_pom_cases_and_delius::{
-    event_store::journal::Journal,
+    event_store::journal::{Journal, verify::Wrong},
     history::replay::{self, Discrepancy, Unlike},
 };
 use sqlx::PgPool;
@@ -95,4 +95,42 @@ async fn an_event_that_cannot_be_read_ends_the_replay_with_an_error(pool: PgPool
     tamper(&pool, "update events set payload = '{\"event\": \"Unheard\"}' where aggregate_id = 'B2222BB' and sequence = 2").await;
     let error = replay::all(&pool, |_, _| {}).await.unwrap_err().to_string();
     assert!(error.contains("event 2 of case B2222BB"), "{error}");
+}
+
+async fn tampered(pool: &PgPool, case: &str) -> (i64, Wrong) {
+    match replay::one(pool, &noms(case)).await.unwrap() {
+        Some(Err(Unlike::Tampered(finding))) => (finding.position, finding.wrong),
+        other => panic!("expected a finding, got {other:?}"),
+    }
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn the_replay_of_one_case_shows_that_it_read_every_event_as_it_was_entered(pool: PgPool) {
+    three_cases(&pool).await;
+    enter(&pool, &Journal::new(pool.clone()), 12).await;
+    tamper(&pool, "delete from outbox where case_id = 'A1111AA' and sequence = 4; delete from events where aggregate_id = 'A1111AA' and sequence = 4").await;
+    assert_eq!(tampered(&pool, "A1111AA").await, (10, Wrong::Missing));
+    tamper(&pool, "delete from outbox where case_id = 'A1111AA' and sequence = 3; delete from events where aggregate_id = 'A1111AA' and sequence = 3").await;
+    assert_eq!(tampered(&pool, "A1111AA").await, (7, Wrong::Missing));
+    tamper(&pool, "delete from events where aggregate_id = 'A1111AA'").await;
+    assert_eq!(tampered(&pool, "A1111AA").await, (1, Wrong::Missing));
+
+    tamper(&pool, "update events set metadata = metadata || '{\"receiveCount\": \"2\"}' where aggregate_id = 'B2222BB' and sequence = 2").await;
+    assert_eq!(tampered(&pool, "B2222BB").await, (5, Wrong::Edited));
+    let one = replay::one(&pool, &noms("C3333CC")).await.unwrap().unwrap().unwrap();
+    assert_eq!((one.events, one.not_entered), (4, 0));
+    tamper(&pool, "delete from journal where position = 9").await;
+    assert_eq!(tampered(&pool, "C3333CC").await, (12, Wrong::Inserted));
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn the_replay_of_one_case_misses_an_event_that_was_not_entered_yet(pool: PgPool) {
+    three_cases(&pool).await;
+    tamper(&pool, "delete from outbox where case_id = 'A1111AA' and sequence = 4; delete from events where aggregate_id = 'A1111AA' and sequence = 4").await;
+    let lost = Wrong::Lost { case: "A1111AA".to_owned(), message: "A1111AA-3".to_owned() };
+    assert_eq!(tampered(&pool, "A1111AA").await, (1, lost));
+    tamper(&pool, "delete from outbox where case_id = 'A1111AA' and sequence = 2; delete from events where aggregate_id = 'A1111AA' and sequence = 2").await;
+    assert_eq!(tampered(&pool, "A1111AA").await, (1, Wrong::Missing));
+    let other = replay::decisions_of(&pool, &noms("A1111AA")).await.unwrap().unwrap().unwrap_err();
+    assert_eq!(other.sequence, 2);
 }

@@ -5,9 +5,9 @@ use std::{net::SocketAddr, sync::Arc};
 use clap::Args;
 use metrics_exporter_prometheus::PrometheusHandle;
 use sqlx::PgPool;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
-use super::{Failure, limits::ApiLimits};
+use super::{Failure, limits::ApiLimits, tasks::Tasks};
 use crate::{
     api::{Api, AuthConfig, Authenticator, Health, Server},
     breakers::Breakers,
@@ -86,7 +86,7 @@ impl ApiSettings {
         delius: &Delius,
         queues: &QueueAdmin,
         (health, metrics): (Health, PrometheusHandle),
-        (tasks, stop): (&TaskTracker, &CancellationToken),
+        (tasks, stop): (&Tasks, &CancellationToken),
     ) -> Result<(), Failure> {
         let bounds = self.limits.records();
         let reader = CaseReader::beside(delius.pool(), READ_CONNECTIONS, bounds.load_timeout / 2);
@@ -100,9 +100,9 @@ impl ApiSettings {
             .with_routes(audit, history::http::documentation())
             .with_routes(admin, queue_admin::document());
         let server = Server::bind(&api).await.map_err(|error| Failure::setting("BIND", error))?;
-        tasks.spawn(server.run_until(stop.clone().cancelled_owned()));
+        tasks.spawn("api", server.run_until(stop.clone().cancelled_owned()));
         let stop = stop.clone();
-        tasks.spawn(async move { records.watch(stop.cancelled_owned()).await });
+        tasks.spawn("case records", async move { records.watch(stop.cancelled_owned()).await });
         Ok(())
     }
 }

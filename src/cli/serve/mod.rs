@@ -3,6 +3,7 @@
 mod api;
 mod limits;
 mod queues;
+mod tasks;
 mod tuning;
 mod watch;
 
@@ -10,9 +11,10 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use clap::{Args, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 pub(super) use self::queues::check as check_queue;
+use self::tasks::Tasks;
 use super::{
     Failure,
     check::both,
@@ -89,7 +91,7 @@ impl Serve {
         let pool = settings::connect_store(store.bounded()).await?;
         let delius = settings::connect_delius(delius).await?.with_limits(self.tuning.delius());
         let store = self.delius.case_store(pool.clone(), mpc);
-        let (worker, tasks, metrics) = (worker_name(), TaskTracker::new(), watch::metrics()?);
+        let (worker, tasks, metrics) = (worker_name(), Tasks::new(&stop), watch::metrics()?);
 
         let started = async {
             if let Some(listening) = listening {
@@ -106,34 +108,32 @@ impl Serve {
         };
         if let Err(failure) = started.await {
             stop.cancel();
-            tasks.close();
-            tasks.wait().await;
+            tasks.ended().await;
             return Err(failure);
         }
         if self.has(Role::Relay) {
             let relay = Relay::new(Arc::clone(&store), delius.clone(), self.tuning.relay(worker))
                 .with_breakers(Arc::clone(&breakers));
-            tasks.spawn(relay.run(stop.clone()));
+            tasks.spawn("relay", relay.run(stop.clone()));
             if let Some(topic) = self.delius.outcome_topic() {
                 let sns = aws_sdk_sns::Client::new(&settings::aws().await);
                 let announcer = Announcer::new(pool.clone(), sns, topic);
-                tasks.spawn(announcer.run(store.appended(), stop.clone()));
+                tasks.spawn("announcer", announcer.run(store.appended(), stop.clone()));
             }
-            tasks.spawn(Journal::new(pool.clone()).run(stop.clone().cancelled_owned()));
+            tasks.spawn("journal", Journal::new(pool.clone()).run(stop.clone().cancelled_owned()));
         }
-        tasks.spawn(watch::measure(pool, breakers, metrics, stop.clone()));
+        tasks.spawn("measure", watch::measure(pool, breakers, metrics, stop.clone()));
         tracing::info!(roles = ?self.roles, version = env!("CARGO_PKG_VERSION"), "started");
         stop.cancelled().await;
         tracing::info!("stopping: finishing what is in work");
-        tasks.close();
-        if tokio::time::timeout(STOPPED_WITHIN, tasks.wait()).await.is_err() {
+        if tokio::time::timeout(STOPPED_WITHIN, tasks.ended()).await.is_err() {
             tracing::warn!(
-                unfinished = tasks.len(),
+                unfinished = tasks.left(),
                 "not everything could be finished in time; it is taken up again"
             );
         }
         tracing::info!("stopped");
-        Ok(ExitCode::SUCCESS)
+        Ok(if tasks.failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use aws_sdk_sqs::types::QueueAttributeName;
 use clap::Args;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
-use super::{Failure, tuning::Tuning};
+use super::{Failure, tasks::Tasks, tuning::Tuning};
 use crate::{
     breakers::Breakers,
     cli::{
@@ -95,7 +95,7 @@ impl QueueSettings {
         breakers: &Arc<Breakers>,
         worker: &str,
         tuning: &Tuning,
-        (tasks, stop): (&TaskTracker, &CancellationToken),
+        (tasks, stop): (&Tasks, &CancellationToken),
     ) -> Result<(), Failure> {
         let sqs = aws_sdk_sqs::Client::new(&settings::aws().await);
         let ingest = Arc::new(Ingest::new(Arc::clone(store), delius.clone()));
@@ -104,10 +104,13 @@ impl QueueSettings {
             let config = carries.config(url, tuning);
             let feed = carries.feed().then(|| FeedWatch::new(store.pool().clone(), worker.to_owned()));
             let (ingest, breakers) = (Arc::clone(&ingest), Arc::clone(breakers));
-            tasks.spawn(Consumer::new(sqs.clone(), ingest, breakers, feed, config).run(stop.clone()));
+            tasks.spawn(
+                "consumer",
+                Consumer::new(sqs.clone(), ingest, breakers, feed, config).run(stop.clone()),
+            );
         }
         let (store, stop) = (Arc::clone(store), stop.clone());
-        tasks.spawn(async move { reflector::run(&store, stop).await });
+        tasks.spawn("reflector", async move { reflector::run(&store, stop).await });
         Ok(())
     }
 }

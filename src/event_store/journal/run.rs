@@ -88,6 +88,7 @@ impl Journal {
         let lag = in_time(self.lag()).await?;
         let age = lag.horizon_since.map_or(0.0, |since| (lag.now - since).as_seconds_f64());
         metrics::gauge!("journal_horizon_age_seconds").set(age.max(0.0));
+        metrics::gauge!("journal_horizon_unknown").set(if lag.unknown { 1.0 } else { 0.0 });
         Ok(())
     }
 

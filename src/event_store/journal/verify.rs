@@ -1,4 +1,7 @@
 //! Checks the whole journal against the events, and names the first position that is wrong.
+//!
+//! Two columns of the journal are not in the chain and prove nothing: `entered_at` tells when an entry was made, and
+//! `cluster` by whose transaction numbers it was ordered.
 
 use std::fmt;
 
@@ -8,6 +11,7 @@ use super::{
     super::reader::{self, COLUMNS, EventRow, ReadError},
     canonical::{self, Hash},
     digest::Digest,
+    strays,
 };
 
 /// Positions read at once: bounds the memory.
@@ -46,6 +50,19 @@ pub enum Wrong {
     Missing,
     /// An event lies among older ones and was never entered; the position is that of the event it lies before.
     Inserted,
+    /// An event bears the number of a transaction that has not happened: it was never entered and never would be. The
+    /// position is the one after the end.
+    Ahead,
+    /// A message was recorded, as its receipt says, and its event is gone. The position is that of the first event
+    /// recorded after it, or the one after the end.
+    Lost {
+        /// NOMS number.
+        case: String,
+        /// SNS `MessageId`.
+        message: String,
+    },
+    /// The event is as entered, but the digest in its entry is not.
+    EntryEdited,
     /// The entries stand in another order than their events.
     Reordered,
     /// The event is as entered, but its hash does not follow from the position before: what comes before was
@@ -76,6 +93,13 @@ impl fmt::Display for Finding {
             Wrong::Inserted => {
                 f.write_str(": inserted. The event lies before this position and was never entered")
             }
+            Wrong::Ahead => f.write_str(
+                ": inserted. The event bears a transaction number that the database has not come to",
+            ),
+            Wrong::Lost { case, message } => {
+                write!(f, ": missing. Message {message} was recorded for case {case}, and its event is gone")
+            }
+            Wrong::EntryEdited => f.write_str(": edited. The digest in the journal is not that of the event"),
             Wrong::Reordered => {
                 f.write_str(": reordered. The entries stand in another order than their events")
             }
@@ -98,6 +122,7 @@ pub(in crate::event_store) struct Entered {
     case: String,
     sequence: i64,
     key: (u64, i64),
+    cluster: Option<i64>,
     digest: Hash,
     pub(in crate::event_store) hash: Hash,
     pub(in crate::event_store) event: Option<EventRow>,
@@ -109,10 +134,12 @@ pub(in crate::event_store) struct Chain {
     position: i64,
     hash: Hash,
     key: (u64, i64),
+    cluster: Option<i64>,
 }
 
 impl Chain {
-    pub(in crate::event_store) const START: Self = Self { position: 0, hash: Hash::GENESIS, key: (0, 0) };
+    pub(in crate::event_store) const START: Self =
+        Self { position: 0, hash: Hash::GENESIS, key: (0, 0), cluster: None };
 
     pub(in crate::event_store) fn position(&self) -> i64 {
         self.position
@@ -147,7 +174,16 @@ impl Chain {
                 (true, false) => Wrong::Rehashed,
             });
         }
-        *self = Self { position: expected, hash, key: entered.key };
+        if Hash::of(&bytes) != entered.digest {
+            return found(Wrong::EntryEdited);
+        }
+        // The numbers of two clusters cannot be compared.
+        if entered.key < self.key
+            && entered.cluster.is_some_and(|cluster| cluster != 0 && self.cluster == Some(cluster))
+        {
+            return found(Wrong::Reordered);
+        }
+        *self = Self { position: expected, hash, key: entered.key, cluster: entered.cluster };
         Ok(())
     }
 }
@@ -160,15 +196,15 @@ pub async fn verify(
 ) -> Result<Result<Intact, Finding>, ReadError> {
     let mut transaction = pool.begin().await?;
     reader::begin_picture(&mut transaction).await?;
-    let inserted = inserted(&mut transaction).await?;
-    // Of two findings the one at the lower position is the first.
-    let first_of = |finding: Finding| match &inserted {
-        Some(inserted) if inserted.position <= finding.position => inserted.clone(),
-        _ => finding,
-    };
     let total: i64 = sqlx::query_scalar("select coalesce(max(position), 0) from journal")
         .fetch_one(&mut *transaction)
         .await?;
+    let stray = strays::first(&mut transaction, total).await?;
+    // Of two findings the one at the lower position is the first.
+    let first_of = |finding: Finding| match &stray {
+        Some(stray) if stray.position <= finding.position => stray.clone(),
+        _ => finding,
+    };
     let mut chain = Chain::START;
     let mut first = None;
     let mut digests_left = digests.iter().peekable();
@@ -201,8 +237,8 @@ pub async fn verify(
         let wrong = Wrong::Truncated { noted: digest.position };
         return Ok(Err(first_of(Finding { position: end + 1, event: None, wrong })));
     }
-    if let Some(inserted) = inserted {
-        return Ok(Err(inserted));
+    if let Some(stray) = stray {
+        return Ok(Err(stray));
     }
     let waiting: i64 =
         sqlx::query_scalar("select (select count(*) from events) - (select count(*) from journal)")
@@ -225,7 +261,7 @@ pub(in crate::event_store) async fn entered_after(
 ) -> sqlx::Result<Vec<Entered>> {
     let sql = format!(
         "select j.position, j.aggregate_id as entered_case, j.sequence as entered_sequence,
-                j.event_xid::text as entered_xid, j.event_id as entered_id, j.event_digest, j.hash, {COLUMNS}
+                j.event_xid::text as entered_xid, j.event_id as entered_id, j.cluster, j.event_digest, j.hash, {COLUMNS}
          from journal j left join events e
               on e.aggregate_type = j.aggregate_type and e.aggregate_id = j.aggregate_id
              and e.sequence = j.sequence
@@ -243,6 +279,7 @@ pub(in crate::event_store) async fn entered_after(
                 case: row.try_get("entered_case")?,
                 sequence: row.try_get("entered_sequence")?,
                 key: (xid.parse().unwrap_or(u64::MAX), row.try_get("entered_id")?),
+                cluster: row.try_get("cluster")?,
                 digest: Hash::from_stored(row.try_get("event_digest")?),
                 hash: Hash::from_stored(row.try_get("hash")?),
                 event,
@@ -254,28 +291,4 @@ pub(in crate::event_store) async fn entered_after(
 
 fn key(event: &EventRow) -> (u64, i64) {
     (event.xid.parse().unwrap_or(u64::MAX), event.id)
-}
-
-/// The first event that was never entered although everything after it was: the journal takes events in order, so
-/// such an event cannot have been there. Where the last entry comes from an older cluster (a restored dump), the
-/// transaction numbers say nothing.
-async fn inserted(connection: &mut PgConnection) -> sqlx::Result<Option<Finding>> {
-    let found: Option<(String, i64, i64)> = sqlx::query_as(
-        "with last as (select event_xid, event_id from journal order by position desc limit 1)
-         select e.aggregate_id, e.sequence,
-                (select min(j.position) from journal j where (j.event_xid, j.event_id) > (e.xid, e.id))
-         from events e, last
-         where (e.xid, e.id) < (last.event_xid, last.event_id)
-           and last.event_xid < pg_snapshot_xmax(pg_current_snapshot())
-           and not exists (select from journal j where j.aggregate_type = e.aggregate_type
-                               and j.aggregate_id = e.aggregate_id and j.sequence = e.sequence)
-         order by e.xid, e.id limit 1",
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(found.map(|(case, sequence, position)| Finding {
-        position,
-        event: Some((case, sequence)),
-        wrong: Wrong::Inserted,
-    }))
 }

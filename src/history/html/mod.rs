@@ -85,8 +85,9 @@ fn answer(page: &mut String, history: &History) -> std::fmt::Result {
     writeln!(
         page,
         "<section aria-labelledby=\"answer\">\n<h2 id=\"answer\">At {}</h2>\n<dl class=\"answer\">\
-         <div><dt>Held by</dt><dd>{held}</dd></div><div><dt>Handover</dt><dd>{dates}</dd></div></dl>\n</section>",
-        time(answer.at)
+         <div><dt>Held by</dt><dd>{held}{}</dd></div><div><dt>Handover</dt><dd>{dates}</dd></div></dl>\n</section>",
+        time(answer.at),
+        caveat(answer.caveat)
     )
 }
 
@@ -115,14 +116,16 @@ fn time(at: DateTime<Utc>) -> String {
     )
 }
 
+fn caveat(caveat: Option<&str>) -> String {
+    let said = |caveat| format!("<div class=\"caveat\">{}</div>", escape(caveat));
+    caveat.map(said).unwrap_or_default()
+}
+
 /// A holder as escaped text.
 fn who(holder: Option<&Holder>) -> String {
     escape(&match holder {
         None => "nobody".to_owned(),
-        Some(holder) => {
-            let code = holder.staff_code.map(|code| format!(" ({code})")).unwrap_or_default();
-            format!("{} {}{code}, {}", holder.forename, holder.surname, holder.prison)
-        }
+        Some(holder) => holder.described(),
     })
 }
 

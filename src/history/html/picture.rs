@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{super::Period, History, escape, london, who};
+use super::{
+    super::{Holder, Period},
+    History, escape, london, who,
+};
 
 const WIDTH: f64 = 1000.0;
 const LEFT: f64 = 10.0;
@@ -97,10 +100,7 @@ impl Fills {
         )?;
         // About seven units for a letter: a label that does not fit is left to the title and the table.
         let fits = ((width - 12.0) / 7.0).max(0.0) as usize;
-        let name = period
-            .holder
-            .as_ref()
-            .map_or_else(|| "nobody".to_owned(), |holder| format!("{} {}", holder.forename, holder.surname));
+        let name = period.holder.as_ref().map_or_else(|| "nobody".to_owned(), shown);
         if name.chars().count() <= fits && height >= 16.0 {
             write!(
                 out,
@@ -114,10 +114,18 @@ impl Fills {
     }
 }
 
+/// The name, or the staff code that stands for it.
+fn shown(holder: &Holder) -> String {
+    match holder.staff_code {
+        Some(code) if !holder.is_named() => format!("staff code {code}"),
+        _ => holder.name(),
+    }
+}
+
 fn identity(period: &Period) -> String {
     period.holder.as_ref().map_or_else(String::new, |holder| match holder.staff_code {
         Some(code) => format!("{}/{code}", holder.prison),
-        None => format!("{}/{}/{}", holder.prison, holder.forename, holder.surname),
+        None => format!("{}/{}", holder.prison, holder.name()),
     })
 }
 
@@ -144,10 +152,7 @@ pub(super) fn timeline(page: &mut String, history: &History) -> std::fmt::Result
         .timeline
         .iter()
         .map(|period| {
-            let name = period.holder.as_ref().map_or_else(
-                || "nobody".to_owned(),
-                |holder| format!("{} {}", holder.forename, holder.surname),
-            );
+            let name = period.holder.as_ref().map_or_else(|| "nobody".to_owned(), shown);
             format!("from {} {name}", london::date_of(period.from))
         })
         .collect();

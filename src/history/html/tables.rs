@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{
     super::{DatesPeriod, Entry, Kind, Write, WriteState, words},
-    History, escape, time, who,
+    History, caveat, escape, time, who,
 };
 
 pub(super) fn dates(dates: &DatesPeriod) -> String {
@@ -32,9 +32,10 @@ pub(super) fn periods(page: &mut String, history: &History) -> std::fmt::Result 
         let entries: Vec<String> = period.positions.iter().copied().map(link).collect();
         writeln!(
             page,
-            "<tr><th scope=\"row\">{}</th><td data-label=\"From\">{}</td><td data-label=\"Until\">{}</td>\
+            "<tr><th scope=\"row\">{}{}</th><td data-label=\"From\">{}</td><td data-label=\"Until\">{}</td>\
              <td data-label=\"Entries that say so\">{}</td></tr>",
             who(period.holder.as_ref()),
+            caveat(period.caveat),
             time(period.from),
             until(period.until),
             entries.join(" ")
@@ -121,6 +122,7 @@ fn one_entry(page: &mut String, entry: &Entry) -> std::fmt::Result {
         }
         page.push_str("</ul>");
     }
+    evidence(page, entry)?;
     page.push_str("</td><td data-label=\"When\"><dl class=\"times\">");
     let stages = [
         ("happened", entry.occurred_at),
@@ -144,6 +146,23 @@ fn one_entry(page: &mut String, entry: &Entry) -> std::fmt::Result {
         page.push_str("</ul>");
     }
     page.write_str("</td></tr>\n")
+}
+
+/// What the entry rests on. The address is written without its scheme: the page names nothing that could be fetched.
+fn evidence(page: &mut String, entry: &Entry) -> std::fmt::Result {
+    let mut line = |text: String| write!(page, "<div class=\"event evidence\">{}</div>", escape(&text));
+    let evidence = &entry.evidence;
+    if let Some(sha256) = &evidence.message_sha256 {
+        line(format!("message SHA-256 {sha256}"))?;
+    }
+    for fetched in &evidence.fetched {
+        let address = fetched.url.split_once("://").map_or(fetched.url.as_str(), |(_, rest)| rest);
+        line(format!("fetched {address}: status {}, SHA-256 {}", fetched.status, fetched.sha256))?;
+    }
+    match &evidence.journal {
+        Some(place) => line(format!("journal position {}, hash {}", place.position, place.hash)),
+        None => Ok(()),
+    }
 }
 
 fn one_write(page: &mut String, write: &Write, kind: Kind) -> std::fmt::Result {

@@ -2,6 +2,7 @@
 //! [`Api::with_routes`](crate::api::Api::with_routes).
 
 mod parameters;
+mod read_entry;
 mod read_history;
 mod subject_access;
 
@@ -28,11 +29,15 @@ struct Sources {
 /// The routes of this room.
 pub fn routes(store: &PgPool, delius: &Delius, authenticator: &Arc<Authenticator>) -> Vec<Route> {
     let sources = Sources { store: store.clone(), delius: delius.clone() };
-    vec![read_history::route(sources.clone(), authenticator), subject_access::route(sources, authenticator)]
+    vec![
+        read_history::route(sources.clone(), authenticator),
+        read_entry::route(sources.clone(), authenticator),
+        subject_access::route(sources, authenticator),
+    ]
 }
 
 #[derive(OpenApi)]
-#[openapi(paths(read_history::document, subject_access::document))]
+#[openapi(paths(read_history::document, read_entry::document, subject_access::document))]
 struct Document;
 
 /// Their part of the OpenAPI document.

@@ -49,6 +49,14 @@ pub enum Today {
     Fails(String),
 }
 
+impl OtherDecision {
+    /// An event that is not there cannot be decided again, nor can what follows it.
+    pub(super) fn missing(noms: &NomsNumber, sequence: u64) -> Self {
+        let today = Today::Fails("it is missing in the stream of the case".to_owned());
+        Self { case: noms.to_string(), sequence, event: "which is not there", today }
+    }
+}
+
 impl fmt::Display for OtherDecision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "case {}, event {} ({}):", self.case, self.sequence, self.event)?;
@@ -60,7 +68,7 @@ impl fmt::Display for OtherDecision {
     }
 }
 
-/// Decides every event of a case again, in the order of the stream; the first difference, when there is one.
+/// Decides every event of a case again, in the order of the stream, which begins at 1 and has no gap; the first difference, when there is one.
 pub async fn decide_again(noms: &NomsNumber, events: &[CaseEvent]) -> Result<(), Box<OtherDecision>> {
     let mut case = Case::default();
     let mut index = 0;
@@ -164,7 +172,7 @@ fn command_of_message(
         received_at: provenance.received_at,
     };
     let parsed = message::parse(&delivery).1.map_err(|malformed| malformed.0)?;
-    match route(&parsed, provenance.message.clone(), provenance.received_at) {
+    match route(&parsed, provenance.message.clone(), provenance.received_at, chrono::Utc::now()) {
         Route::Command(routed, command) if routed == *noms => Ok(command),
         Route::Command(..) => Err("the message is about another case".into()),
         // Whose NOMS number it was, Delius said then.
