@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{
     Api, ApiConfig, Health,
-    connection::{Answering, HeaderLimited},
+    connection::{Answering, Limited},
     service::Service,
 };
 
@@ -106,7 +106,7 @@ impl Server {
 
     fn serve(&self, stream: TcpStream, watcher: Watcher, place: OwnedSemaphorePermit) {
         let answering = Answering::default();
-        let stream = HeaderLimited::new(stream, answering.clone(), self.config.header_timeout);
+        let stream = Limited::new(stream, answering.clone(), &self.config);
         let service = Arc::clone(&self.service);
         let answer = service_fn(move |request: Request<Incoming>| {
             let (service, answering) = (Arc::clone(&service), answering.clone());
