@@ -9,12 +9,12 @@ use super::{
     coherence::{Coherence, Connection},
     document::Document,
 };
-use crate::case::{Crn, PersonId};
+use crate::case::PersonId;
 
 /// What is held of one person.
 #[derive(Debug, Clone)]
 enum Held {
-    Document { document: Arc<Document>, connection: Connection },
+    Document { document: Arc<Document>, before: Before },
     NotFound { heard: u64 },
 }
 
@@ -65,10 +65,10 @@ impl Memory {
             return Recall::Nothing;
         }
         match self.held.get(person).await {
-            Some(Held::Document { document, connection })
-                if connection == coherence.connection()
+            Some(Held::Document { document, before })
+                if before.connection == coherence.connection()
                     && document.age() <= self.max_age
-                    && coherence.contains_all(&document.facts.record.crn, document.generation).await =>
+                    && is_not_outdated(&document, before, coherence).await =>
             {
                 return Recall::Document(document);
             }
@@ -87,9 +87,7 @@ impl Memory {
         coherence: &Coherence,
     ) -> Option<Arc<Document>> {
         match self.held.get(person).await? {
-            Held::Document { document, .. }
-                if coherence.contains_all(&document.facts.record.crn, document.generation).await =>
-            {
+            Held::Document { document, before } if is_not_outdated(&document, before, coherence).await => {
                 Some(document)
             }
             _ => None,
@@ -97,7 +95,7 @@ impl Memory {
     }
 
     pub(super) async fn hold(&self, person: &PersonId, document: &Arc<Document>, before: Before) {
-        let held = Held::Document { document: Arc::clone(document), connection: before.connection };
+        let held = Held::Document { document: Arc::clone(document), before };
         self.held.insert(person.clone(), held).await;
     }
 
@@ -106,8 +104,14 @@ impl Memory {
         self.unknown.insert(person.clone(), Held::NotFound { heard: before.heard }).await;
     }
 
-    /// Frees what is outdated. (That it is not served any more is seen to by the generation.)
-    pub(super) async fn release(&self, crn: &Crn) {
-        self.held.invalidate(&PersonId::Crn(crn.clone())).await;
+    /// Frees what is outdated. (That it is not served any more is seen to by [`Coherence`].)
+    pub(super) async fn release(&self, person: PersonId) {
+        self.held.invalidate(&person).await;
     }
+}
+
+/// Whether no invalidation has come since the read, neither of the case nor of its NOMS number.
+async fn is_not_outdated(document: &Document, before: Before, coherence: &Coherence) -> bool {
+    coherence.contains_all(&document.facts.record.crn, document.generation).await
+        && coherence.contains_all_of_number(document.noms(), before.heard).await
 }

@@ -37,6 +37,7 @@ mod rebuild;
 mod reconcile;
 mod records_cache;
 mod records_directory;
+mod records_edges;
 mod records_fields;
 mod records_people;
 mod records_replicas;
