@@ -101,6 +101,13 @@ const CHANGE_FEED: [&str; 14] = [
 /// The event type of our own bulk run.
 pub const BULK_UPDATE: &str = "pom-handover-dates.internal.bulk-update";
 
+/// Whether a message of this type drops cached case records.
+pub fn drops_records(event_type: &str) -> bool {
+    CHANGE_FEED.contains(&event_type)
+        || event_type == "SENTENCE_CHANGED"
+        || event_type.starts_with("probation-case.prison-identifier.")
+}
+
 /// Routes a parsed message.
 pub fn route(parsed: &Parsed, evidence: Evidence, received_at: chrono::DateTime<chrono::Utc>) -> Route {
     decide(parsed, evidence, received_at).unwrap_or_else(Route::Park)

@@ -24,6 +24,7 @@ mod delius_handover;
 mod delius_lookups;
 mod delius_once;
 mod event_samples;
+mod feed_drained;
 mod golden;
 mod history_http;
 mod history_reading;
