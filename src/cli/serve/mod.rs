@@ -77,7 +77,7 @@ impl Serve {
             if self.has(Role::Api) {
                 let health = watch::health(&pool, &delius, &breakers);
                 let (auth_url, seen) = (self.mpc.auth_url.as_deref(), (health, metrics.clone()));
-                let admin = self.queues.admin().await;
+                let admin = self.queues.admin(&pool).await;
                 self.api.start(auth_url, &pool, &delius, &admin, seen, (&tasks, &stop)).await?;
             }
             if self.has(Role::Ingest) {
