@@ -83,6 +83,12 @@ fn allocation(seen: &Seen, verdict: &mut Verdict) {
             verdict.differences.push(Difference::NewsOfEmail);
             true
         }
+        (Some(Some((staff, _))), Some(RecordedHolding { pom: Some(pom), .. }))
+            if staff.email.is_none() && pom.email.is_some() =>
+        {
+            verdict.notes.push(Note::EmailWithdrawn);
+            false
+        }
         _ => false,
     };
     let mut lacking = None;
@@ -182,6 +188,11 @@ fn handover(seen: &Seen, verdict: &mut Verdict) {
             verdict.differences.push(Difference::NewsOfDates { stated, recorded: recorded.dates });
             true
         }
+        // The end of a handover changes nothing in Delius, and belongs on record all the same.
+        (None, Some(recorded)) if !recorded.withdrawn && recorded.dates != Dates::default() => {
+            verdict.differences.push(Difference::NoHandover { recorded: recorded.dates });
+            true
+        }
         _ => false,
     };
     let Some(expected) = recorded.map(|recorded| recorded.dates).or(stated) else { return };
@@ -199,10 +210,11 @@ fn handover(seen: &Seen, verdict: &mut Verdict) {
         }
         _ => false,
     };
-    if (news || outdated) && stated.is_some() {
+    if news || (outdated && stated.is_some()) {
         let at = recorded.filter(|_| !news).map(|recorded| recorded.at);
         verdict.repairs.push(Repair { subject: Subject::Handover, at });
-    } else if outdated {
+    }
+    if outdated && stated.is_none() {
         verdict.notes.push(Note::NoHandover);
     }
 }

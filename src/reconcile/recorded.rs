@@ -31,6 +31,8 @@ pub struct RecordedDates {
     pub dates: Dates,
     /// When they changed, as the message said.
     pub at: DateTime<Utc>,
+    /// It was recorded since that Manage POM Cases holds no handover for the case any more.
+    pub withdrawn: bool,
 }
 
 /// An allocation that waits until the name behind its staff code is known.
@@ -78,7 +80,10 @@ pub fn recorded<'a>(events: impl IntoIterator<Item = &'a CaseEvent>) -> Recorded
                 dry_run: false,
             } => {
                 let dates = Dates { start: *handover_start_date, handover: *handover_date };
-                recorded.dates = Some(RecordedDates { dates, at: provenance.occurred_at });
+                recorded.dates = Some(RecordedDates { dates, at: provenance.occurred_at, withdrawn: false });
+            }
+            CaseEvent::HandoverNotFound { .. } => {
+                recorded.dates = recorded.dates.map(|dates| RecordedDates { withdrawn: true, ..dates });
             }
             _ => {}
         }
