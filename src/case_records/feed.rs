@@ -130,6 +130,13 @@ mod tests {
     }
 
     #[test]
+    fn what_makes_the_feed_lag_on_account_of_lost_messages_outlives_the_records_they_would_have_dropped() {
+        let config = CaseRecordsConfig::default();
+        assert!(super::super::OUTLIVED >= config.max_age);
+        assert!(config.feed_forget_after >= config.max_age, "a hold is forgotten like a silent consumer");
+    }
+
+    #[test]
     fn a_consumer_that_fell_silent_is_forgotten_after_its_message_must_have_reappeared() {
         let config = CaseRecordsConfig::default();
         let gone = beat(300_001, 0);
