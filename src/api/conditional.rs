@@ -1,5 +1,7 @@
 //! What caches and conditional requests need: entity tags, 304, age and warnings.
 
+use std::time::Duration;
+
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use warp::reply::Response;
 
@@ -32,16 +34,37 @@ pub(super) fn send(headers: &HeaderMap, payload: &Payload, document: &Document, 
     };
     let headers = response.headers_mut();
     headers.insert(header::ETAG, payload.etag.clone());
-    provenance(headers, Some((document, origin)));
+    let mut freshness = Freshness::default();
+    freshness.add(document.age(), origin);
+    freshness.say(headers);
     response
 }
 
-/// Headers that say how fresh the oldest part of an answer is.
-pub(super) fn provenance(headers: &mut HeaderMap, oldest: Option<(&Document, Origin)>) {
-    headers.insert(header::CACHE_CONTROL, CACHE_CONTROL);
-    if let Some((document, origin)) = oldest.filter(|(_, origin)| *origin != Origin::Delius) {
-        headers.insert(header::AGE, document.age().as_secs().into());
-        if origin == Origin::Stale {
+/// How fresh an answer of several parts is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Freshness {
+    /// Age of the oldest part that does not come from Delius just now.
+    age: Option<Duration>,
+    /// Whether any part is stale.
+    stale: bool,
+}
+
+impl Freshness {
+    /// Takes one more part into account.
+    pub(super) fn add(&mut self, age: Duration, origin: Origin) {
+        if origin != Origin::Delius {
+            self.age = self.age.max(Some(age));
+        }
+        self.stale |= origin == Origin::Stale;
+    }
+
+    /// Headers that say it.
+    pub(super) fn say(self, headers: &mut HeaderMap) {
+        headers.insert(header::CACHE_CONTROL, CACHE_CONTROL);
+        if let Some(age) = self.age {
+            headers.insert(header::AGE, age.as_secs().into());
+        }
+        if self.stale {
             headers.insert(header::WARNING, HeaderValue::from_static("110 - \"Response is Stale\""));
         }
     }
@@ -71,6 +94,27 @@ mod tests {
         assert_eq!(demand(&headers(header::PRAGMA, "no-cache")), Demand::ReadThrough);
         assert_eq!(demand(&headers(header::CACHE_CONTROL, "max-age=60")), Demand::Current);
         assert_eq!(demand(&HeaderMap::new()), Demand::Current);
+    }
+
+    #[test]
+    fn an_answer_is_as_old_as_its_oldest_part_and_stale_if_any_part_is() {
+        let said = |parts: &[(u64, Origin)]| {
+            let (mut freshness, mut headers) = (Freshness::default(), HeaderMap::new());
+            parts.iter().for_each(|(age_s, origin)| freshness.add(Duration::from_secs(*age_s), *origin));
+            freshness.say(&mut headers);
+            let age = headers.get(header::AGE).and_then(|age| age.to_str().ok()?.parse::<u64>().ok());
+            (age, headers.contains_key(header::WARNING))
+        };
+        use Origin::{Delius, Memory, Stale, Store};
+        for (parts, expected) in [
+            (&[][..], (None, false)),
+            (&[(1, Delius)], (None, false)),
+            (&[(1, Delius), (7, Memory), (3, Store)], (Some(7), false)),
+            (&[(7, Memory), (3, Stale), (1, Delius)], (Some(7), true)),
+            (&[(3, Stale)], (Some(3), true)),
+        ] {
+            assert_eq!(said(parts), expected, "{parts:?}");
+        }
     }
 
     #[test]

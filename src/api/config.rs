@@ -16,6 +16,8 @@ pub struct ApiConfig {
     /// A connection on which nothing is asked is closed after this time. Default 75 seconds, longer than the
     /// keep-alive of usual ingresses, so that they close first.
     pub idle_timeout: Duration,
+    /// A caller who takes nothing of an answer for so long is cut off. Default 30 seconds.
+    pub write_timeout: Duration,
     /// A request is answered with 503 after this time. Default 10 seconds.
     pub request_timeout: Duration,
     /// Requests under way at shutdown get this long to end. Default 20 seconds.
@@ -32,6 +34,7 @@ impl Default for ApiConfig {
             max_in_flight: 512,
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
+            write_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(20),
             max_body_bytes: 64 * 1024,

@@ -1,8 +1,9 @@
-//! A connection whose peer must finish the header of a request in time.
+//! A connection whose peer must finish the header of a request in time, and must take the answers.
 //!
-//! The HTTP library has one limit for both the wait for a request and the arrival of its header. A pooled connection
-//! may well be idle for a minute; a header that takes a minute is an attack. So the library's limit is the idle one,
-//! and the stream itself ends a header that drags on.
+//! The HTTP library has one limit for both the wait for a request and the arrival of its header, and sets a timer for
+//! every request. A pooled connection may well be idle for a minute; a header that takes a minute is an attack. So the
+//! stream itself has both limits, with one timer for the connection that is rarely set anew. For writing the library has no limit at all: a peer that asks
+//! and never reads would keep its place for good.
 
 use std::{
     future::Future,
@@ -21,7 +22,7 @@ use tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-use super::ApiConfig;
+use super::{ApiConfig, refusal::Refusal};
 
 /// Whether a request is being answered: then bytes that come are its body, under the request's own limit.
 #[derive(Debug, Clone, Default)]
@@ -34,6 +35,10 @@ impl Answering {
 
     pub(super) fn end(&self) {
         self.0.store(false, Ordering::Relaxed);
+    }
+
+    fn is_under_way(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }
 
@@ -58,17 +63,24 @@ impl Timer {
     }
 }
 
-/// A stream that ends when nothing is asked for too long, and fails when a header is begun and not finished in time.
+/// A stream that ends when nothing is asked for too long, and fails when a header is begun and not finished within its
+/// limit, or when the peer takes nothing of an answer for too long. What the HTTP library refuses by itself leaves it
+/// in the shape of every error.
 pub(super) struct Limited<S> {
     stream: S,
     answering: Answering,
     idle_limit: Duration,
     header_limit: Duration,
+    write_limit: Duration,
     /// When the last answer went out.
     idle_since: Instant,
     /// When the first byte of a header came.
     header_begun: Option<Instant>,
-    timer: Timer,
+    /// Since when the peer takes nothing.
+    write_waits_since: Option<Instant>,
+    read_timer: Timer,
+    write_timer: Timer,
+    refusal: Refusal,
 }
 
 impl<S> Limited<S> {
@@ -78,9 +90,13 @@ impl<S> Limited<S> {
             answering,
             idle_limit: config.idle_timeout,
             header_limit: config.header_timeout,
+            write_limit: config.write_timeout,
             idle_since: Instant::now(),
             header_begun: None,
-            timer: Timer::default(),
+            write_waits_since: None,
+            read_timer: Timer::default(),
+            write_timer: Timer::default(),
+            refusal: Refusal::default(),
         }
     }
 
@@ -89,6 +105,21 @@ impl<S> Limited<S> {
         self.header_begun = None;
         self.idle_since = Instant::now();
     }
+
+    /// Passes on what came of a write, unless the peer has taken nothing for too long.
+    fn written<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if polled.is_ready() {
+            self.write_waits_since = None;
+            return polled;
+        }
+        let since = *self.write_waits_since.get_or_insert_with(Instant::now);
+        ready!(self.write_timer.poll(cx, since + self.write_limit));
+        Poll::Ready(Err(too_long("the answer was not taken")))
+    }
+}
+
+fn too_long(what: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, what)
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Limited<S> {
@@ -100,7 +131,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Limited<S> {
         let this = &mut *self;
         let before = into.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(cx, into);
-        if this.answering.0.load(Ordering::Relaxed) {
+        if this.answering.is_under_way() {
             this.header_begun = None;
             return read;
         }
@@ -112,11 +143,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Limited<S> {
         }
         match this.header_begun {
             Some(begun) => {
-                ready!(this.timer.poll(cx, begun + this.header_limit));
-                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the header took too long")))
+                ready!(this.read_timer.poll(cx, begun + this.header_limit));
+                Poll::Ready(Err(too_long("the header took too long")))
             }
             None => {
-                ready!(this.timer.poll(cx, this.idle_since + this.idle_limit));
+                ready!(this.read_timer.poll(cx, this.idle_since + this.idle_limit));
                 Poll::Ready(Ok(())) // as if the peer had ended the connection
             }
         }
@@ -126,7 +157,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Limited<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Limited<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.answers();
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let this = &mut *self;
+        let stream = Pin::new(&mut this.stream);
+        let written = this.refusal.poll_write(stream, cx, bytes);
+        this.written(cx, written)
     }
 
     fn poll_write_vectored(
@@ -134,8 +168,17 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Limited<S> {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        // A refusal is a head without a body, and so comes as one slice.
+        if let [head] = bytes {
+            return self.poll_write(cx, head);
+        }
         self.answers();
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
+        if let Poll::Ready(Ok(written)) = &written {
+            let all: usize = bytes.iter().map(|slice| slice.len()).sum();
+            self.refusal.passed(*written == all);
+        }
+        self.written(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -148,5 +191,29 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Limited<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_peer_that_takes_nothing_is_cut_off_and_one_that_takes_something_has_its_time_again() {
+        let config = ApiConfig { write_timeout: Duration::ZERO, ..ApiConfig::default() };
+        let (ours, mut theirs) = duplex(4);
+        let mut ours = Limited::new(ours, Answering::default(), &config);
+        ours.write_all(b"1234").await.unwrap();
+        let error = ours.write_all(b"5678").await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(ours.write_waits_since.is_some());
+
+        theirs.read_exact(&mut [0; 4]).await.unwrap();
+        ours.write_all(b"5678").await.unwrap();
+        assert!(ours.write_waits_since.is_none());
     }
 }

@@ -13,6 +13,7 @@ pub mod health;
 mod openapi;
 mod person;
 mod problem;
+mod refusal;
 mod route;
 mod routes;
 mod server;

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use http::StatusCode;
-
 use super::Problem;
 use crate::{
     case::PersonId,
     case_records::{Answer, Document, Origin, Unavailable},
 };
+
+/// Mending it takes a person in Delius: no sooner than in five minutes.
+const SHARED_RETRY_S: u16 = 300;
 
 /// Reads an identifier from a path.
 pub(super) fn parse(text: &str) -> Result<PersonId, Problem> {
@@ -22,7 +23,7 @@ pub(super) fn found(
     person: &PersonId,
     answer: Result<Answer, Unavailable>,
 ) -> Result<(Arc<Document>, Origin), Problem> {
-    count(&answer);
+    count(answer.as_ref());
     match answer {
         Ok(Answer::Found(document, origin)) => Ok((document, origin)),
         Ok(Answer::NotFound) => Err(Problem::not_found(format!("Person with {} not found", named(person)))),
@@ -36,9 +37,11 @@ pub(super) fn unavailable() -> Problem {
     Problem::unavailable("Delius does not answer at the moment", 5)
 }
 
+/// The answer cannot be had until somebody mends Delius, and that is what 503 says. To a 4xx Manage POM Cases does not
+/// come back before the next night, and a 404 it takes for "no such case"; a 503 it asks again, and it shows.
 fn shared(person: &PersonId) -> Problem {
     let message = format!("Several people in Delius share the {}: ask by CRN", named(person));
-    Problem::new(StatusCode::CONFLICT, message)
+    Problem::unavailable(message, SHARED_RETRY_S)
 }
 
 /// The person by identifier, as error messages name them.
@@ -50,7 +53,7 @@ pub(super) fn named(person: &PersonId) -> String {
 }
 
 /// Counts reads by where the answer came from.
-pub(super) fn count(answer: &Result<Answer, Unavailable>) {
+pub(super) fn count(answer: Result<&Answer, &Unavailable>) {
     macro_rules! read_from {
         ($from:literal) => {
             metrics::counter!("case_record_reads_total", "from" => $from)

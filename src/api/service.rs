@@ -19,7 +19,7 @@ use warp::reply::{Reply, Response};
 
 use super::{Api, Problem, figures, routes};
 
-const REQUEST_ID: &str = "x-request-id";
+pub(super) const REQUEST_ID: &str = "x-request-id";
 
 /// Answered even under full load: an orchestrator must not take a busy process for a dead one.
 const ALWAYS_ADMITTED: [&str; 3] = ["/health/ping", "/health/liveness", "/health/readiness"];

@@ -16,7 +16,7 @@ use uuid::Uuid;
 pub use destination::Destination;
 pub use hand_over::{End, hand_over};
 pub use pace::paced;
-pub use report::{Report, report};
+pub use report::{Report, missing, report};
 pub use runs::BulkRun;
 
 use crate::{

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::messages_of;
 use crate::{
+    case::NomsNumber,
     event_store::fates::{self, Fate},
     outbox::view::{self, Standing},
 };
@@ -20,6 +21,8 @@ pub struct Report {
     pub accounted: u64,
     /// Writes that wait for nothing but their turn.
     pub waiting: u64,
+    /// Messages and writes that came to nothing so far, and wait for an operator or were given up by one.
+    pub failed: u64,
 }
 
 /// Reads what became of the messages of a run.
@@ -34,12 +37,16 @@ pub async fn report(store: &PgPool, run: Uuid) -> sqlx::Result<Report> {
         match fate {
             Fate::Settled(name) => *report.outcomes.entry(name).or_default() += 1,
             Fate::Parked(reason) => {
+                report.failed += 1;
                 *report.outcomes.entry(format!("message parked: {reason}")).or_default() += 1;
             }
             Fate::Written { noms, sequence } => open.push((noms, sequence)),
         }
     }
     for (standing, count) in view::standings(store, &open).await? {
+        if matches!(standing, Standing::Parked | Standing::Blocked | Standing::Skipped) {
+            report.failed += count;
+        }
         match standing {
             Standing::Waiting => report.waiting += count,
             // Applied between the two questions; its outcome is there when asked again.
@@ -56,4 +63,18 @@ pub async fn report(store: &PgPool, run: Uuid) -> sqlx::Result<Report> {
         }
     }
     Ok(report)
+}
+
+/// Those of the numbers whose message of the run has not been accounted for.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn missing(
+    store: &PgPool,
+    run: Uuid,
+    numbers: impl IntoIterator<Item = NomsNumber>,
+) -> sqlx::Result<Vec<NomsNumber>> {
+    let prefix = messages_of(run);
+    let accounted = fates::accounted(store, &prefix).await?;
+    Ok(numbers.into_iter().filter(|noms| !accounted.contains(&format!("{prefix}{noms}"))).collect())
 }

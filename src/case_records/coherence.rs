@@ -12,7 +12,7 @@ use std::{
 use moka::future::Cache;
 
 use super::{CaseRecordsConfig, FeedHealth, feed::Heartbeat};
-use crate::case::Crn;
+use crate::case::{Crn, NomsNumber};
 
 /// Number of a LISTEN connection; zero is "none". What was kept under another connection may have missed an
 /// invalidation and is not served from memory.
@@ -30,6 +30,19 @@ pub(super) struct Coherence {
     proven: AtomicU64,
     feed: Mutex<(FeedHealth, Option<Instant>)>,
     dropped: Cache<Crn, i64>,
+    /// By NOMS number: how many invalidations had been heard when the last one of it was.
+    dropped_numbers: Cache<NomsNumber, u64>,
+}
+
+/// What an invalidation names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Named {
+    /// A case, and the number that the invalidation has.
+    Case(Crn, i64),
+    /// A NOMS number, whoever has it.
+    Number(NomsNumber),
+    /// Something that this version does not understand.
+    Unclear,
 }
 
 impl Coherence {
@@ -42,6 +55,7 @@ impl Coherence {
             proven: AtomicU64::new(0),
             feed: Mutex::new((FeedHealth::Unknown, None)),
             dropped: Cache::builder().time_to_live(config.stale_limit).build(),
+            dropped_numbers: Cache::builder().time_to_live(config.stale_limit).build(),
             config,
         }
     }
@@ -59,12 +73,16 @@ impl Coherence {
         self.heard.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// An invalidation was heard. `crn` is none when all that is known is a NOMS number.
-    pub(super) async fn hear(&self, crn: Option<(Crn, i64)>) {
-        if let Some((crn, generation)) = crn {
-            let known = self.dropped.get(&crn).await.unwrap_or(i64::MIN);
-            self.dropped.insert(crn, known.max(generation)).await;
+    /// An invalidation was heard.
+    pub(super) async fn hear(&self, named: Named) {
+        if let Named::Case(crn, generation) = &named {
+            let known = self.dropped.get(crn).await.unwrap_or(i64::MIN);
+            self.dropped.insert(crn.clone(), known.max(*generation)).await;
         }
+        if let Named::Number(noms) = named {
+            self.dropped_numbers.insert(noms, self.heard() + 1).await;
+        }
+        // Last: whoever sees the new count finds what was heard.
         self.heard.fetch_add(1, Ordering::SeqCst);
     }
 
@@ -115,6 +133,13 @@ impl Coherence {
     pub(super) async fn contains_all(&self, crn: &Crn, generation: i64) -> bool {
         self.dropped.get(crn).await.is_none_or(|dropped| dropped <= generation)
     }
+
+    /// Whether a read that began after so many invalidations had been heard is not outdated by a later one of its NOMS
+    /// number.
+    pub(super) async fn contains_all_of_number(&self, noms: Option<&NomsNumber>, heard: u64) -> bool {
+        let Some(noms) = noms else { return true };
+        self.dropped_numbers.get(noms).await.is_none_or(|dropped| dropped <= heard)
+    }
 }
 
 #[cfg(test)]
@@ -158,13 +183,26 @@ mod tests {
         let coherence = Coherence::new(CaseRecordsConfig::default());
         let crn: Crn = "X000001".parse().unwrap();
         assert!(coherence.contains_all(&crn, 1).await);
-        coherence.hear(Some((crn.clone(), 7))).await;
-        coherence.hear(Some((crn.clone(), 5))).await;
+        coherence.hear(Named::Case(crn.clone(), 7)).await;
+        coherence.hear(Named::Case(crn.clone(), 5)).await;
         assert!(!coherence.contains_all(&crn, 6).await);
         assert!(
             coherence.contains_all(&crn, 7).await,
             "the read began after the invalidation had its number"
         );
         assert!(coherence.contains_all(&"X000002".parse().unwrap(), 1).await);
+    }
+
+    #[tokio::test]
+    async fn a_read_is_outdated_by_an_invalidation_of_its_number_that_is_heard_after_it_began() {
+        let coherence = Coherence::new(CaseRecordsConfig::default());
+        let (noms, other): (NomsNumber, NomsNumber) =
+            ("A0001AA".parse().unwrap(), "A0002AA".parse().unwrap());
+        let before = coherence.heard();
+        coherence.hear(Named::Number(noms.clone())).await;
+        assert!(!coherence.contains_all_of_number(Some(&noms), before).await);
+        assert!(coherence.contains_all_of_number(Some(&noms), coherence.heard()).await);
+        assert!(coherence.contains_all_of_number(Some(&other), before).await);
+        assert!(coherence.contains_all_of_number(None, before).await);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use super::CaseRecordsConfig;
 
@@ -21,6 +21,27 @@ pub async fn heartbeat(store: &PgPool, consumer: &str, lag: Duration) -> Result<
     .bind(consumer)
     .bind(i64::try_from(lag.as_millis()).unwrap_or(i64::MAX))
     .execute(store)
+    .await?;
+    Ok(())
+}
+
+/// Makes the feed lag on behalf of nobody who polls: for as long as `until_then`, and then until it is forgotten like a
+/// consumer that fell silent. `lag` is what is told of it meanwhile.
+pub(super) async fn hold(
+    connection: &mut PgConnection,
+    name: &str,
+    until_then: Duration,
+    lag: Duration,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO change_feed_heartbeat (consumer, polled_at, lag_ms)
+         VALUES ($1, now() + make_interval(secs => $2), $3)
+         ON CONFLICT (consumer) DO UPDATE SET polled_at = excluded.polled_at, lag_ms = excluded.lag_ms",
+    )
+    .bind(name)
+    .bind(until_then.as_secs_f64())
+    .bind(i64::try_from(lag.as_millis()).unwrap_or(i64::MAX))
+    .execute(connection)
     .await?;
     Ok(())
 }
@@ -106,6 +127,13 @@ mod tests {
         ] {
             assert_eq!(FeedHealth::judge(&heartbeats, &config), expected, "{heartbeats:?}");
         }
+    }
+
+    #[test]
+    fn what_makes_the_feed_lag_on_account_of_lost_messages_outlives_the_records_they_would_have_dropped() {
+        let config = CaseRecordsConfig::default();
+        assert!(super::super::OUTLIVED >= config.max_age);
+        assert!(config.feed_forget_after >= config.max_age, "a hold is forgotten like a silent consumer");
     }
 
     #[test]

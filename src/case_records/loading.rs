@@ -9,7 +9,10 @@ use super::{
     source::Reading,
     store::{self, Mark},
 };
-use crate::{case::PersonId, delius::records::CaseFacts};
+use crate::{
+    case::{Crn, PersonId},
+    delius::records::CaseFacts,
+};
 
 /// A read-through overtaken by an invalidation is made again, this often.
 const ATTEMPTS: usize = 3;
@@ -67,20 +70,43 @@ impl Inner {
         readings: Vec<Reading>,
         mark: Option<Mark>,
     ) -> Result<(Vec<Arc<Document>>, bool), Unavailable> {
-        let complete: Vec<&CaseFacts> =
-            readings.iter().filter(|it| it.complete).map(|it| &it.facts).collect();
-        let kept = match mark {
-            Some(mark) if !complete.is_empty() => store::keep(&self.store, mark, &complete).await.ok(),
-            _ => None,
-        };
-        let overtaken = kept.as_ref().is_some_and(|kept| kept.len() < complete.len());
         let (generation, at) = mark.map_or((NOT_KEPT, chrono::Utc::now()), |it| (it.generation, it.at));
+        let (kept, overtaken) = match mark {
+            Some(mark) => self.keep_marked(&readings, mark).await,
+            None => (vec![], false),
+        };
         let document = |reading: Reading| {
-            let refused = kept.as_ref().is_some_and(|kept| !kept.contains(&reading.facts.record.crn));
-            let generation = if reading.complete && !refused { generation } else { NOT_KEPT };
+            let generation = if kept.contains(&reading.facts.record.crn) { generation } else { NOT_KEPT };
             Document::new(reading.facts, at, generation).map(Arc::new).map_err(|_| Unavailable)
         };
         Ok((readings.into_iter().map(document).collect::<Result<_, _>>()?, overtaken))
+    }
+
+    /// Who is kept, and whether an invalidation (or a later read) overtook any of them. What the store does not keep
+    /// must not be held in memory either: invalidations by NOMS number are told to those whom the store knows.
+    async fn keep_marked(&self, readings: &[Reading], mark: Mark) -> (Vec<Crn>, bool) {
+        let all: Vec<&CaseFacts> = readings.iter().map(|it| &it.facts).collect();
+        let complete: Vec<&CaseFacts> =
+            readings.iter().filter(|it| it.complete).map(|it| &it.facts).collect();
+        let kept = async {
+            let kept = match complete[..] {
+                [] => vec![],
+                _ => store::keep(&self.store, mark, &complete).await?,
+            };
+            let outdated = store::overtaken(&self.store, mark, &all).await?;
+            let (outdated_kept, kept): (Vec<Crn>, Vec<Crn>) =
+                kept.into_iter().partition(|it| outdated.contains(it));
+            if !outdated_kept.is_empty() {
+                let people: Vec<_> = outdated_kept.iter().cloned().map(PersonId::Crn).collect();
+                store::drop_kept(&self.store, &people).await?;
+            }
+            let refused = kept.len() < complete.len();
+            Ok::<_, sqlx::Error>((kept, refused || !outdated.is_empty()))
+        };
+        kept.await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the store of case records gives no answer; what was read is not kept");
+            (vec![], false)
+        })
     }
 
     async fn hold(&self, people: &[PersonId], answers: &HashMap<PersonId, Answer>, before: Before) {

@@ -15,7 +15,7 @@ use super::{
     coherence::{Coherence, Connection},
     document::Document,
 };
-use crate::case::{Crn, PersonId};
+use crate::case::PersonId;
 
 /// More invalidations than are ever heard.
 const NOT_LOOKED_YET: u64 = u64::MAX;
@@ -30,7 +30,7 @@ enum Held {
 #[derive(Debug)]
 struct HeldDocument {
     document: Arc<Document>,
-    connection: Connection,
+    before: Before,
     /// Number of invalidations heard when the document was last seen to contain all of its case. As long as none
     /// more is heard, there is nothing to look up.
     contains: AtomicU64,
@@ -43,8 +43,7 @@ impl HeldDocument {
         if self.contains.load(Ordering::SeqCst) == heard {
             return true;
         }
-        let document = &self.document;
-        let contains = coherence.contains_all(&document.facts.record.crn, document.generation).await;
+        let contains = is_not_outdated(&self.document, self.before, coherence).await;
         if contains {
             self.contains.store(heard, Ordering::SeqCst);
         }
@@ -100,7 +99,7 @@ impl Memory {
         }
         match self.held.get(person).await {
             Some(Held::Document(held))
-                if held.connection == coherence.connection()
+                if held.before.connection == coherence.connection()
                     && held.document.age() <= self.max_age
                     && held.contains_all(coherence).await =>
             {
@@ -127,11 +126,8 @@ impl Memory {
     }
 
     pub(super) async fn hold(&self, person: &PersonId, document: &Arc<Document>, before: Before) {
-        let held = HeldDocument {
-            document: Arc::clone(document),
-            connection: before.connection,
-            contains: AtomicU64::new(NOT_LOOKED_YET),
-        };
+        let held =
+            HeldDocument { document: Arc::clone(document), before, contains: AtomicU64::new(NOT_LOOKED_YET) };
         self.held.insert(person.clone(), Held::Document(Arc::new(held))).await;
     }
 
@@ -140,8 +136,14 @@ impl Memory {
         self.unknown.insert(person.clone(), Held::NotFound { heard: before.heard }).await;
     }
 
-    /// Frees what is outdated. (That it is not served any more is seen to by the generation.)
-    pub(super) async fn release(&self, crn: &Crn) {
-        self.held.invalidate(&PersonId::Crn(crn.clone())).await;
+    /// Frees what is outdated. (That it is not served any more is seen to by [`Coherence`].)
+    pub(super) async fn release(&self, person: PersonId) {
+        self.held.invalidate(&person).await;
     }
+}
+
+/// Whether no invalidation has come since the read, neither of the case nor of its NOMS number.
+async fn is_not_outdated(document: &Document, before: Before, coherence: &Coherence) -> bool {
+    coherence.contains_all(&document.facts.record.crn, document.generation).await
+        && coherence.contains_all_of_number(document.noms(), before.heard).await
 }

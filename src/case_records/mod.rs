@@ -27,6 +27,8 @@ mod source;
 mod store;
 mod watch;
 
+use std::time::Duration;
+
 use sqlx::PgPool;
 
 pub use config::CaseRecordsConfig;
@@ -55,5 +57,29 @@ use crate::case::PersonId;
 pub async fn invalidate(store: &PgPool, people: &[PersonId]) -> Result<(), sqlx::Error> {
     store::drop_kept(store, people).await?;
     metrics::counter!("case_record_invalidations_total").increment(people.len() as u64);
+    Ok(())
+}
+
+/// How long a message that was lost may make a record outdated: records loaded before it was lost are too old by
+/// themselves after this time ([`CaseRecordsConfig::max_age`]), and records loaded later contain what it told of.
+pub const OUTLIVED: Duration = Duration::from_secs(300);
+
+/// To be called before messages of the change feed are purged, with the queue's name: drops every kept record, on
+/// every replica, and keeps all from being trusted until no record can be left that one of those messages would have
+/// dropped. SQS takes up to a minute to purge, and takes messages with it that come in meanwhile.
+///
+/// # Errors
+/// When the store cannot be written: nothing must be purged then.
+pub async fn distrust(store: &PgPool, queue: &str) -> Result<(), sqlx::Error> {
+    const PURGING: Duration = Duration::from_secs(60);
+    let mut transaction = store.begin().await?;
+    feed::hold(&mut transaction, &format!("purge of {queue}"), PURGING, OUTLIVED).await?;
+    let dropped = store::drop_all(&mut transaction).await?;
+    transaction.commit().await?;
+    tracing::warn!(
+        queue,
+        dropped,
+        "a queue is purged: cached case records are dropped and not trusted for a while"
+    );
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgPool, types::Json};
+use sqlx::{PgConnection, PgPool, types::Json};
 
 use super::{document::Document, feed::Heartbeat};
 use crate::{
@@ -58,6 +58,28 @@ pub(super) async fn keep(store: &PgPool, mark: Mark, facts: &[&CaseFacts]) -> Re
     Ok(kept.into_iter().filter_map(|crn| crn.parse().ok()).collect())
 }
 
+/// Those of the facts that an invalidation after the mark has outdated: one of the CRN, or one that knew the NOMS number
+/// alone. To be asked after they were kept: an invalidation that is not seen here sees what was kept.
+pub(super) async fn overtaken(
+    store: &PgPool,
+    mark: Mark,
+    facts: &[&CaseFacts],
+) -> Result<Vec<Crn>, sqlx::Error> {
+    let crns: Vec<_> = facts.iter().map(|it| it.record.crn.as_str()).collect();
+    let noms: Vec<_> = facts.iter().map(|it| it.record.noms_id.as_ref().map(NomsNumber::as_str)).collect();
+    let overtaken: Vec<String> = sqlx::query_scalar(
+        "SELECT crn FROM unnest($1::text[], $2::text[]) AS read (crn, noms_number)
+          WHERE EXISTS (SELECT FROM case_records AS held
+                         WHERE held.crn = ANY (ARRAY[read.crn, read.noms_number]) AND held.generation > $3)",
+    )
+    .bind(crns)
+    .bind(noms)
+    .bind(mark.generation)
+    .fetch_all(store)
+    .await?;
+    Ok(overtaken.into_iter().filter_map(|crn| crn.parse().ok()).collect())
+}
+
 /// The kept records of these people. A row that this version cannot read is as good as none.
 pub(super) async fn fetch(store: &PgPool, people: &[PersonId]) -> Result<Vec<Document>, sqlx::Error> {
     let (crns, noms) = identifiers(people);
@@ -80,8 +102,23 @@ fn document(generation: i64, facts: serde_json::Value, age_s: f64) -> Option<Doc
 }
 
 /// Drops what is kept of these people, gives the drop a number, and tells every replica: one transaction.
+///
+/// Whom a NOMS number leads to may be known to nobody but a read under way. So an invalidation by NOMS number leaves a
+/// row of its own, named by the number, and in a transaction before: a read that does not find it there was kept
+/// before, and is found here.
 pub(super) async fn drop_kept(store: &PgPool, people: &[PersonId]) -> Result<(), sqlx::Error> {
     let (crns, noms) = identifiers(people);
+    if !noms.is_empty() {
+        sqlx::query(
+            "INSERT INTO case_records (crn, generation)
+             SELECT number, nextval('case_record_generation')
+               FROM (SELECT DISTINCT number FROM unnest($1::text[]) AS number ORDER BY number) AS named
+             ON CONFLICT (crn) DO UPDATE SET generation = nextval('case_record_generation'), touched_at = now()",
+        )
+        .bind(&noms)
+        .execute(store)
+        .await?;
+    }
     sqlx::query(
         "WITH named AS (
              SELECT unnest($1::text[]) AS crn
@@ -105,6 +142,27 @@ pub(super) async fn drop_kept(store: &PgPool, people: &[PersonId]) -> Result<(),
     .execute(store)
     .await?;
     Ok(())
+}
+
+/// Drops everything that is kept, and tells every replica of each; how many records there were.
+pub(super) async fn drop_all(connection: &mut PgConnection) -> Result<u64, sqlx::Error> {
+    let dropped = sqlx::query(
+        "WITH named AS (
+             SELECT crn FROM case_records WHERE facts IS NOT NULL ORDER BY crn FOR UPDATE
+         ), dropped AS (
+             UPDATE case_records AS held
+                SET generation = nextval('case_record_generation'), noms_number = NULL, facts = NULL,
+                    loaded_at = NULL, touched_at = now()
+               FROM named
+              WHERE held.crn = named.crn
+             RETURNING held.crn, held.generation
+         )
+         SELECT pg_notify($1, crn || ' ' || generation) FROM dropped",
+    )
+    .bind(CHANNEL)
+    .execute(connection)
+    .await?;
+    Ok(dropped.rows_affected())
 }
 
 /// Drops what is kept of people whom Delius does not know (any more).

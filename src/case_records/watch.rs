@@ -12,10 +12,14 @@ use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
 use super::{
+    coherence::Named,
     reader::{CaseRecords, Inner},
     store::{self, CHANNEL},
 };
-use crate::{case::Crn, database};
+use crate::{
+    case::{Crn, NomsNumber, PersonId},
+    database,
+};
 
 /// Words that were said and have not come back yet.
 #[derive(Default)]
@@ -89,14 +93,18 @@ impl Watch {
             }
             (Some(crn), Some(generation), None) => {
                 if let (Ok(crn), Ok(generation)) = (crn.parse::<Crn>(), generation.parse()) {
-                    inner.coherence.hear(Some((crn.clone(), generation))).await;
+                    inner.coherence.hear(Named::Case(crn.clone(), generation)).await;
                     inner.flights.forget(Some(&crn));
-                    inner.memory.release(&crn).await;
+                    inner.memory.release(PersonId::Crn(crn)).await;
                 }
             }
-            _ => {
-                inner.coherence.hear(None).await;
+            (number, _, _) => {
+                let noms = number.and_then(|it| it.parse::<NomsNumber>().ok());
+                inner.coherence.hear(noms.clone().map_or(Named::Unclear, Named::Number)).await;
                 inner.flights.forget(None);
+                if let Some(noms) = noms {
+                    inner.memory.release(PersonId::Noms(noms)).await;
+                }
             }
         }
     }

@@ -1,6 +1,11 @@
 //! `handovers refresh --all|ID`: the bulk handover update.
 
-use std::{num::NonZeroU32, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    num::NonZeroU32,
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::anyhow;
 use chrono::{SubsecRound, Utc};
@@ -23,11 +28,13 @@ use crate::{
     delius::{Delius, NomsCursor},
     event_store::CaseStore,
     ingest::{Disposition, Ingest},
-    outbox::{Relay, RelayConfig},
+    outbox::{Relay, RelayConfig, table, view},
 };
 
 /// NOMS numbers read from Delius at once.
 const PAGE: u32 = 1000;
+/// Of the messages that are missing, so many are named.
+const NAMED: usize = 20;
 /// How often to look whether all is settled, at most.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -64,6 +71,9 @@ struct Refresh {
     /// Messages a second
     #[arg(long, default_value = "10")]
     rate: NonZeroU32,
+    /// Give up waiting when nothing of the run has been worked off for so many seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    patience: u64,
     /// Queue for the messages of a bulk run, consumed by running services; without it this process works them off
     #[arg(long, env = "BULK_QUEUE_URL")]
     bulk_queue_url: Option<String>,
@@ -103,10 +113,15 @@ impl Refresh {
                 println!("{outcome}");
             }
         }
-        Ok(match disposition {
-            Disposition::Parked(_) => ExitCode::FAILURE,
-            _ => ExitCode::SUCCESS,
-        })
+        let failed = match &disposition {
+            Disposition::Parked(_) => true,
+            Disposition::Recorded { noms, .. } => {
+                let stuck = !view::parked_of(store.pool(), noms).await?.is_empty();
+                stuck || table::waiting_of(store.pool(), noms).await? > 0
+            }
+            _ => false,
+        };
+        Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
     }
 
     async fn everybody(&self) -> Result<ExitCode, Failure> {
@@ -138,7 +153,7 @@ impl Refresh {
                 let store = self.delius.case_store(pool.clone(), mpc);
                 let ended = CancellationToken::new();
                 let relay = tokio::spawn(relay(&store, delius.clone()).run(ended.clone()));
-                (Destination::Here(Ingest::new(store, delius)), Some((relay, ended)))
+                (Destination::Here(Ingest::new(store, delius.clone())), Some((relay, ended)))
             }
         };
         let mut progress = Progress::new("handing over", numbers.len() as u64);
@@ -152,7 +167,7 @@ impl Refresh {
         .await;
         progress.end();
         let report = match end {
-            Ok(End::Complete) => Some(settled(&run, &pool, &stop).await),
+            Ok(End::Complete) => Some(settled(&run, &pool, Duration::from_secs(self.patience), &stop).await),
             _ => None,
         };
         if let Some((relay, ended)) = relayed {
@@ -160,13 +175,23 @@ impl Refresh {
             relay.await?;
         }
         end?;
-        match report.transpose()?.flatten() {
-            Some(report) => {
+        match report.transpose()? {
+            Some(Settled::All(report)) => {
                 runs::finish(&pool, &run).await?;
                 println!("{}", closing(&run, &report));
-                Ok(if run.not_accepted == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+                let failed = run.not_accepted > 0 || report.failed > 0;
+                Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
             }
-            None => {
+            Some(Settled::NoFurther(report)) => {
+                let missing = if report.accounted < run.handed_over.cast_unsigned() {
+                    bulk::missing(&pool, run.id, handed_over(&delius, &run).await?).await?
+                } else {
+                    vec![]
+                };
+                println!("{}", no_further(&run, &report, &missing, self.patience));
+                Ok(ExitCode::FAILURE)
+            }
+            Some(Settled::Stopped) | None => {
                 println!("{}", stopped(&run));
                 Ok(ExitCode::from(130))
             }
@@ -180,33 +205,60 @@ impl Refresh {
     }
 }
 
-/// Waits until every message is accounted for and every write settled; `None` when stopped before.
+/// How the waiting for a run ended.
+enum Settled {
+    All(Report),
+    /// Nothing has moved for as long as the operator has patience.
+    NoFurther(Report),
+    Stopped,
+}
+
+/// Waits until every message is accounted for and every write settled.
 async fn settled(
     run: &BulkRun,
     store: &sqlx::PgPool,
+    patience: Duration,
     stop: &CancellationToken,
-) -> sqlx::Result<Option<Report>> {
+) -> sqlx::Result<Settled> {
     let messages = run.handed_over.cast_unsigned();
     let mut progress = Progress::new("settling", messages);
-    let report = loop {
-        let asked = std::time::Instant::now();
+    let mut last = (None, Instant::now());
+    let settled = loop {
+        let asked = Instant::now();
         let report = bulk::report(store, run.id).await?;
         if report.accounted >= messages && report.waiting == 0 {
-            break Some(report);
+            break Settled::All(report);
         }
         progress.at(report.accounted.saturating_sub(report.waiting));
+        if last.0.as_ref() != Some(&report) {
+            last = (Some(report), asked);
+        } else if last.1.elapsed() >= patience {
+            break Settled::NoFurther(report);
+        }
         // The question costs the more the larger the run is.
         let pause = LOOK.max(asked.elapsed() * 5);
         if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
-            break None;
+            break Settled::Stopped;
         }
     };
     progress.end();
-    Ok(report)
+    Ok(settled)
 }
 
 fn relay(store: &Arc<CaseStore>, delius: Delius) -> Relay {
     Relay::new(Arc::clone(store), delius, RelayConfig::of(format!("handovers-{}", std::process::id())))
+}
+
+/// Everybody up to the run's cursor, as far as they are in custody still.
+async fn handed_over(delius: &Delius, run: &BulkRun) -> Result<Vec<NomsNumber>, Failure> {
+    let mut numbers = vec![];
+    let mut next = run.cursor().map(|_| NomsCursor::default());
+    while let Some(cursor) = next {
+        let page = delius.noms_in_custody(&cursor, PAGE).await?;
+        next = page.next.filter(|_| page.numbers.last() <= run.cursor().as_ref());
+        numbers.extend(page.numbers.into_iter().filter(|noms| Some(noms) <= run.cursor().as_ref()));
+    }
+    Ok(numbers)
 }
 
 /// Everybody behind the run's cursor.
@@ -253,6 +305,28 @@ fn closing(run: &BulkRun, report: &Report) -> String {
     if run.not_accepted > 0 {
         lines.push(format!("{:>8}  NOT ACCEPTED (see above and the log)", run.not_accepted));
     }
+    lines.join("\n")
+}
+
+/// What keeps a run from its end, and what can be done.
+fn no_further(run: &BulkRun, report: &Report, missing: &[NomsNumber], patience_s: u64) -> String {
+    let lacking = run.handed_over.cast_unsigned().saturating_sub(report.accounted);
+    let mut lines = vec![format!("{} {}: nothing was worked off for {patience_s} s", kind(run), run.id)];
+    if lacking > 0 {
+        let names: Vec<String> = missing.iter().take(NAMED).map(ToString::to_string).collect();
+        let more = if missing.len() > NAMED { ", …" } else { "" };
+        lines.push(format!("{lacking} messages are not accounted for: {}{more}", names.join(", ")));
+        lines.push(
+            "  they wait in the queue of the run (is a service with role ingest running?), or are in its dead-letter \
+             queue (PUT /queue-admin/retry-dlq), or are gone (begin anew with --restart)"
+                .to_owned(),
+        );
+    }
+    if report.waiting > 0 {
+        lines.push(format!("{} writes wait for their turn: see /health and `outbox list`", report.waiting));
+    }
+    let flag = if run.dry_run { " --dry-run" } else { "" };
+    lines.push(format!("the same command goes on waiting for them: handovers refresh --all{flag}"));
     lines.join("\n")
 }
 

@@ -1,5 +1,7 @@
 //! What became of messages: from a message to the outcome of the write that it led to.
 
+use std::collections::HashSet;
+
 use sqlx::PgPool;
 
 use crate::case::NomsNumber;
@@ -51,6 +53,21 @@ pub async fn of_messages(pool: &PgPool, prefix: &str) -> sqlx::Result<Vec<Fate>>
     .fetch_all(pool)
     .await?;
     rows.into_iter().map(fate).collect()
+}
+
+/// The ids, beginning so, of the handover messages that have been accounted for.
+///
+/// # Errors
+/// When the store cannot be read.
+pub async fn accounted(pool: &PgPool, prefix: &str) -> sqlx::Result<HashSet<String>> {
+    let ids: Vec<String> = sqlx::query_scalar(
+        "select distinct message_id from message_receipts
+         where message_id like 'bulk:%' and starts_with(message_id, $1)",
+    )
+    .bind(prefix)
+    .fetch_all(pool)
+    .await?;
+    Ok(ids.into_iter().collect())
 }
 
 fn fate((case, disposition, detail, sequence, event_type, outcome): Row) -> sqlx::Result<Fate> {

@@ -242,6 +242,15 @@ impl Consumer {
             for message in &received {
                 feed.received(message.message_id().unwrap_or_default(), sent_at(message));
             }
+            let now = Instant::now();
+            let long_poll = self.config.poll_wait >= Duration::from_secs(1);
+            let nothing_waits = match received.is_empty() {
+                true if long_poll => true,
+                _ => feed.should_ask(now) && self.hiding.nothing_waits().await,
+            };
+            if nothing_waits {
+                feed.drained(now);
+            }
             feed.polled().await;
         }
         let mut taken = Vec::with_capacity(received.len());

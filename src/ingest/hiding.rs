@@ -3,10 +3,14 @@
 
 use std::{sync::Arc, time::Duration};
 
+use aws_sdk_sqs::types::QueueAttributeName;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::in_hand::Held;
+
+/// What was received waits meanwhile to be worked on.
+const COUNTED_WITHIN: Duration = Duration::from_millis(500);
 
 /// One queue, as far as visibility goes.
 #[derive(Debug, Clone)]
@@ -30,6 +34,21 @@ impl Hiding {
             let reason = aws_sdk_sqs::error::DisplayErrorContext(&error).to_string();
             tracing::warn!(reason, "could not change the visibility of a message; its own timeout applies");
         }
+    }
+
+    /// Whether SQS counts no message that waits to be received. No answer in time is none.
+    pub(super) async fn nothing_waits(&self) -> bool {
+        let asked = self
+            .sqs
+            .get_queue_attributes()
+            .queue_url(&self.queue_url)
+            .attribute_names(QueueAttributeName::ApproximateNumberOfMessages)
+            .send();
+        let Ok(Ok(answer)) = tokio::time::timeout(COUNTED_WITHIN, asked).await else { return false };
+        let waiting = answer
+            .attributes()
+            .and_then(|all| all.get(&QueueAttributeName::ApproximateNumberOfMessages)?.parse::<u64>().ok());
+        waiting == Some(0)
     }
 
     /// Keeps the message hidden until the heartbeat is stopped or dropped.

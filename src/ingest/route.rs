@@ -1,7 +1,6 @@
 //! What a message asks for: a pure reading of the event.
 
 use chrono::{DateTime, Utc};
-
 use serde_json::Value;
 
 use super::message::{Event, IdentifierFault, Parsed};
@@ -109,13 +108,15 @@ const CHANGE_FEED: [&str; 14] = [
 /// The event type of our own bulk run.
 pub const BULK_UPDATE: &str = "pom-handover-dates.internal.bulk-update";
 
+/// Whether a message of this type drops cached case records.
+pub fn drops_records(event_type: &str) -> bool {
+    event_type == SENTENCE_CHANGED || LINKED.contains(&event_type) || CHANGE_FEED.contains(&event_type)
+}
+
 /// Whose cached records the message makes out of date: whoever it names, whatever else is wrong with it. By both
 /// identifiers, as a NOMS number that moved to this person outdates whoever had it before.
 pub fn outdated(parsed: &Parsed) -> Vec<PersonId> {
-    let outdates = |event_type: &str| {
-        event_type == SENTENCE_CHANGED || LINKED.contains(&event_type) || CHANGE_FEED.contains(&event_type)
-    };
-    if !parsed.event_type.as_deref().is_some_and(outdates) {
+    if !parsed.event_type.as_deref().is_some_and(drops_records) {
         return vec![];
     }
     let by_noms = parsed.event.noms().ok().map(PersonId::Noms);

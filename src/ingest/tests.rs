@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     message::{Delivery, MAX_BODY_BYTES, parse},
-    route::{ParkReason, Parking, Route, route},
+    route::{ParkReason, Parking, Route, drops_records, route},
 };
 use crate::case::{CaseCommand, DetailAddress, Evidence, StatedAllocation};
 
@@ -219,6 +219,7 @@ fn every_event_type_of_the_contract_has_its_route() {
         let mut by_crn = domain(event_type);
         by_crn["personReference"] = json!({ "identifiers": [{ "type": "CRN", "value": "X123456" }] });
         assert!(matches!(routed_json(&by_crn).unwrap(), Route::Linked(..)), "{event_type}");
+        assert!(drops_records(event_type), "{event_type}");
     }
     let bulk = routed_json(&domain("pom-handover-dates.internal.bulk-update")).unwrap();
     assert!(matches!(
@@ -227,6 +228,8 @@ fn every_event_type_of_the_contract_has_its_route() {
     ));
     let sentence = routed_json(&offender("SENTENCE_CHANGED")).unwrap();
     assert!(matches!(sentence, Route::SentenceChanged(..)));
+    assert!(drops_records("SENTENCE_CHANGED"));
+    assert!(!drops_records("offender-management.allocation.changed"));
     for event_type in [
         "OFFENDER_MANAGER_CHANGED",
         "OFFENDER_OFFICER_CHANGED",
@@ -239,6 +242,7 @@ fn every_event_type_of_the_contract_has_its_route() {
         "OFFENDER_MANAGEMENT_TIER_CALCULATION_REQUIRED",
     ] {
         assert!(matches!(routed_json(&offender(event_type)), Ok(Route::ChangeFeed(_))), "{event_type}");
+        assert!(drops_records(event_type), "{event_type}");
     }
     for event_type in [
         "probation-case.registration.added",
@@ -248,6 +252,7 @@ fn every_event_type_of_the_contract_has_its_route() {
         "tier.calculation.complete",
     ] {
         assert!(matches!(routed_json(&domain(event_type)), Ok(Route::ChangeFeed(_))), "{event_type}");
+        assert!(drops_records(event_type), "{event_type}");
     }
     assert_eq!(routed_json(&domain("prisoner.released")).unwrap_err(), ParkReason::UnhandledEventType);
 }

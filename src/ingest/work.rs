@@ -14,7 +14,9 @@ use super::{
     consumer::{Backoff, Consumer},
     deleter::Deletable,
     in_hand::Held,
+    message,
     received::{delivery, report},
+    route,
 };
 
 /// SQS hides a message for twelve hours at most from its receipt on, however often that is renewed.
@@ -59,7 +61,10 @@ impl Consumer {
             }
             End::PutBack(delay) => {
                 if let Some(feed) = &self.feed {
-                    feed.put_back(held.message_id(), delay);
+                    let (_, parsed) = message::parse(&delivery(&message));
+                    let event_type = parsed.ok().and_then(|parsed| parsed.event_type);
+                    let drops_records = event_type.is_some_and(|it| route::drops_records(&it));
+                    feed.put_back(held.message_id(), delay, drops_records);
                 }
                 self.hiding.hide(&held, delay).await;
             }

@@ -50,9 +50,12 @@ impl Notice {
     }
 }
 
-/// Whether somebody is to be told of this result: the write was applied, and not only tried out.
+/// Whether somebody is to be told of this result: the write was applied, that is, rows of Delius are other than before.
+/// A refusal, a dry run and a write that found everything in place already (`NoPomChange`, `NoKeyDateChange`) are in the
+/// case's history and nowhere else; a holder whose e-mail address alone was refreshed is told of as `NoPomChange`.
 pub fn is_told(result: &WriteResult) -> bool {
-    !result.outcome.name.is_refusal() && !result.outcome.name.is_dry_run()
+    let outcome = &result.outcome;
+    !outcome.changes.is_empty() && !outcome.name.is_refusal() && !outcome.name.is_dry_run()
 }
 
 /// Adds the notice of a result, in the transaction that records it. Adding it again changes nothing.

@@ -15,6 +15,11 @@ const HIDDEN_S: i32 = 30;
 /// A request moves for so long; what is left is for the next one.
 const BUDGET: Duration = Duration::from_secs(8);
 
+/// A receive that waits asks all servers of a queue; one that does not asks some, and misses what a few others hold.
+const WAIT_S: i32 = 1;
+/// After so many receives in a row that brought nothing (new), nothing is there.
+const IN_VAIN: u32 = 2;
+
 /// A dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
@@ -43,7 +48,8 @@ impl QueueAdmin {
         let dead = sources(&live, name)?.0;
         let found = self.count(&dead.url).await?;
         let (mut letters, mut handles, mut seen) = (vec![], vec![], HashSet::new());
-        while letters.len() < most {
+        let (until, mut in_vain) = (Instant::now() + BUDGET, 0);
+        while letters.len() < most && in_vain < IN_VAIN && Instant::now() < until {
             let received = self.receive(&dead.url, (most - letters.len()).min(10)).await?;
             let mut news = false;
             for Message { message_id, body, receipt_handle, .. } in received {
@@ -54,9 +60,7 @@ impl QueueAdmin {
                     letters.push(DeadLetter { body: body.unwrap_or_default(), id });
                 }
             }
-            if !news {
-                break;
-            }
+            in_vain = if news { 0 } else { in_vain + 1 };
         }
         self.show_again(&dead.url, &handles).await;
         Ok(DeadLetters { found: found.max(letters.len() as u64), letters })
@@ -102,13 +106,11 @@ impl QueueAdmin {
         let found = self.count(&dead.url).await?;
         // The count is approximate: one that says none may be behind.
         let most = found.max(1);
-        let mut moved = 0;
-        while moved < most && Instant::now() < until {
+        let (mut moved, mut in_vain) = (0, 0);
+        while moved < most && in_vain < IN_VAIN && Instant::now() < until {
             let at_most = usize::try_from(most - moved).unwrap_or(10).min(10);
             let received = self.receive(&dead.url, at_most).await?;
-            if received.is_empty() {
-                break;
-            }
+            in_vain = if received.is_empty() { in_vain + 1 } else { 0 };
             for message in received {
                 self.move_one(&dead.url, &sources, message).await?;
                 moved += 1;
@@ -150,7 +152,7 @@ impl QueueAdmin {
             .queue_url(url)
             .max_number_of_messages(i32::try_from(at_most).unwrap_or(10))
             .visibility_timeout(HIDDEN_S)
-            .wait_time_seconds(0)
+            .wait_time_seconds(WAIT_S)
             .message_attribute_names("All")
             .message_system_attribute_names(MessageSystemAttributeName::All)
             .send()

@@ -6,6 +6,9 @@ use aws_sdk_sqs::{
     types::QueueAttributeName,
 };
 use serde_json::Value;
+use sqlx::PgPool;
+
+use crate::case_records;
 
 /// Why a queue could not be looked after.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +22,12 @@ pub enum QueueAdminError {
     /// SQS gives no answer.
     #[error("SQS gives no answer: {0}")]
     Unavailable(String),
+    /// The cached case records cannot be dropped, so nothing is purged.
+    #[error("the store gives no answer: {0}")]
+    StoreUnavailable(#[source] sqlx::Error),
+    /// This process was given no queue.
+    #[error("no queue is configured: set QUEUE_URL")]
+    NotConfigured,
 }
 
 impl QueueAdminError {
@@ -46,17 +55,21 @@ pub(super) struct DeadQueue {
 #[derive(Clone)]
 pub struct QueueAdmin {
     pub(super) sqs: Client,
+    store: PgPool,
     urls: Vec<String>,
 }
 
 impl QueueAdmin {
-    /// Over the queues with these URLs.
-    pub fn new(sqs: Client, urls: impl IntoIterator<Item = String>) -> Self {
-        Self { sqs, urls: urls.into_iter().collect() }
+    /// Over the queues with these URLs. In `store` are the case records that a purge makes doubtful.
+    pub fn new(sqs: Client, store: PgPool, urls: impl IntoIterator<Item = String>) -> Self {
+        Self { sqs, store, urls: urls.into_iter().collect() }
     }
 
     /// The configured queues, as they are set up at the moment.
     pub(super) async fn live(&self) -> Result<Vec<LiveQueue>, QueueAdminError> {
+        if self.urls.is_empty() {
+            return Err(QueueAdminError::NotConfigured);
+        }
         let mut live = vec![];
         for url in &self.urls {
             let names = [QueueAttributeName::RedrivePolicy, QueueAttributeName::QueueArn];
@@ -111,10 +124,11 @@ impl QueueAdmin {
         Ok(count.unwrap_or_default())
     }
 
-    /// Deletes everything in a queue or dead-letter queue; how many messages waited there, about.
+    /// Deletes everything in a queue or dead-letter queue; how many messages waited there, about. Among them may be
+    /// messages of the change feed, so that no cached case record is trusted for some minutes.
     ///
     /// # Errors
-    /// When no queue of ours has the name, or SQS does not do it.
+    /// When no queue of ours has the name, the case records cannot be dropped, or SQS does not do it.
     pub async fn purge(&self, name: &str) -> Result<u64, QueueAdminError> {
         let live = self.live().await?;
         let dead = live.iter().filter_map(|queue| queue.dead.as_ref());
@@ -125,6 +139,9 @@ impl QueueAdmin {
             .or_else(|| dead.into_iter().find(|dead| dead.name == name).map(|dead| &dead.url))
             .ok_or(QueueAdminError::Unknown)?;
         let found = self.count(url).await?;
+        // Before the purge: what breaks in between leaves records distrusted for nothing, and never trusted for nothing.
+        // Whichever queue it is: the process that serves the API need not know which one carries the change feed.
+        case_records::distrust(&self.store, name).await.map_err(QueueAdminError::StoreUnavailable)?;
         let purged = self.sqs.purge_queue().queue_url(url).send().await;
         purged.map_err(|error| match error.code() {
             Some(code) if code.contains("PurgeQueueInProgress") => QueueAdminError::PurgeInProgress,

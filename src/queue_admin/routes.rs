@@ -213,6 +213,14 @@ fn problem(error: QueueAdminError) -> Problem {
         QueueAdminError::PurgeInProgress => {
             Problem::new(StatusCode::CONFLICT, "The queue was purged less than a minute ago")
         }
+        QueueAdminError::NotConfigured => Problem::unavailable(
+            "This process was given no queue to look after: set QUEUE_URL (and CHANGE_FEED_QUEUE_URL, BULK_QUEUE_URL)",
+            60,
+        ),
+        QueueAdminError::StoreUnavailable(error) => {
+            tracing::warn!(%error, "a queue is not purged: cached case records cannot be dropped");
+            Problem::unavailable("The store gives no answer at the moment; nothing was purged", 5)
+        }
         QueueAdminError::Unavailable(reason) => {
             tracing::warn!(reason, "a queue could not be looked after");
             Problem::unavailable("SQS gives no answer at the moment", 5)

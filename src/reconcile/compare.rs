@@ -83,6 +83,12 @@ fn allocation(seen: &Seen, verdict: &mut Verdict) {
             verdict.differences.push(Difference::NewsOfEmail);
             true
         }
+        (Some(Some((staff, _))), Some(RecordedHolding { pom: Some(pom), .. }))
+            if staff.email.is_none() && pom.email.is_some() =>
+        {
+            verdict.notes.push(Note::EmailWithdrawn);
+            false
+        }
         _ => false,
     };
     let mut lacking = None;
@@ -178,31 +184,40 @@ fn handover(seen: &Seen, verdict: &mut Verdict) {
     };
     let recorded = seen.recorded.dates;
     let news = match (stated, recorded) {
-        (Some(stated), Some(recorded)) if stated != recorded.dates => {
+        (Some(stated), Some(recorded)) if stated != recorded.dates || recorded.withdrawn => {
             verdict.differences.push(Difference::NewsOfDates { stated, recorded: recorded.dates });
+            true
+        }
+        // The end of a handover changes nothing in Delius, and belongs on record all the same.
+        (None, Some(recorded)) if !recorded.withdrawn && recorded.dates != Dates::default() => {
+            verdict.differences.push(Difference::NoHandover { recorded: recorded.dates });
             true
         }
         _ => false,
     };
+    // Dates that ended are left in Delius, where they arrived, and expected no more where they did not.
+    let ended = stated.is_none() && recorded.is_some_and(|recorded| recorded.withdrawn);
     let Some(expected) = recorded.map(|recorded| recorded.dates).or(stated) else { return };
     let outdated = match &seen.delius {
         Some(delius) if delius.live_custodies == 1 => {
             let held = Dates { start: delius.handover_start_date, handover: delius.handover_date };
-            if held != expected {
+            let outdated = held != expected && !(ended && held == Dates::default());
+            if outdated {
                 verdict.differences.push(Difference::OtherDates { expected, held });
             }
-            held != expected
+            outdated
         }
-        Some(delius) if expected != Dates::default() => {
+        Some(delius) if expected != Dates::default() && !ended => {
             verdict.notes.push(Note::DatesDoNotApply { live_custodies: delius.live_custodies });
             false
         }
         _ => false,
     };
-    if (news || outdated) && stated.is_some() {
+    if news || (outdated && stated.is_some()) {
         let at = recorded.filter(|_| !news).map(|recorded| recorded.at);
         verdict.repairs.push(Repair { subject: Subject::Handover, at });
-    } else if outdated {
+    }
+    if outdated && stated.is_none() {
         verdict.notes.push(Note::NoHandover);
     }
 }

@@ -31,6 +31,8 @@ pub struct RecordedDates {
     pub dates: Dates,
     /// When they changed, as the message said.
     pub at: DateTime<Utc>,
+    /// It was recorded since that Manage POM Cases holds no handover for the case any more.
+    pub withdrawn: bool,
 }
 
 /// An allocation that waits until the name behind its staff code is known.
@@ -49,7 +51,7 @@ pub struct Unreflected {
 pub struct Recorded {
     /// Who holds it, when anything was recorded of that.
     pub holding: Option<RecordedHolding>,
-    /// Its handover dates, when any were recorded and not said to be none since.
+    /// Its handover dates, when any were recorded.
     pub dates: Option<RecordedDates>,
     /// What could not be written so far for want of a name.
     pub unreflected: Vec<Unreflected>,
@@ -78,9 +80,11 @@ pub fn recorded<'a>(events: impl IntoIterator<Item = &'a CaseEvent>) -> Recorded
                 dry_run: false,
             } => {
                 let dates = Dates { start: *handover_start_date, handover: *handover_date };
-                recorded.dates = Some(RecordedDates { dates, at: provenance.occurred_at });
+                recorded.dates = Some(RecordedDates { dates, at: provenance.occurred_at, withdrawn: false });
             }
-            CaseEvent::HandoverNotFound { .. } => recorded.dates = None,
+            CaseEvent::HandoverNotFound { .. } => {
+                recorded.dates = recorded.dates.map(|dates| RecordedDates { withdrawn: true, ..dates });
+            }
             _ => {}
         }
     }

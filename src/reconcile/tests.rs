@@ -115,6 +115,7 @@ fn summary(verdict: &Verdict) -> (Vec<&'static str>, Option<Option<DateTime<Utc>
         Difference::HeldSinceLater { .. } => "HeldSinceLater",
         Difference::Email => "Email",
         Difference::NewsOfDates { .. } => "NewsOfDates",
+        Difference::NoHandover { .. } => "NoHandover",
         Difference::OtherDates { .. } => "OtherDates",
     };
     let repair = verdict.repairs.first().map(|repair| repair.at);
@@ -287,7 +288,11 @@ fn an_address_is_compared_only_where_there_is_one() {
     let held = held("Byron", "LEI", "01T09:00");
     let verdict = compare(&seen(says(1, "BYRON", "LEI"), &with(Some("a@example.org")), held.clone()));
     assert_eq!(summary(&verdict), (vec!["Email"], Some(Some(at("01T09:00")))));
-    assert_eq!(compare(&seen(says(1, "BYRON", "LEI"), &with(None), held)), Verdict::default());
+    assert_eq!(compare(&seen(says(1, "BYRON", "LEI"), &with(None), held.clone())), Verdict::default());
+
+    let known = held.map(|held| HeldBy { email: Some("a@example.org".into()), ..held });
+    let verdict = compare(&seen(says(1, "BYRON", "LEI"), &with(Some("a@example.org")), known));
+    assert_eq!((summary(&verdict), verdict.notes), ((vec![], None), vec![Note::EmailWithdrawn]));
 }
 
 #[test]
@@ -306,8 +311,15 @@ fn handover_dates_are_compared_between_all_three() {
         ("a lost first message", Some(dated), None, blank, (vec!["OtherDates"], now)),
         ("Delius lacks the dates", Some(dated), Some(dated), blank, (vec!["OtherDates"], then)),
         ("Delius has dates too many", Some(blank), Some(blank), dated, (vec!["OtherDates"], then)),
-        ("no handover says nothing", None, Some(dated), dated, (vec![], None)),
-        ("no handover repairs nothing", None, Some(dated), blank, (vec!["OtherDates"], None)),
+        ("a handover that is gone", None, Some(dated), dated, (vec!["NoHandover"], now)),
+        (
+            "gone, and Delius lacks the dates",
+            None,
+            Some(dated),
+            blank,
+            (vec!["NoHandover", "OtherDates"], now),
+        ),
+        ("no handover, and blank dates on record", None, Some(blank), blank, (vec![], None)),
         ("nothing anywhere", None, None, dated, (vec![], None)),
     ] {
         let handover = mpc.map_or(HandoverAnswer::NotFound, |dates: Dates| HandoverAnswer::Dates {
@@ -325,20 +337,34 @@ fn handover_dates_are_compared_between_all_three() {
 }
 
 #[test]
-fn dates_that_were_not_found_since_are_not_expected_any_more() {
-    let not_found = CaseEvent::HandoverNotFound { provenance: provenance(at("02T09:00")) };
-    let events = [dates("01T09:00", day(1), day(2)), not_found];
+fn a_handover_whose_end_is_on_record_is_no_difference_and_repairs_nothing() {
+    let gone = CaseEvent::HandoverNotFound { provenance: provenance(at("02T09:00")) };
+    let events = [dates("01T09:00", day(1), day(2)), gone];
     let mut seen = seen(AllocationAnswer::NotReady, &events, None);
-    assert_eq!(summary(&compare(&seen)), (vec![], None));
-    // Found again, Delius has to have them.
+    let holds = |start, handover| {
+        Some(Holdings { handover_start_date: start, handover_date: handover, ..delius(None) })
+    };
+    seen.delius = holds(day(1), day(2));
+    assert_eq!(compare(&seen), Verdict::default());
+    seen.delius = holds(None, None);
+    assert_eq!(compare(&seen), Verdict::default(), "they never arrived and are expected no more");
+    seen.delius = holds(day(1), None);
+    let verdict = compare(&seen);
+    assert_eq!((summary(&verdict), verdict.notes), ((vec!["OtherDates"], None), vec![Note::NoHandover]));
     seen.mpc.handover = HandoverAnswer::Dates { handover_start_date: day(1), handover_date: day(2) };
-    assert_eq!(summary(&compare(&seen)), (vec!["OtherDates"], Some(None)));
+    assert_eq!(summary(&compare(&seen)).0, ["NewsOfDates", "OtherDates"], "found again");
+    seen.mpc.handover = HandoverAnswer::NotFound;
+
+    let again = [events.to_vec(), vec![dates("03T09:00", day(1), day(3))]].concat();
+    seen.recorded = recorded(&again);
+    assert_eq!(summary(&compare(&seen)).0, ["NoHandover", "OtherDates"], "what was recorded later counts");
 }
 
 #[test]
 fn dates_without_a_place_in_delius_are_told_and_are_no_difference() {
     let events = [dates("01T09:00", day(1), day(2))];
     let mut seen = seen(AllocationAnswer::NotReady, &events, None);
+    seen.mpc.handover = HandoverAnswer::Dates { handover_date: day(2), handover_start_date: day(1) };
     seen.delius = Some(Holdings { live_custodies: 2, ..delius(None) });
     let verdict = compare(&seen);
     assert_eq!(verdict.differences, []);

@@ -54,6 +54,11 @@ pub enum Difference {
         /// What was recorded.
         recorded: Dates,
     },
+    /// Manage POM Cases holds no handover for the case, and dates were recorded last.
+    NoHandover {
+        /// What was recorded.
+        recorded: Dates,
+    },
     /// Delius holds other dates than were recorded (or, with nothing recorded, than Manage POM Cases says).
     OtherDates {
         /// What Delius should hold.
@@ -77,6 +82,8 @@ pub enum Note {
     NotReady,
     /// The dates cannot be repaired: Manage POM Cases holds none.
     NoHandover,
+    /// Manage POM Cases gives no e-mail address for the holder, and one was recorded.
+    EmailWithdrawn,
 }
 
 impl fmt::Display for Difference {
@@ -118,6 +125,9 @@ impl fmt::Display for Difference {
             Self::NewsOfDates { stated, recorded } => {
                 write!(f, "handover: Manage POM Cases says {stated}, recorded is {recorded}")
             }
+            Self::NoHandover { recorded } => {
+                write!(f, "handover: Manage POM Cases holds none for the case, recorded is {recorded}")
+            }
             Self::OtherDates { expected, held } => {
                 write!(f, "handover: expected is {expected}, Delius holds {held}")
             }
@@ -139,6 +149,11 @@ impl fmt::Display for Note {
             }
             Self::NotReady => write!(f, "not repairable: Manage POM Cases says not ready for allocation"),
             Self::NoHandover => write!(f, "not repairable: Manage POM Cases holds no handover for the case"),
+            Self::EmailWithdrawn => write!(
+                f,
+                "Manage POM Cases gives no e-mail address of the holder any more; the recorded one is kept, because it \
+                 does not always know it"
+            ),
         }
     }
 }

@@ -134,6 +134,49 @@ async fn an_idle_connection_is_closed_after_its_time(store: PgPool) {
 }
 
 #[sqlx::test(migrations = "migrations/store")]
+async fn a_caller_who_asks_on_and_never_reads_loses_its_place(store: PgPool) {
+    let write_timeout = Duration::from_millis(200);
+    let Busy { replica, _auth, .. } = busy(&store, ApiConfig { write_timeout, ..config() }).await;
+    let mut deaf = TcpStream::connect(replica.url.trim_start_matches("http://")).await.unwrap();
+    let questions = "GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1_000);
+    let asking = async { while deaf.write_all(questions.as_bytes()).await.is_ok() {} };
+    let cut_off = tokio::time::timeout(Duration::from_secs(20), asking).await;
+    assert!(cut_off.is_ok(), "the connection is still open");
+    assert_eq!(ping(&replica).await, StatusCode::OK);
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn what_is_no_http_is_refused_in_the_shape_of_every_error(store: PgPool) {
+    let Busy { replica, _auth, .. } = busy(&store, config()).await;
+    let (many, long) = ("X: y\r\n".repeat(200), "x".repeat(70_000));
+    for (request, status) in [
+        ("nonsense\r\n\r\n".to_owned(), 400),
+        ("GET /info HTTP/9.9\r\nHost: x\r\n\r\n".to_owned(), 400),
+        ("GET /info HTTP/1.1\r\nno header\r\n\r\n".to_owned(), 400),
+        ("GET /info HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n".to_owned(), 400),
+        (format!("GET /info HTTP/1.1\r\nHost: x\r\n{many}\r\n"), 431),
+        (format!("GET /{long} HTTP/1.1\r\nHost: x\r\n\r\n"), 414),
+    ] {
+        let stream = TcpStream::connect(replica.url.trim_start_matches("http://")).await.unwrap();
+        let (mut from, mut to) = stream.into_split();
+        let sending = tokio::spawn(async move { to.write_all(request.as_bytes()).await.map(|()| to) });
+        let mut answer = vec![];
+        let _ = from.read_to_end(&mut answer).await;
+        sending.abort();
+        let answer = String::from_utf8(answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
+        let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+        assert_eq!(header("content-length: "), body.len().to_string(), "{head}");
+        assert_eq!(header("content-type: "), "application/json", "{head}");
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(body["status"], status);
+        assert!(body["message"].as_str().is_some_and(|message| !message.is_empty()), "{body}");
+    }
+    assert_eq!(ping(&replica).await, StatusCode::OK);
+}
+
+#[sqlx::test(migrations = "migrations/store")]
 async fn two_thousand_idle_connections_disturb_nobody(store: PgPool) {
     let Busy { replica, _auth, .. } = busy(&store, config()).await;
     let address = replica.url.trim_start_matches("http://").to_owned();

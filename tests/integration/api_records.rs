@@ -117,11 +117,13 @@ async fn risks_are_read_on_their_own(store: PgPool) {
 }
 
 #[sqlx::test(migrations = "migrations/store")]
-async fn a_noms_number_that_several_people_share_is_a_conflict_and_each_is_served_by_crn(store: PgPool) {
+async fn a_noms_number_that_several_people_share_cannot_be_answered_and_each_is_served_by_crn(store: PgPool) {
     let world = world(&store).await;
     person(&world.delius, "X000009", Some("A0001AA")).await;
-    let (status, body) = world.api.get_json("/case-records/A0001AA").await;
-    assert_eq!(status, StatusCode::CONFLICT);
+    let answer = world.api.get("/case-records/A0001AA").await;
+    assert!(answer.headers().contains_key("retry-after"), "whoever is told 4xx does not come again today");
+    let (status, body) = read(answer).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(body["message"], "Several people in Delius share the nomsId of A0001AA: ask by CRN");
     assert_eq!(world.api.get_json("/case-records/X000001").await.0, StatusCode::OK);
     feed_is_current(&store).await;
@@ -129,9 +131,26 @@ async fn a_noms_number_that_several_people_share_is_a_conflict_and_each_is_serve
     assert_eq!(world.api.get_json("/case-records/X000001").await.0, StatusCode::OK);
     assert_eq!(
         world.api.get_json("/case-records/A0001AA").await.0,
-        StatusCode::CONFLICT,
+        StatusCode::SERVICE_UNAVAILABLE,
         "kept records say so too"
     );
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn every_answer_of_a_batch_is_counted(store: PgPool) {
+    let world = world(&store).await;
+    let counted = async |from: &str| {
+        let figures = world.api.bare(Method::GET, "/metrics").send().await.unwrap().text().await.unwrap();
+        let line = format!("case_record_reads_total{{from=\"{from}\"}} ");
+        let count = figures.lines().find_map(|figure| figure.strip_prefix(&line)?.parse::<u64>().ok());
+        count.unwrap_or_default()
+    };
+    let before = (counted("delius").await, counted("not-found").await);
+    let batch =
+        world.api.request(Method::POST, "/case-records").json(&json!(["X000001", "X999999", "X999998"]));
+    assert_eq!(batch.send().await.unwrap().status(), StatusCode::OK);
+    assert!(counted("delius").await > before.0);
+    assert!(counted("not-found").await >= before.1 + 2);
 }
 
 #[sqlx::test(migrations = "migrations/store")]

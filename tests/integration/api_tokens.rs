@@ -1,6 +1,9 @@
 //! Who is let in.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
@@ -11,6 +14,7 @@ use manage_pom_cases_and_delius::{
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use warp::Filter;
 
 use crate::{
     api_world::{Replica, Settings, api, authenticator, delius_beside, from_delius, read, stand_ins, until},
@@ -176,6 +180,10 @@ async fn many_callers_at_once_lead_to_one_fetch_of_keys_and_unknown_keys_to_no_m
 
 /// A replica whose limits on fetching and remembering are as short as can be.
 async fn impatient(store: &PgPool, auth: &StandIns) -> Replica {
+    impatient_with_keys_of(store, auth, &auth.auth_url()).await
+}
+
+async fn impatient_with_keys_of(store: &PgPool, auth: &StandIns, auth_url: &str) -> Replica {
     let delius = delius_beside(store).await;
     let records =
         Arc::new(CaseRecords::new(store.clone(), from_delius(&delius), Settings::default().records));
@@ -183,7 +191,7 @@ async fn impatient(store: &PgPool, auth: &StandIns) -> Replica {
         fetch_interval: Duration::ZERO,
         keys_max_age: Duration::ZERO,
         token_max_age: Duration::from_nanos(1),
-        ..AuthConfig::new(auth.auth_url())
+        ..AuthConfig::new(auth_url)
     };
     let authenticator = Arc::new(Authenticator::new(config).unwrap());
     Replica::serve(&api(&records, Settings::default().api, authenticator), records, auth).await
@@ -240,4 +248,41 @@ async fn while_hmpps_auth_is_down_known_keys_go_on_and_unknown_ones_are_503(stor
     let answer = fresh.bare(Method::GET, "/case-records/X000001").bearer_auth(token).send().await.unwrap();
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "never 401 for a fault");
     assert!(answer.headers().contains_key("retry-after"));
+}
+
+/// An HMPPS Auth that publishes what the test says.
+async fn publishing(keys: &Arc<Mutex<String>>) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let keys = Arc::clone(keys);
+    let published = warp::path!(".well-known" / "jwks.json").map(move || keys.lock().unwrap().clone());
+    tokio::spawn(warp::serve(published).incoming(listener).run());
+    url
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn a_key_set_without_a_usable_key_is_a_fault_and_known_keys_go_on(store: PgPool) {
+    let auth = stand_ins().await;
+    let keys = reqwest::get(format!("{}/.well-known/jwks.json", auth.auth_url())).await.unwrap();
+    let keys = Arc::new(Mutex::new(keys.text().await.unwrap()));
+    let url = publishing(&keys).await;
+    let replica = impatient_with_keys_of(&store, &auth, &url).await;
+    let mut claims = serde_json::to_value(auth.auth().claims(&[Role::CaseDetail.authority()])).unwrap();
+    claims["iss"] = format!("{url}/issuer").into();
+    let token = auth.auth().sign(&claims).unwrap();
+    assert_eq!(with_token(&replica, &token).await.0, StatusCode::NOT_FOUND, "the key is known");
+
+    let [_, body, signature] = token.split('.').collect::<Vec<_>>()[..] else { panic!("three parts") };
+    let header = BASE64.encode(json!({"alg": "RS256", "kid": "not known"}).to_string());
+    let unknown = format!("{header}.{body}.{signature}");
+    for useless in [json!({"keys": []}), json!({"keys": [{"kty": "NEW", "kid": "future"}]})] {
+        *keys.lock().unwrap() = useless.to_string();
+        let (status, _) = with_token(&replica, &unknown).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "whose key cannot be looked up: {useless}");
+        assert_eq!(
+            with_token(&replica, &token).await.0,
+            StatusCode::NOT_FOUND,
+            "known keys go on: {useless}"
+        );
+    }
 }

@@ -152,6 +152,49 @@ async fn the_report_tells_what_waits_what_is_parked_and_what_led_to_no_write(sto
 }
 
 #[sqlx::test(migrations = "migrations/store")]
+async fn a_run_in_which_something_was_parked_is_complete_and_ends_with_exit_code_1(store: PgPool) {
+    let world = with_others(store).await;
+    world.mpc.mpc().handover(NOMS, Answer::with(200, "<html>"));
+    let ended = command::run(&world, &["handovers", "refresh", "--all", "--rate", "1000"]).await;
+    assert!(ended.lines().contains(&"1  message parked: InvalidDetail"), "{}{}", ended.out, ended.err);
+    assert!(ended.lines().contains(&"1  KeyDateCreated"), "{}", ended.out);
+    assert_eq!(ended.code, Some(1), "{}{}", ended.out, ended.err);
+    assert_eq!(world.count("select count(*) from bulk_runs where finished_at is not null").await, 1);
+    let one = command::run(&world, &["handovers", "refresh", "A2001AA"]).await;
+    assert_eq!(one.code, Some(0), "{}{}", one.out, one.err);
+    world.end().await;
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn a_run_whose_messages_are_not_worked_off_says_whose_and_does_not_wait_for_ever(store: PgPool) {
+    let world = with_others(store).await;
+    let queue = TestQueue::new("bulk").await;
+    let run = async || {
+        let arguments = ["handovers", "refresh", "--all", "--rate", "1000", "--patience", "1"];
+        let mut command = command::command(&world, &arguments);
+        let ended = command.env("BULK_QUEUE_URL", &queue.url).output().await.unwrap();
+        (ended.status.code(), String::from_utf8(ended.stdout).unwrap())
+    };
+    let (code, said) = run().await;
+    assert_eq!(code, Some(1), "{said}");
+    for expected in ["2 messages are not accounted for", NOMS, "A2001AA", "retry-dlq", "--restart"] {
+        assert!(said.contains(expected), "{said}");
+    }
+    let open = "select count(*) from bulk_runs where finished_at is null";
+    assert_eq!(world.count(open).await, 1);
+
+    for body in queue.take_bodies(2).await {
+        world.ingest.accept(&delivery(body)).await.unwrap();
+    }
+    world.drain().await;
+    let (code, said) = run().await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("2  KeyDateCreated"), "{said}");
+    assert_eq!(world.count(open).await, 0);
+    world.end().await;
+}
+
+#[sqlx::test(migrations = "migrations/store")]
 async fn one_process_at_a_time_is_at_a_run(store: PgPool) {
     let turn = runs::take_turn(&store, false).await.unwrap();
     assert!(turn.is_some());

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use aws_sdk_sqs::types::MessageAttributeValue;
 use manage_pom_cases_and_delius::{
     api::{ApiConfig, Role},
-    case_records::{CaseRecords, CaseRecordsConfig},
+    case_records::{CaseRecords, CaseRecordsConfig, FeedHealth, Origin},
     queue_admin::{self, QueueAdmin, QueueAdminError},
 };
 use reqwest::{Method, StatusCode};
@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use crate::{
-    api_world::{self, Replica, Settings, authenticator, delius_beside, from_delius, read, stand_ins},
-    sqs_world::{TestQueue, refused},
+    api_world::{self, Replica, Settings, authenticator, delius_beside, from_delius, read, stand_ins, until},
+    records_scripted::{self as scripted, Scripted},
+    sqs_world::{self, TestQueue, refused, unlucky},
     stand_ins::StandIns,
 };
 
@@ -32,10 +33,10 @@ impl Admin {
         live.dead_letters_to(&dead).await;
         let delius = delius_beside(&store).await;
         let auth = stand_ins().await;
-        let records = CaseRecords::new(store, from_delius(&delius), CaseRecordsConfig::default());
+        let records = CaseRecords::new(store.clone(), from_delius(&delius), CaseRecordsConfig::default());
         let records = Arc::new(records);
         let authenticator = authenticator(&auth);
-        let admin = QueueAdmin::new(live.sqs.clone(), [live.url.clone()]);
+        let admin = QueueAdmin::new(live.sqs.clone(), store, [live.url.clone()]);
         let routes = queue_admin::routes(&admin, &authenticator);
         let config: ApiConfig = Settings::default().api;
         let api =
@@ -161,12 +162,77 @@ async fn the_routes_are_for_queue_administrators_and_are_documented(store: PgPoo
     }
 }
 
+/// For what needs none.
+fn no_store() -> PgPool {
+    PgPool::connect_lazy("postgres://nobody@127.0.0.1:1/none").unwrap()
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn what_is_kept_of_case_records_is_not_trusted_after_a_purge(store: PgPool) {
+    let queue = TestQueue::new("feed").await;
+    let source = Scripted::new();
+    source.set("X000001", "A1");
+    let replicas = [
+        scripted::Replica::trusting(&store, &source).await,
+        scripted::Replica::trusting(&store, &source).await,
+    ];
+    for replica in &replicas {
+        replica.read("X000001").await;
+        assert_eq!(replica.read("X000001").await.1, Some(Origin::Memory));
+    }
+    // The message that tells of it is among those that are purged.
+    source.set("X000001", "A2");
+    QueueAdmin::new(queue.sqs.clone(), store.clone(), [queue.url.clone()]).purge(&queue.name).await.unwrap();
+    for replica in &replicas {
+        until("the new value is served", || async { replica.read("X000001").await.0 == "A2" }).await;
+        // A purge takes messages for a minute more.
+        until("nothing kept is trusted", || async { replica.records.feed_health() == FeedHealth::Lagging })
+            .await;
+        assert_eq!(replica.read("X000001").await.1, Some(Origin::Delius));
+    }
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn nothing_is_purged_while_the_records_cannot_be_dropped(store: PgPool) {
+    let queue = TestQueue::new("feed").await;
+    queue.send("stays", &[]).await;
+    sqlx::raw_sql("drop table change_feed_heartbeat").execute(&store).await.unwrap();
+    let admin = QueueAdmin::new(queue.sqs.clone(), store, [queue.url.clone()]);
+    assert!(matches!(admin.purge(&queue.name).await, Err(QueueAdminError::StoreUnavailable(_))));
+    assert_eq!(queue.waiting().await, 1);
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn without_a_queue_the_routes_name_the_setting(store: PgPool) {
+    let auth = stand_ins().await;
+    let authenticator = authenticator(&auth);
+    let records = CaseRecords::new(store.clone(), from_delius(&store), CaseRecordsConfig::default());
+    let records = Arc::new(records);
+    let none = QueueAdmin::new(aws_sdk_sqs::Client::new(&sqs_world::aws().await), store, []);
+    let routes = queue_admin::routes(&none, &authenticator);
+    let config: ApiConfig = Settings::default().api;
+    let api = api_world::api(&records, config, authenticator).with_routes(routes, queue_admin::document());
+    let replica = Replica::serve(&api, records, &auth).await;
+    let token = auth.token(&[Role::QueueAdmin.authority()]).unwrap();
+    for (method, path) in [
+        (Method::PUT, "/queue-admin/retry-all-dlqs"),
+        (Method::PUT, "/queue-admin/retry-dlq/dead"),
+        (Method::PUT, "/queue-admin/purge-queue/live"),
+        (Method::GET, "/queue-admin/get-dlq-messages/dead"),
+    ] {
+        let answer = replica.bare(method, path).bearer_auth(&token).send().await.unwrap();
+        let (status, body) = read(answer).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        assert!(body["message"].as_str().unwrap().contains("QUEUE_URL"), "{body}");
+    }
+}
+
 /// A queue with one dead letter, and who moves it back while SQS refuses one kind of call.
 async fn with_refused(call: &'static str) -> (TestQueue, TestQueue, QueueAdmin) {
     let (live, dead) = (TestQueue::new("live").await, TestQueue::new("dead").await);
     live.dead_letters_to(&dead).await;
     dead.send("a letter", &[]).await;
-    let admin = QueueAdmin::new(refused(call).await, [live.url.clone()]);
+    let admin = QueueAdmin::new(refused(call).await, no_store(), [live.url.clone()]);
     (live, dead, admin)
 }
 
@@ -183,4 +249,16 @@ async fn a_dead_letter_that_cannot_be_deleted_is_there_twice_and_not_lost() {
     let (live, dead, admin) = with_refused("DeleteMessage").await;
     assert!(admin.retry(&dead.name).await.is_err());
     assert_eq!((live.waiting().await, dead.waiting().await), (1, 1));
+}
+
+#[tokio::test]
+async fn dead_letters_that_a_receive_misses_are_found_by_the_next() {
+    let (live, dead) = (TestQueue::new("live").await, TestQueue::new("dead").await);
+    live.dead_letters_to(&dead).await;
+    dead.send("one", &[]).await;
+    dead.send("two", &[]).await;
+    let admin = QueueAdmin::new(unlucky().await, no_store(), [live.url.clone()]);
+    assert_eq!(admin.dead_letters(&dead.name, 100).await.unwrap().letters.len(), 2);
+    admin.retry(&dead.name).await.unwrap();
+    assert_eq!((live.waiting().await, dead.waiting().await), (2, 0));
 }

@@ -30,19 +30,19 @@ pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     tokio::time::timeout(Duration::from_secs(60), waiting).await.unwrap_or_else(|_| panic!("never: {what}"));
 }
 
-struct Running {
+pub(crate) struct Running {
     stop: CancellationToken,
     consumer: JoinHandle<()>,
 }
 
 impl Running {
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.cancel();
         self.consumer.await.unwrap();
     }
 }
 
-fn config(queue: &Queue) -> ConsumerConfig {
+pub(crate) fn config(queue: &Queue) -> ConsumerConfig {
     ConsumerConfig {
         visibility: Duration::from_secs(30),
         poll_wait: Duration::from_secs(1),
@@ -61,7 +61,7 @@ async fn consume(
     consume_watched(world, config, breakers, endpoint, None).await
 }
 
-async fn consume_watched(
+pub(crate) async fn consume_watched(
     world: &World,
     config: ConsumerConfig,
     breakers: Breakers,
@@ -76,7 +76,7 @@ async fn consume_watched(
 }
 
 /// Never opens: every failure puts the message back.
-fn no_breakers() -> Breakers {
+pub(crate) fn no_breakers() -> Breakers {
     Breakers::new(BreakerConfig { threshold: u32::MAX, ..BreakerConfig::default() })
 }
 
@@ -94,7 +94,7 @@ fn messages(world: &World, count: usize) -> Vec<String> {
 const EVENTS: &str = "select count(*) from events where event_type = 'PomAllocated'";
 const RECORDED: &str = "select count(*) from message_receipts where disposition = 'recorded'";
 
-async fn until_empty(queue: &Queue) {
+pub(crate) async fn until_empty(queue: &Queue) {
     until("the queue is empty", async || queue.counts().await == (0, 0)).await;
 }
 

@@ -1,6 +1,12 @@
 //! Queues and topics of a test's own on the local SQS and SNS.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_sdk_sqs::{
@@ -8,7 +14,7 @@ use aws_sdk_sqs::{
     types::{Message, MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName},
 };
 use http::{HeaderMap, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use warp::Filter;
 
@@ -123,16 +129,41 @@ impl TestQueue {
 
 /// A client to whom SQS answers every call of one kind with an error, and all others as usual.
 pub(crate) async fn refused(call: &'static str) -> aws_sdk_sqs::Client {
+    answered_by(move |asked, _| {
+        (asked == call).then(|| Response::builder().status(503).body(vec![]).unwrap())
+    })
+    .await
+}
+
+/// A client whose receives are as unlucky as SQS allows: a short poll asks servers that have nothing, and of two long
+/// ones the first comes back empty.
+pub(crate) async fn unlucky() -> aws_sdk_sqs::Client {
+    let long_polls = AtomicUsize::new(0);
+    answered_by(move |asked, body| {
+        let waits = body["WaitTimeSeconds"].as_i64().unwrap_or_default() > 0;
+        let misses =
+            asked == "ReceiveMessage" && !(waits && long_polls.fetch_add(1, Ordering::SeqCst) % 2 == 1);
+        misses.then(|| Response::new(b"{}".to_vec()))
+    })
+    .await
+}
+
+/// A client of a layer before SQS that answers some calls by itself.
+async fn answered_by(
+    own: impl Fn(&str, &Value) -> Option<Response<Vec<u8>>> + Send + Sync + 'static,
+) -> aws_sdk_sqs::Client {
     let (http, upstream) = (reqwest::Client::new(), std::env::var("AWS_ENDPOINT_URL").unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let own = Arc::new(own);
     let route = warp::post().and(warp::header::headers_cloned()).and(warp::body::bytes()).then(
         move |mut headers: HeaderMap, body: warp::hyper::body::Bytes| {
-            let (http, upstream) = (http.clone(), upstream.clone());
+            let (http, upstream, own) = (http.clone(), upstream.clone(), Arc::clone(&own));
             async move {
                 let target = headers.get("x-amz-target").unwrap().to_str().unwrap();
-                if target == format!("AmazonSQS.{call}") {
-                    return Response::builder().status(503).body(vec![]).unwrap();
+                let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
+                if let Some(answer) = own(target.strip_prefix("AmazonSQS.").unwrap(), &asked) {
+                    return answer;
                 }
                 headers.remove("host");
                 let answer = http.post(&upstream).headers(headers).body(body.to_vec()).send().await.unwrap();

@@ -92,17 +92,14 @@ impl Keys {
 
     /// Fetches the key set and replaces what is known. Returns whether there was an answer.
     async fn fetch(&self) -> bool {
-        let fetched = self.key_set().await;
+        let fetched = self.key_set().await.and_then(|set| usable_keys(&set));
         metrics::counter!("auth_key_fetches_total", "answered" => fetched.is_ok().to_string()).increment(1);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.attempted = Some((Instant::now(), fetched.is_ok()));
         match fetched {
-            Ok(set) => {
-                known.keys = set.keys.iter().filter_map(usable).collect();
+            Ok(keys) => {
+                known.keys = keys;
                 known.fetched = Some(Instant::now());
-                if known.keys.is_empty() {
-                    tracing::warn!("HMPPS Auth publishes no RS256 key: no token can be verified");
-                }
                 true
             }
             Err(error) => {
@@ -140,6 +137,13 @@ fn read(body: &[u8]) -> Result<JwkSet, String> {
     let keys = set.get_mut("keys").and_then(|keys| keys.as_array_mut()).ok_or("the answer is no key set")?;
     let keys = std::mem::take(keys).into_iter().filter_map(|key| serde_json::from_value(key).ok()).collect();
     Ok(JwkSet { keys })
+}
+
+/// The keys of a set by their ids. A set without any is a fault of whoever published it, and not the withdrawal of all
+/// keys: every caller would get a 401 for it, which Manage POM Cases does not try again.
+fn usable_keys(set: &JwkSet) -> Result<HashMap<String, Arc<DecodingKey>>, String> {
+    let keys: HashMap<_, _> = set.keys.iter().filter_map(usable).collect();
+    if keys.is_empty() { Err("the key set has no RS256 key".to_owned()) } else { Ok(keys) }
 }
 
 /// A key that RS256 signatures can be verified with, under its id.

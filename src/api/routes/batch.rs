@@ -8,7 +8,8 @@ use utoipa::ToSchema;
 use warp::{Filter, reply::Response};
 
 use super::super::{
-    Api, Call, Problem, ProblemBody, Role, Route, body, conditional,
+    Api, Call, Problem, ProblemBody, Role, Route, body,
+    conditional::{self, Freshness},
     person::{self, unavailable},
     problem::json,
     route::POST,
@@ -41,8 +42,8 @@ pub(crate) struct BatchBody<'a> {
     request_body(content = Vec<String>, description = "Up to 500 CRNs and NOMS numbers",
                  example = json!(["X123456", "A1234BC"])),
     responses(
-        (status = 200, description = "The records of those found, and who was not. `Age` and `Warning` speak of the \
-          oldest record in it", body = BatchBody),
+        (status = 200, description = "The records of those found, and who was not. `Age` is the oldest \
+          record's; `Warning: 110` says that one of them at least may be outdated", body = BatchBody),
         (status = 400, description = "Not a list of at most 500 identifiers", body = ProblemBody),
         (status = 401, description = "No valid token", body = ProblemBody),
         (status = 403, description = "The role is missing", body = ProblemBody),
@@ -68,38 +69,33 @@ pub(super) fn route(api: &Api) -> Route {
             async move {
                 let people = people(&body::read(&call.headers, call.params, limit).await?)?;
                 let demand = conditional::demand(&call.headers);
-                let answers = records.read_all(&people, demand).await.map_err(|_| unavailable())?;
+                let answers = records.read_all(&people, demand).await;
+                let answers = answers.map_err(|error| {
+                    people.iter().for_each(|_| person::count(Err(&error)));
+                    unavailable()
+                })?;
                 let mut body = BatchBody { records: Vec::new(), not_found: Vec::new(), shared: Vec::new() };
-                let (mut told, mut oldest) = (HashSet::new(), None);
+                let (mut told, mut freshness) = (HashSet::new(), Freshness::default());
                 for person in &people {
-                    match answers.get(person) {
-                        Some(Answer::Found(document, origin)) => {
+                    let answer = answers.get(person).unwrap_or(&Answer::NotFound);
+                    person::count(Ok(answer));
+                    match answer {
+                        Answer::Found(document, origin) => {
                             if told.insert(&document.facts.record.crn) {
                                 body.records.push(&document.facts.record);
                             }
-                            let older =
-                                |(held, _): (&std::sync::Arc<_>, _)| -> bool { older(held, document) };
-                            if !oldest.is_some_and(older) {
-                                oldest = Some((document, *origin));
-                            }
+                            freshness.add(document.age(), *origin);
                         }
-                        Some(Answer::Shared) => body.shared.push(person.to_string()),
-                        Some(Answer::NotFound) | None => body.not_found.push(person.to_string()),
+                        Answer::Shared => body.shared.push(person.to_string()),
+                        Answer::NotFound => body.not_found.push(person.to_string()),
                     }
                 }
                 let mut response = json(StatusCode::OK, &body);
-                conditional::provenance(
-                    response.headers_mut(),
-                    oldest.map(|(document, origin)| (&**document, origin)),
-                );
+                freshness.say(response.headers_mut());
                 Ok::<Response, Problem>(response)
             }
         },
     )
-}
-
-fn older(one: &crate::case_records::Document, other: &crate::case_records::Document) -> bool {
-    one.loaded_at <= other.loaded_at
 }
 
 /// Reads the list. An element that is no identifier is named by its place, not by its text.

@@ -26,8 +26,8 @@ use crate::delius::records::CaseRecord;
         (status = 401, description = "No valid token", body = ProblemBody),
         (status = 403, description = "The role is missing", body = ProblemBody),
         (status = 404, description = "There is no such person", body = ProblemBody),
-        (status = 409, description = "Several people in Delius share the NOMS number", body = ProblemBody),
-        (status = 503, description = "The answer cannot be had; come again after `Retry-After`", body = ProblemBody),
+        (status = 503, description = "The answer cannot be had (several people in Delius share the NOMS number, say); \
+          come again after `Retry-After`", body = ProblemBody),
     ),
     security(("hmpps-auth" = ["ROLE_PROBATION_API__MANAGE_POM_CASES__CASE_DETAIL"])),
 )]

@@ -27,8 +27,8 @@ use crate::{
         (status = 403, description = "The role is missing", body = ProblemBody),
         (status = 404, description = "There is no such person, or no MAPPA registration: the message says which",
          body = ProblemBody),
-        (status = 409, description = "Several people in Delius share the NOMS number", body = ProblemBody),
-        (status = 503, description = "The answer cannot be had; come again after `Retry-After`", body = ProblemBody),
+        (status = 503, description = "The answer cannot be had (several people in Delius share the NOMS number, say); \
+          come again after `Retry-After`", body = ProblemBody),
     ),
     security(("hmpps-auth" = ["ROLE_PROBATION_API__MANAGE_POM_CASES__CASE_DETAIL"])),
 )]
@@ -50,8 +50,8 @@ pub(crate) fn document_mappa() {}
         (status = 403, description = "The role is missing", body = ProblemBody),
         (status = 404, description = "There is no such person, or no registration: the message says which",
          body = ProblemBody),
-        (status = 409, description = "Several people in Delius share the NOMS number", body = ProblemBody),
-        (status = 503, description = "The answer cannot be had; come again after `Retry-After`", body = ProblemBody),
+        (status = 503, description = "The answer cannot be had (several people in Delius share the NOMS number, say); \
+          come again after `Retry-After`", body = ProblemBody),
     ),
     security(("hmpps-auth" = ["ROLE_PROBATION_API__MANAGE_POM_CASES__CASE_DETAIL"])),
 )]

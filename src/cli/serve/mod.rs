@@ -96,7 +96,7 @@ impl Serve {
         let started = async {
             if let Some(listening) = listening {
                 let seen = (watch::health(&pool, &delius, &breakers), metrics.clone());
-                let admin = self.queues.admin().await;
+                let admin = self.queues.admin(&pool).await;
                 self.api.start(listening, &pool, &delius, &admin, seen, (&tasks, &stop)).await?;
             }
             if self.has(Role::Ingest) {

@@ -82,10 +82,22 @@ impl QueueSettings {
     }
 
     /// The configured queues, for those who look after them over HTTP.
-    pub(super) async fn admin(&self) -> QueueAdmin {
+    pub(super) async fn admin(&self, store: &sqlx::PgPool) -> QueueAdmin {
         let sqs = aws_sdk_sqs::Client::new(&settings::aws().await);
-        let queues = self.consumed().unwrap_or_default();
-        QueueAdmin::new(sqs, queues.into_iter().map(|(_, url, _)| url.to_owned()))
+        let queues = self.known();
+        if queues.is_empty() {
+            tracing::warn!("no queue is configured: the queue-admin routes answer 503; set QUEUE_URL");
+        }
+        QueueAdmin::new(sqs, store.clone(), queues.into_iter().map(str::to_owned))
+    }
+
+    /// Each queue once, whether this process consumes it or not.
+    fn known(&self) -> Vec<&str> {
+        let mut known = vec![];
+        for url in [&self.queue_url, &self.change_feed_queue_url, &self.bulk_queue_url] {
+            known.extend(given(url.as_deref()).filter(|url| !known.contains(url)));
+        }
+        known
     }
 
     pub(super) async fn start(
@@ -172,5 +184,15 @@ mod tests {
             ("BULK_QUEUE_URL", "bulk", Carries::Bulk),
         ];
         assert_eq!(three.consumed().unwrap(), expected);
+    }
+
+    #[test]
+    fn a_process_that_consumes_none_looks_after_each_queue_that_it_is_told_of() {
+        assert_eq!(settings("live", Some(" "), Some("bulk")).known(), ["live", "bulk"]);
+        assert_eq!(settings("live", Some("live"), Some("live")).known(), ["live"]);
+        let without_live = QueueSettings { queue_url: None, ..settings("", Some("feed"), Some("bulk")) };
+        assert_eq!(without_live.known(), ["feed", "bulk"]);
+        let none = QueueSettings { queue_url: None, ..settings("", None, Some("")) };
+        assert_eq!(none.known(), [""; 0]);
     }
 }
