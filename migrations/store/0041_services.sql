@@ -13,6 +13,7 @@ cross join lateral aclexplode(c.relacl) as granted
 join pg_roles grantee on grantee.oid = granted.grantee
 where c.oid = 'events'::regclass and granted.privilege_type = 'INSERT' and granted.grantee <> c.relowner;
 
+-- older versions survive this: only operators call it, and its old name is taken over below.
 alter function allow_service(name) rename to grant_service;
 
 -- To be called once for the role that the service connects as (which should not own the tables):

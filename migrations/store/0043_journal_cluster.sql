@@ -5,4 +5,5 @@
 alter table journal add column cluster bigint;
 
 -- A time outside every calendar can be stored but not told.
+-- older versions survive this: they leave the time of recording to its default.
 alter table events add constraint events_recorded_at_is_a_time check (isfinite(recorded_at)) not valid;

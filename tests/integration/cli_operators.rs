@@ -4,7 +4,7 @@
 use std::process::Output;
 
 use chrono::{DateTime, Utc};
-use manage_pom_cases_and_delius::case::CaseEvent;
+use manage_pom_cases_and_delius::{case::CaseEvent, ingest::UNEXPLAINED_TRIES};
 use sqlx::PgPool;
 
 use crate::{
@@ -20,8 +20,10 @@ async fn with_a_parked_message(store: PgPool) -> World {
     let world = World::on(store).await;
     world.mpc.mpc().allocation(NOMS, Answer::page(404));
     let mut delivered = delivery(world.allocation("m1", "2026-07-01T09:00:00Z", 1).to_string());
-    delivered.receive_count = 5;
     delivered.received_at = RECEIVED.parse().unwrap();
+    for _ in 1..UNEXPLAINED_TRIES {
+        world.ingest.accept(&delivered).await.unwrap_err();
+    }
     world.ingest.accept(&delivered).await.unwrap();
     world.mpc.mpc().allocation(NOMS, Answer::allocated(1, "ADA", "BYRON", None, "LEI"));
     world
