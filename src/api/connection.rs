@@ -2,8 +2,8 @@
 //!
 //! The HTTP library has one limit for both the wait for a request and the arrival of its header, and sets a timer for
 //! every request. A pooled connection may well be idle for a minute; a header that takes a minute is an attack. So the
-//! stream itself has both limits, with one timer for the connection that is rarely set anew. For writing the library has no limit at all: a peer that asks
-//! and never reads would keep its place for good.
+//! stream itself has both limits, with one timer for the connection that is rarely set anew. For writing the library has
+//! no limit at all: a peer that asks and never reads would keep its place for good.
 
 use std::{
     future::Future,

@@ -154,6 +154,7 @@ async fn what_is_no_http_is_refused_in_the_shape_of_every_error(store: PgPool) {
         ("GET /info HTTP/9.9\r\nHost: x\r\n\r\n".to_owned(), 400),
         ("GET /info HTTP/1.1\r\nno header\r\n\r\n".to_owned(), 400),
         ("GET /info HTTP/1.1\r\nHost: x\r\nContent-Length: many\r\n\r\n".to_owned(), 400),
+        ("CONNECT x:1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".to_owned(), 400),
         (format!("GET /info HTTP/1.1\r\nHost: x\r\n{many}\r\n"), 431),
         (format!("GET /{long} HTTP/1.1\r\nHost: x\r\n\r\n"), 414),
     ] {

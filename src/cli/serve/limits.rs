@@ -5,7 +5,10 @@ use std::{net::SocketAddr, time::Duration};
 use clap::{Args, value_parser};
 
 use super::tuning::seconds;
-use crate::{api::ApiConfig, case_records::CaseRecordsConfig};
+use crate::{
+    api::ApiConfig,
+    case_records::{CaseRecordsConfig, OUTLIVED},
+};
 
 /// Settings of time, number and size.
 #[derive(Debug, Clone, Args)]
@@ -28,12 +31,20 @@ pub(super) struct ApiLimits {
     /// Seconds after which a connection on which nothing is asked is closed; longer than the ingress keeps it
     #[arg(long, env = "API_IDLE_SECONDS", default_value = "75", value_parser = seconds)]
     api_idle_seconds: Duration,
-    /// Seconds after which a kept case record is read again though no message asked for it
-    #[arg(long, env = "RECORD_MAX_AGE_SECONDS", default_value = "300", value_parser = seconds)]
+    /// Seconds after which a kept case record is read again though no message asked for it, at most 300
+    #[arg(long, env = "RECORD_MAX_AGE_SECONDS", default_value = "300", value_parser = record_age)]
     record_max_age_seconds: Duration,
     /// Seconds up to which a kept case record is served, marked as stale, while Delius gives no answer
     #[arg(long, env = "RECORD_STALE_SECONDS", default_value = "14400", value_parser = seconds)]
     record_stale_seconds: Duration,
+}
+
+/// No record may be trusted for longer than a message that was put back, or was purged, keeps records from being so.
+fn record_age(text: &str) -> Result<Duration, String> {
+    match seconds(text)? {
+        age if age <= OUTLIVED => Ok(age),
+        _ => Err(format!("expected at most {} seconds", OUTLIVED.as_secs())),
+    }
 }
 
 impl ApiLimits {
@@ -110,5 +121,12 @@ mod tests {
         assert_eq!((server.header_timeout, server.idle_timeout), (seconds(5), seconds(6)));
         let records = limits.records();
         assert_eq!((records.max_age, records.stale_limit), (seconds(7), seconds(8)));
+    }
+
+    #[test]
+    fn no_record_is_trusted_for_longer_than_a_lost_message_is_remembered() {
+        assert_eq!(limits(&["--record-max-age-seconds", "300"]).records().max_age, OUTLIVED);
+        let parsed = Command::try_parse_from(["x", "--record-max-age-seconds", "301"]);
+        assert!(parsed.is_err_and(|error| error.to_string().contains("at most 300 seconds")));
     }
 }
