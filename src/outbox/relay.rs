@@ -219,11 +219,19 @@ impl Relay {
         }
     }
 
+    /// Applies and records, and keeps the lease all the while: one that ran out while the store was slow to take the
+    /// outcome would count as an attempt that died.
     async fn attempt(&self, claim: &Claim) -> Result<Step, Failure> {
         // An attempt that is dropped in the middle rolls back, or has committed and is found by the ledger.
+        tokio::select! {
+            step = self.apply_and_record(claim) => step,
+            () = self.hold(claim) => Ok(Step::LeaseLost),
+        }
+    }
+
+    async fn apply_and_record(&self, claim: &Claim) -> Result<Step, Failure> {
         let applied = tokio::select! {
             applied = self.delius.apply(&claim.write, Utc::now()) => applied,
-            () = self.hold(claim) => return Ok(Step::LeaseLost),
             () = self.abandon.cancelled() => return Ok(self.release(claim).await),
         };
         match &applied {
@@ -244,7 +252,7 @@ impl Relay {
         Step::Released
     }
 
-    /// Renews the lease while the write is applied; returns when it is lost.
+    /// Renews the lease; returns when it is lost.
     async fn hold(&self, claim: &Claim) {
         loop {
             tokio::time::sleep(self.config.lease / 3).await;
@@ -295,7 +303,11 @@ impl Relay {
                 Err(error) => Err(Failure::from(error)),
             }
         });
-        match parked.await {
+        let parked = tokio::select! {
+            parked = parked => parked,
+            () = self.hold(claim) => Ok(Step::LeaseLost),
+        };
+        match parked {
             Ok(Step::Parked) => {
                 tracing::error!(error, %noms, %write_id, attempts, "write parked; later writes of this case wait behind it");
                 metrics::counter!("relay_writes_total", "outcome" => "Parked").increment(1);

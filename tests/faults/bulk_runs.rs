@@ -69,14 +69,14 @@ async fn everybody_once(ground: &Ground) {
 #[ignore = "long: make test-faults"]
 async fn of_two_runs_at_once_one_works_and_killed_twice_it_is_resumed_and_does_nothing_twice() {
     let ground = everybody_has_dates().await;
-    let mut first = refresh(&ground, "1000", &[("FAILPOINTS", "fetched=12*off->pause")]).spawn().unwrap();
+    let mut first = refresh(&ground, "2", &[]).spawn().unwrap();
     until("the run is in the middle", async || ground.count("select count(*) from events").await > 4).await;
     let second = run(&ground, &mut refresh(&ground, "1000", &[])).await;
     assert_eq!(second.code, Some(1), "{}", second.out);
     assert!(second.err.contains(REFUSED), "{}", second.err);
     first.kill().await.unwrap();
 
-    let killed = refreshed(&ground, &[("FAILPOINTS", "outcome_recorded=9*off->return")]).await;
+    let killed = refreshed(&ground, &[("FAILPOINTS", "outcome_recorded=2*off->return")]).await;
     assert_eq!(killed.code, None, "killed by a signal: {}", killed.out);
     assert!(killed.out.contains("resuming the run"), "{}", killed.out);
     let last = refreshed(&ground, &[]).await;
