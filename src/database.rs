@@ -6,10 +6,10 @@
 //! of its own: [`in_time`] is for that, and connections that were abandoned in the middle of an answer prove
 //! themselves before they go back to the pool.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use sqlx::{
-    Connection, PgPool,
+    Connection, PgPool, Postgres, Transaction,
     postgres::{PgConnectOptions, PgListener, PgPoolOptions},
 };
 
@@ -55,6 +55,32 @@ pub fn bounded(options: PgConnectOptions) -> PgConnectOptions {
         ("tcp_keepalives_interval", "5".to_owned()),
         ("tcp_keepalives_count", "3".to_owned()),
     ])
+}
+
+/// Begins a transaction; use this and not the pool's own.
+///
+/// When the future of the pool's own is dropped after `BEGIN` was sent and before its answer came, the connection goes
+/// back to the pool in a transaction of which the driver knows nothing: whatever is written on it later looks written
+/// and is never committed. So a task of its own carries the beginning through, and rolls back what nobody waits for.
+///
+/// # Errors
+/// The database's own.
+pub async fn begin(pool: &PgPool) -> sqlx::Result<Transaction<'static, Postgres>> {
+    begin_with(pool, "begin").await
+}
+
+/// The same with a statement of the caller's that begins it.
+///
+/// # Errors
+/// The database's own.
+#[allow(clippy::disallowed_methods, reason = "here it is carried through")]
+pub async fn begin_with(
+    pool: &PgPool,
+    statement: impl Into<Cow<'static, str>>,
+) -> sqlx::Result<Transaction<'static, Postgres>> {
+    let (pool, statement) = (pool.clone(), statement.into());
+    let begun = tokio::spawn(async move { pool.begin_with(statement).await });
+    begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
 }
 
 /// The answer, unless it takes longer than [`ANSWER`].

@@ -38,7 +38,7 @@ pub use feed::FeedHealth;
 pub use reader::{CaseRecords, Demand, Unavailable};
 pub use source::{DeliusSource, Reading, Source};
 
-use crate::case::PersonId;
+use crate::{case::PersonId, database};
 
 /// Drops what is kept of these people, on every replica. To be called when a message of the change feed names them,
 /// before that message is acknowledged; with both identifiers when the message has both, because a NOMS number that
@@ -72,7 +72,7 @@ pub const OUTLIVED: Duration = Duration::from_secs(300);
 /// When the store cannot be written: nothing must be purged then.
 pub async fn distrust(store: &PgPool, queue: &str) -> Result<(), sqlx::Error> {
     const PURGING: Duration = Duration::from_secs(60);
-    let mut transaction = store.begin().await?;
+    let mut transaction = database::begin(store).await?;
     feed::hold(&mut transaction, &format!("purge of {queue}"), PURGING, OUTLIVED).await?;
     let dropped = store::drop_all(&mut transaction).await?;
     transaction.commit().await?;

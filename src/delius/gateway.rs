@@ -16,7 +16,10 @@ use super::{
     properties,
     reference::Reference,
 };
-use crate::case::{AddressedWrite, DeliusWrite, RowChange, WriteOutcome};
+use crate::{
+    case::{AddressedWrite, DeliusWrite, RowChange, WriteOutcome},
+    database,
+};
 
 /// How long one step of a write may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -174,7 +177,7 @@ impl Delius {
             lock.as_millis(),
             statement.as_millis(),
         );
-        self.pool.begin_with(begin).await.during("while connecting")
+        database::begin_with(&self.pool, begin).await.during("while connecting")
     }
 }
 

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use sqlx::{FromRow, PgConnection, PgPool};
 
 use super::reader::{COLUMNS, EventRow, ReadError};
-use crate::case::NomsNumber;
+use crate::{case::NomsNumber, database};
 use canonical::Hash;
 pub use lag::{Lag, unsettled_since};
 
@@ -94,7 +94,7 @@ impl Journal {
 
     /// Enters the next batch of events, in one transaction.
     pub async fn step(&self) -> Result<Step, ReadError> {
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = database::begin(&self.pool).await?;
         let leads: bool = sqlx::query_scalar("select pg_try_advisory_xact_lock($1)")
             .bind(LEADER)
             .fetch_one(&mut *transaction)

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     case::{CaseEvent, InvalidIdentifier, NomsNumber},
+    database,
     outbox::{
         self, Transition,
         restore::{self, Settled},
@@ -89,7 +90,7 @@ impl Rebuild {
             sequence: 1,
             what: error.to_string(),
         })?;
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = database::begin(&self.pool).await?;
         // First the rows, then the events: an outcome is recorded together with a change of its row, so none can be
         // recorded between the reading of the events and the correction of the rows.
         restore::lock(&mut transaction, &noms).await?;

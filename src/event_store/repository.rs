@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     case::{CaseEvent, InvalidIdentifier, NomsNumber},
-    outbox,
+    database, outbox,
 };
 
 /// The outbox row whose outcome was to be recorded is held by another worker now, or is finished.
@@ -58,7 +58,7 @@ impl CaseRepository {
         let effects = Effects::of(&decoded);
         let receipt = Receipt::of_metadata(&first.metadata);
 
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = database::begin(&self.pool).await?;
         insert_events(&mut transaction, events).await?;
         for (write, transition) in &effects.transitions {
             if !outbox::table::transition(&mut transaction, &noms, *write, *transition).await? {

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     case::{NomsNumber, WriteRef},
+    database,
     event_store::{
         journal,
         reader::{self, ReadError, told},
@@ -23,7 +24,7 @@ pub async fn load(pool: &PgPool, noms: &NomsNumber) -> Result<Option<CaseFile>, 
     // Before the picture is taken: what ends in between is in the picture, what begins in between records later.
     let (read_at, unsettled_since) = journal::unsettled_since(pool).await?;
 
-    let mut transaction = pool.begin().await?;
+    let mut transaction = database::begin(pool).await?;
     reader::begin_picture(&mut transaction).await?;
     let rows = reader::events_of(&mut transaction, noms).await?;
     let events = rows

@@ -11,6 +11,7 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::{
     case::{InvalidIdentifier, NomsNumber},
+    database,
     event_store::{
         journal::{canonical::Hash, verify::Finding},
         reader::{self, AuditReader, EventRow, Read, ReadError},
@@ -54,7 +55,7 @@ pub enum Unlike {
 /// Replays one case; `None` when it has no events and none were entered. That every event was read is shown by its
 /// sequence, without a gap, and by the entries of the journal.
 pub async fn one(pool: &PgPool, noms: &NomsNumber) -> Result<Option<Result<Replayed, Unlike>>, ReadError> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = database::begin(pool).await?;
     reader::begin_picture(&mut transaction).await?;
     let rows = reader::events_of(&mut transaction, noms).await?;
     let stored = audit::of_case(&mut transaction, noms).await?;
@@ -84,7 +85,7 @@ pub async fn decisions_of(
     pool: &PgPool,
     noms: &NomsNumber,
 ) -> Result<Option<Result<u64, Box<decisions::OtherDecision>>>, ReadError> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = database::begin(pool).await?;
     reader::begin_picture(&mut transaction).await?;
     let rows = reader::events_of(&mut transaction, noms).await?;
     transaction.rollback().await?;
@@ -129,7 +130,7 @@ pub async fn all(
     pool: &PgPool,
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Result<Replayed, Unlike>, ReadError> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = database::begin(pool).await?;
     reader::begin_picture(&mut transaction).await?;
     let total = reader::count(&mut transaction).await?;
     let mut events = AuditReader::new();

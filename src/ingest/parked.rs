@@ -6,6 +6,7 @@ use sqlx::{PgPool, Postgres, Transaction, types::Json};
 use super::{message::Delivery, route::Parking};
 use crate::{
     case::NomsNumber,
+    database,
     event_store::receipts::{self, Receipt},
 };
 
@@ -18,7 +19,7 @@ pub async fn park(
     noms: Option<&NomsNumber>,
     parking: &Parking,
 ) -> sqlx::Result<()> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = database::begin(pool).await?;
     sqlx::query(
         "insert into parked_messages
              (message_id, event_type, case_id, reason, detail, body, body_sha256, attributes, received_at)
@@ -147,7 +148,7 @@ pub async fn take_off(pool: &PgPool, id: i64) -> sqlx::Result<()> {
 
 /// Records a decision. `retried` and `skipped` take the message off the list; `false` when it was not on it.
 pub async fn decide(pool: &PgPool, id: i64, decision: &str, by_whom: &str, why: &str) -> sqlx::Result<bool> {
-    let mut transaction: Transaction<'_, Postgres> = pool.begin().await?;
+    let mut transaction: Transaction<'_, Postgres> = database::begin(pool).await?;
     let changed = match decision {
         "parkedAgain" => true,
         _ => {

@@ -3,6 +3,7 @@
 //! runs all; `make soak` runs one of them for as long as wanted.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::disallowed_methods, reason = "no test gives up a transaction that it begins")]
 
 #[path = "../../deploy/local/stand_ins/mod.rs"]
 mod stand_ins;

@@ -1,6 +1,7 @@
 //! Integration tests: one binary, a database of its own for every test.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::disallowed_methods, reason = "no test gives up a transaction that it begins")]
 
 #[path = "../../deploy/local/stand_ins/mod.rs"]
 mod stand_ins;
@@ -28,6 +29,7 @@ mod delius_once;
 mod event_samples;
 mod expand_only;
 mod feed_drained;
+mod given_up;
 mod golden;
 mod history_http;
 mod history_reading;

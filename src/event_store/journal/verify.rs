@@ -3,6 +3,7 @@
 //! Two columns of the journal are not in the chain and prove nothing: `entered_at` tells when an entry was made, and
 //! `cluster` by whose transaction numbers it was ordered.
 
+use crate::database;
 use std::fmt;
 
 use sqlx::{PgConnection, PgPool, Row, postgres::PgRow};
@@ -194,7 +195,7 @@ pub async fn verify(
     digests: &[Digest],
     mut progress: impl FnMut(u64, u64),
 ) -> Result<Result<Intact, Finding>, ReadError> {
-    let mut transaction = pool.begin().await?;
+    let mut transaction = database::begin(pool).await?;
     reader::begin_picture(&mut transaction).await?;
     let total: i64 = sqlx::query_scalar("select coalesce(max(position), 0) from journal")
         .fetch_one(&mut *transaction)
