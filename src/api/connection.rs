@@ -198,9 +198,21 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Limited<S> {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::future::poll_fn;
+
     use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_deadline_that_moved_on_is_not_over_when_the_timer_goes_off() {
+        let mut timer = Timer::default();
+        let first = Instant::now() + Duration::from_millis(1);
+        poll_fn(|cx| timer.poll(cx, first)).await;
+        let later = first + Duration::from_secs(3600);
+        let again = poll_fn(|cx| Poll::Ready(timer.poll(cx, later))).await;
+        assert!(again.is_pending(), "a connection that was busy meanwhile is not idle");
+    }
 
     #[tokio::test]
     async fn a_peer_that_takes_nothing_is_cut_off_and_one_that_takes_something_has_its_time_again() {

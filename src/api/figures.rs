@@ -3,7 +3,7 @@
 use std::{
     cell::RefCell,
     future::Future,
-    sync::{Arc, OnceLock, PoisonError, RwLock},
+    sync::{Arc, LazyLock, OnceLock, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -32,7 +32,8 @@ impl RouteFigures {
         self.template
     }
 
-    fn count(&self, method: &'static str, status: StatusCode, took: Duration) {
+    /// Counts an answer.
+    pub(super) fn count(&self, method: &'static str, status: StatusCode, took: Duration) {
         self.duration
             .get_or_init(|| metrics::histogram!("http_request_duration_seconds", "route" => self.template))
             .record(took.as_secs_f64());
@@ -41,7 +42,8 @@ impl RouteFigures {
             return counter.increment(1);
         }
         drop(known);
-        let counter = answers(self.template, method, status);
+        let counter = metrics::counter!("http_requests_total", "route" => self.template, "method" => method,
+            "status" => status.as_str().to_owned());
         counter.increment(1);
         self.answers.write().unwrap_or_else(PoisonError::into_inner).push(((method, status), counter));
     }
@@ -53,28 +55,13 @@ pub(super) fn taken_by(route: &Arc<RouteFigures>) {
     let _ = TAKEN_BY.try_with(|taken| taken.replace(Some(Arc::clone(route))));
 }
 
-/// Answers, and tells which route took the request.
-pub(super) async fn observed<R>(answer: impl Future<Output = R>) -> (R, Option<Arc<RouteFigures>>) {
+/// Answers, and tells which route took the request; where none did, the figures of no route.
+pub(super) async fn observed<R>(answer: impl Future<Output = R>) -> (R, Arc<RouteFigures>) {
+    static NONE: LazyLock<Arc<RouteFigures>> = LazyLock::new(|| RouteFigures::new("none"));
     TAKEN_BY
         .scope(RefCell::default(), async {
             let answer = answer.await;
-            (answer, TAKEN_BY.with(RefCell::take))
+            (answer, TAKEN_BY.with(RefCell::take).unwrap_or_else(|| Arc::clone(&NONE)))
         })
         .await
-}
-
-/// Counts an answer of a route, or of none.
-pub(super) fn count(route: Option<&RouteFigures>, method: &'static str, status: StatusCode, took: Duration) {
-    match route {
-        Some(route) => route.count(method, status, took),
-        None => {
-            metrics::histogram!("http_request_duration_seconds", "route" => "none")
-                .record(took.as_secs_f64());
-            answers("none", method, status).increment(1);
-        }
-    }
-}
-
-fn answers(route: &'static str, method: &'static str, status: StatusCode) -> Counter {
-    metrics::counter!("http_requests_total", "route" => route, "method" => method, "status" => status.as_str().to_owned())
 }

@@ -28,6 +28,7 @@ pub use auth::{Authenticator, Caller, Role};
 pub use body::read as read_body;
 pub use config::{ApiConfig, AuthConfig};
 pub use health::{Component, Health};
+pub use person::parse as parse_person;
 pub use problem::{Problem, ProblemBody, json};
 pub use route::{Access, Call, POST, PUT, READ, Route};
 pub use server::{BindError, Server};

@@ -12,7 +12,10 @@ use crate::{
 const SHARED_RETRY_S: u16 = 300;
 
 /// Reads an identifier from a path.
-pub(super) fn parse(text: &str) -> Result<PersonId, Problem> {
+///
+/// # Errors
+/// 400 when it is neither a CRN nor a NOMS number.
+pub fn parse(text: &str) -> Result<PersonId, Problem> {
     text.parse().map_err(|error: crate::case::InvalidIdentifier| {
         Problem::bad_request(capitalised(&error.to_string()))
     })

@@ -71,8 +71,8 @@ impl Service {
         let asked = Asked::of(&request);
         let (mut response, route) = figures::observed(self.admit(request, &asked)).await;
         let took = began.elapsed();
-        figures::count(route.as_deref(), asked.method, response.status(), took);
-        note(&response, route.map_or("none", |it| it.template()), &asked, took);
+        route.count(asked.method, response.status(), took);
+        note(&response, route.template(), &asked, took);
         response.headers_mut().insert(REQUEST_ID, asked.id);
         response
     }

@@ -9,10 +9,7 @@ use super::{
     super::{Action, Format, explain, load_for},
     Sources, access_of, store_problem,
 };
-use crate::{
-    api::{self, Authenticator, Call, Problem, ProblemBody, Role, Route},
-    case::PersonId,
-};
+use crate::api::{self, Authenticator, Call, Problem, ProblemBody, Role, Route};
 
 /// Every reading is recorded: only what gives an answer is answered.
 const GET: &[Method] = &[Method::GET];
@@ -60,9 +57,7 @@ pub(super) fn route(sources: Sources, authenticator: &Arc<Authenticator>) -> Rou
 
 async fn answer(sources: Sources, call: Call<(String, String)>) -> Result<Response, Problem> {
     let (id, position) = &call.params;
-    let person: PersonId = id
-        .parse()
-        .map_err(|error: crate::case::InvalidIdentifier| Problem::bad_request(error.to_string()))?;
+    let person = api::parse_person(id)?;
     let position: u64 = position.parse().map_err(|_| {
         Problem::bad_request("position: expected a number, as `position` of an entry gives it")
     })?;

@@ -12,8 +12,8 @@ use super::{
     store_problem,
 };
 use crate::{
-    api::{Authenticator, Call, Problem, ProblemBody, Role, Route},
-    case::{NomsNumber, PersonId},
+    api::{self, Authenticator, Call, Problem, ProblemBody, Role, Route},
+    case::NomsNumber,
 };
 
 /// Every reading is recorded: only what gives an answer is answered.
@@ -66,9 +66,7 @@ pub(super) fn route(sources: Sources, authenticator: &Arc<Authenticator>) -> Rou
 
 async fn answer(sources: Sources, call: Call<(String, String)>) -> Result<Response, Problem> {
     let (id, query) = &call.params;
-    let person: PersonId = id
-        .parse()
-        .map_err(|error: crate::case::InvalidIdentifier| Problem::bad_request(error.to_string()))?;
+    let person = api::parse_person(id)?;
     let question = question(&Parameters::parse(query, &["as_of", "known_at", "after", "limit"])?)?;
     let format = accepted(&call.headers)?;
     let not_found = Problem::not_found(format!("Nothing is recorded for {person}"));
