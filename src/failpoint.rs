@@ -1,9 +1,9 @@
-//! Points at which a test has the process die as by `kill -9`: at every boundary that a crash must not cross badly.
-//! In a build without the feature `failpoints`, which is every build but the tests', a point is nothing at all.
+//! Failpoints: places at which a test can kill the process as `kill -9` does, one at each boundary that a crash must not
+//! break. Only the build of the tests has the feature `failpoints`; in any other build a failpoint expands to nothing.
 //!
-//! `FAILPOINTS="appended=2*off->return"` has the third append be the last thing that the process does.
+//! `FAILPOINTS="appended=2*off->return"` kills the process at its third append.
 
-/// Dies here, when a test asks for it.
+/// Kills the process here if a test asks for it.
 #[cfg(feature = "failpoints")]
 macro_rules! failpoint {
     ($name:literal) => {
@@ -11,18 +11,18 @@ macro_rules! failpoint {
     };
 }
 
-/// Nothing.
 #[cfg(not(feature = "failpoints"))]
 macro_rules! failpoint {
     ($name:literal) => {};
 }
 
-/// Kills the process as nothing else but the system can: no destructor, no flush, no farewell.
+/// Sends SIGKILL to the process itself, so that no destructor and no flush runs. `std::process::abort` would not do: it
+/// raises SIGABRT, which writes a core dump and may be handled.
 #[cfg(feature = "failpoints")]
 pub(crate) fn die(name: &str) {
     eprintln!("failpoint {name}: kill -9");
-    let killed = std::process::Command::new("kill").args(["-9", &std::process::id().to_string()]).status();
-    // The signal is on its way; the thread must not get beyond the point before it arrives.
+    let killed = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL);
+    // The signal may arrive a moment later; this thread must not run past the failpoint before it does.
     loop {
         if killed.is_err() {
             std::process::abort();
@@ -31,9 +31,9 @@ pub(crate) fn die(name: &str) {
     }
 }
 
-/// Reads which points are wanted.
+/// Reads `FAILPOINTS`.
 #[cfg(feature = "failpoints")]
 pub(crate) fn prepare() {
-    // Dropped, the scenario would take the points away again.
+    // Dropping the scenario would remove the failpoints again.
     std::mem::forget(fail::FailScenario::setup());
 }

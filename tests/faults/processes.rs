@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rustix::process::Signal;
+
 use crate::{
     databases::begun,
     ground::{Ground, until},
@@ -51,13 +53,13 @@ async fn paused(seed: u64) {
     ground.queue.send(&stream.next(&ground, 24)).await;
     let leased = "select count(*) from outbox where state = 'pending' and lease_until > now()";
     until("it has claimed", async || ground.count(leased).await > 0).await;
-    sleeper.signal("STOP");
+    sleeper.signal(Signal::STOP);
     let other = Service::start(&ground, &[]).await;
     // The leases run out, and what the sleeper holds locked in Delius or has received from the queue comes free.
     invariants::drained(&ground, &stream).await;
     let (dead, receipts) = (ground.queue.dead().await, "select count(*) from message_receipts");
     let before = ground.count(receipts).await;
-    sleeper.signal("CONT");
+    sleeper.signal(Signal::CONT);
     until("it has woken up", async || sleeper.log().len() > 1).await;
     ground.queue.send(&stream.next(&ground, 12)).await;
     until("both go on", async || ground.count(receipts).await >= before + 12).await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use reqwest::StatusCode;
+use rustix::process::{Signal, kill_process};
 
 use crate::{
     caller::{Answered, CRN, Caller, set_tier},
@@ -242,7 +243,7 @@ async fn reads_of_an_api_that_is_killed_and_started_are_right_or_not_answered() 
         let pid = reading.api.pid();
         let kill = async {
             tokio::task::yield_now().await;
-            std::process::Command::new("kill").args(["-9", &pid]).status().unwrap();
+            kill_process(pid, Signal::KILL).unwrap();
         };
         let (answered, ()) = tokio::join!(asking, kill);
         for answered in answered.into_iter().flatten() {

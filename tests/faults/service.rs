@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
 use crate::{
@@ -117,8 +118,9 @@ impl Service {
         ended.unwrap_or_else(|_| panic!("it goes on: {}", self.log())).unwrap()
     }
 
-    pub(crate) fn pid(&self) -> String {
-        self.child.id().expect("it runs").to_string()
+    pub(crate) fn pid(&self) -> Pid {
+        let pid = self.child.id().expect("it runs");
+        Pid::from_raw(pid.try_into().unwrap()).expect("no process has the number zero")
     }
 
     /// `kill -9`.
@@ -126,15 +128,13 @@ impl Service {
         self.child.kill().await.unwrap();
     }
 
-    pub(crate) fn signal(&self, name: &str) {
-        let sent =
-            std::process::Command::new("kill").args([&format!("-{name}"), &self.pid()]).status().unwrap();
-        assert!(sent.success());
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(self.pid(), signal).unwrap();
     }
 
     /// Asks it to stop, and waits until it has.
     pub(crate) async fn stop(mut self) {
-        self.signal("TERM");
+        self.signal(Signal::TERM);
         let status = self.ended().await;
         assert!(status.success(), "{status}: {}", self.log());
     }

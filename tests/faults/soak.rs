@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::Signal;
+
 use crate::{
     databases::begun,
     ground::{Ground, within},
@@ -60,10 +62,10 @@ async fn soak() {
                 service = Service::start_calm(&ground, &layer, &environment).await;
             }
             2 => {
-                service.signal("STOP");
+                service.signal(Signal::STOP);
                 tally.pauses += 1;
                 tokio::time::sleep(Duration::from_millis(random.u64(2500..5000))).await;
-                service.signal("CONT");
+                service.signal(Signal::CONT);
             }
             3..=5 => {
                 tally.outages += 1;

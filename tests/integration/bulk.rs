@@ -8,6 +8,7 @@ use manage_pom_cases_and_delius::{
     delius::{Delius, NomsCursor},
     ingest::Ingest,
 };
+use rustix::process::{Pid, Signal, kill_process};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
@@ -235,9 +236,8 @@ async fn ctrl_c_stops_a_run_that_waits_for_mpc_and_the_same_command_goes_on(stor
     let arguments = ["handovers", "refresh", "--all", "--rate", "1000"];
     let running = command::command(&world, &arguments).stdout(Stdio::piped()).spawn().unwrap();
     until("it asks in vain", || async { !world.mpc.mpc().all_calls().is_empty() }).await;
-    let pid = running.id().unwrap().to_string();
-    let interrupted = std::process::Command::new("kill").args(["-INT", &pid]).status().unwrap();
-    assert!(interrupted.success());
+    let pid = Pid::from_raw(running.id().unwrap().try_into().unwrap()).unwrap();
+    kill_process(pid, Signal::INT).unwrap();
     let ended = running.wait_with_output().await.unwrap();
     let said = String::from_utf8(ended.stdout).unwrap();
     assert_eq!(ended.status.code(), Some(130), "{said}");
