@@ -23,7 +23,8 @@ pub use events::{CaseEvent, EVENT_VERSION, Holding, NameSource, WriteRef, WriteR
 pub use identifiers::{Crn, InvalidIdentifier, NomsNumber, PersonId, PrisonCode};
 pub use provenance::{CODE_VERSION, Evidence, Fetched, Provenance, StaffMember, sha256_hex};
 pub use services::{
-    AllocationAnswer, CaseServices, DetailAddress, FetchError, HandoverAnswer, ManagePomCases, StaffDirectory,
+    AllocationAnswer, CaseServices, DetailAddress, FetchError, HandoverAnswer, ManagePomCases,
+    StaffDirectory, UndocumentedAnswer,
 };
 pub use writes::{
     AddressedWrite, ColumnChange, DeliusWrite, OutcomeName, Pom, RowAction, RowChange, WriteOutcome,

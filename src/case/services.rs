@@ -70,13 +70,10 @@ pub enum FetchError {
         /// What it said, without bodies.
         reason: String,
     },
-    /// A status that Manage POM Cases does not document, or 404 without one of the documented bodies: most likely
-    /// a wrong address. To be tried again a few times.
-    #[error("Manage POM Cases answered {status} without one of its documented bodies; check the address")]
-    Unexplained {
-        /// HTTP status.
-        status: u16,
-    },
+    /// Manage POM Cases answered in a way that its interface does not document. It may be an outage (a maintenance
+    /// page, an allow list) when several cases get such answers, and a wrong address when one case alone does.
+    #[error("Manage POM Cases gave an undocumented answer: {0}")]
+    Undocumented(UndocumentedAnswer),
     /// The address does not lie on the configured origin of Manage POM Cases. It was not fetched.
     #[error("detailUrl lies on {origin}, not on the configured MPC_URL; it was not fetched")]
     ForeignUrl {
@@ -86,12 +83,49 @@ pub enum FetchError {
     /// The answer is about another person.
     #[error("the answer is about another NOMS number than the message")]
     IdentifierMismatch,
-    /// The answer cannot be understood.
-    #[error("the answer of Manage POM Cases cannot be understood: {reason}")]
+    /// The answer has the documented form, but a value that cannot be used. Asking again does not help until somebody
+    /// corrects the value in Manage POM Cases.
+    #[error("the answer of Manage POM Cases has a value that cannot be used: {reason}")]
     InvalidAnswer {
+        /// What is wrong, without the value.
+        reason: String,
+    },
+}
+
+/// How an answer of Manage POM Cases differs from every documented one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UndocumentedAnswer {
+    /// A status that is not documented.
+    #[error("status {0}; check MPC_URL and whether this address may reach it")]
+    Status(u16),
+    /// 404 without one of the documented bodies.
+    #[error("status 404 without one of its documented bodies; check MPC_URL")]
+    BareNotFound,
+    /// A redirect that cannot be followed: off the configured origin, to no address, to no person, or in a circle.
+    #[error("status {status}, {reason}")]
+    Redirect {
+        /// HTTP status.
+        status: u16,
+        /// Why it is not followed, without the address.
+        reason: &'static str,
+    },
+    /// 200 with a body that does not have the documented form.
+    #[error("status 200, but {reason}")]
+    Body {
         /// What is wrong, without the body.
         reason: String,
     },
+}
+
+impl UndocumentedAnswer {
+    /// A short constant text by which equal answers are recognised and counted.
+    pub fn kind(&self) -> String {
+        match self {
+            Self::Status(status) | Self::Redirect { status, .. } => status.to_string(),
+            Self::BareNotFound => "404".to_owned(),
+            Self::Body { .. } => "undocumented body".to_owned(),
+        }
+    }
 }
 
 /// Manage POM Cases, as a case asks it.

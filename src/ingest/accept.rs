@@ -16,7 +16,8 @@ use super::{
 use crate::{
     breakers::{AUTH, DELIUS, MPC, STORE},
     case::{
-        CaseCommand, CaseError, Crn, DetailAddress, Evidence, FetchError, Message, NomsNumber, sha256_hex,
+        CaseCommand, CaseError, Crn, DetailAddress, Evidence, FetchError, Message, NomsNumber,
+        UndocumentedAnswer, sha256_hex,
     },
     case_records,
     database::{self, in_time},
@@ -180,13 +181,16 @@ impl Ingest {
             FetchError::Unavailable { dependency, reason } => {
                 return Err(NotAccepted::Unavailable { dependency, reason });
             }
-            FetchError::Unexplained { status } => {
-                let reason = match status {
-                    404 => ParkReason::DetailNotFound,
-                    _ => ParkReason::UnexpectedStatus,
+            FetchError::Undocumented(answer) => {
+                let reason = match answer {
+                    UndocumentedAnswer::BareNotFound => ParkReason::DetailNotFound,
+                    UndocumentedAnswer::Status(_) | UndocumentedAnswer::Redirect { .. } => {
+                        ParkReason::UnexpectedStatus
+                    }
+                    UndocumentedAnswer::Body { .. } => ParkReason::InvalidDetail,
                 };
                 let parking = reason.because(detail);
-                return self.unexplained(in_work, Some(noms), &status.to_string(), parking).await;
+                return self.unexplained(in_work, Some(noms), &answer.kind(), parking).await;
             }
             FetchError::ForeignUrl { .. } => ParkReason::ForeignDetailUrl,
             FetchError::IdentifierMismatch => ParkReason::IdentifierMismatch,

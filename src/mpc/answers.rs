@@ -1,18 +1,22 @@
-//! What an answer of Manage POM Cases means: status and body in, meaning out.
+//! Reads answers of Manage POM Cases: status and body in, meaning out.
+//!
+//! An answer in another form than the documented one is *undocumented* (it may be an outage, so it is asked for again).
+//! An answer in the documented form with a value that cannot be written is *invalid* (asking again does not help).
 
 use chrono::{Datelike, NaiveDate};
 use serde::Deserialize;
 
-use crate::case::{AllocationAnswer, FetchError, Fetched, HandoverAnswer, NomsNumber, StaffMember};
+use crate::case::{
+    AllocationAnswer, FetchError, Fetched, HandoverAnswer, NomsNumber, StaffMember, UndocumentedAnswer,
+};
 
-/// No name is longer; NOMIS itself keeps 35 characters.
+/// NOMIS keeps 35 characters, so anything beyond this is not a name.
 const MAX_NAME_CHARS: usize = 100;
 
-/// Delius keeps an e-mail address of this length. In bytes, which is the stricter count of those that databases make.
+/// Length of the column in Delius, counted in bytes: some databases count bytes and some characters.
 const MAX_EMAIL_BYTES: usize = 500;
 
-/// No handover is known from before, and none is planned for after: a date outside is a slip of a pen, and not every
-/// database keeps it.
+/// A year outside is a typing error, and Oracle and PostgreSQL do not agree on the dates they can hold.
 const YEARS: std::ops::RangeInclusive<i32> = 1900..=2199;
 
 #[derive(Deserialize)]
@@ -50,8 +54,8 @@ struct ErrorBody {
     message: String,
 }
 
-/// A date may be null but must be there: a missing member is a changed interface, not a blank date, and a blank
-/// date deletes the key date in Delius.
+/// The member must be present, even as null. A missing member means that the interface changed, not that the date is
+/// blank, and a blank date deletes the key date in Delius.
 fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<NaiveDate>, D::Error> {
     Option::deserialize(deserializer)
 }
@@ -77,9 +81,9 @@ pub(super) fn allocation(fetched: &Fetched) -> Result<AllocationAnswer, FetchErr
         404 => match not_found(&fetched.answer.body).as_deref() {
             Some("Not allocated") => Ok(AllocationAnswer::NotAllocated),
             Some("Not ready for allocation") => Ok(AllocationAnswer::NotReady),
-            _ => Err(FetchError::Unexplained { status: 404 }),
+            _ => Err(FetchError::Undocumented(UndocumentedAnswer::BareNotFound)),
         },
-        status => Err(FetchError::Unexplained { status }),
+        status => Err(FetchError::Undocumented(UndocumentedAnswer::Status(status))),
     }
 }
 
@@ -97,15 +101,15 @@ pub(super) fn handover(fetched: &Fetched, noms: &NomsNumber) -> Result<HandoverA
         }
         404 => match not_found(&fetched.answer.body).as_deref() {
             Some("Not found") => Ok(HandoverAnswer::NotFound),
-            _ => Err(FetchError::Unexplained { status: 404 }),
+            _ => Err(FetchError::Undocumented(UndocumentedAnswer::BareNotFound)),
         },
-        status => Err(FetchError::Unexplained { status }),
+        status => Err(FetchError::Undocumented(UndocumentedAnswer::Status(status))),
     }
 }
 
 /// The message of a documented 404 body.
 fn not_found(body: &str) -> Option<String> {
-    let body: ErrorBody = serde_json::from_str(body).ok()?;
+    let body: ErrorBody = serde_json::from_str(without_bom(body)).ok()?;
     (body.status == "error").then_some(body.message)
 }
 
@@ -128,15 +132,23 @@ fn name(field: &str, text: &str) -> Result<String, FetchError> {
     Ok(text.to_owned())
 }
 
-/// Parses a body. The error says where and what was expected, and never repeats a value: it is a person's.
+/// Parses a body. The error says where and what was expected, and never repeats a value, which is personal data.
 fn parse<'de, T: Deserialize<'de>>(body: &'de str) -> Result<T, FetchError> {
-    serde_json::from_str(body).map_err(|error| {
+    serde_json::from_str(without_bom(body)).map_err(|error| {
         let what = match error.classify() {
-            serde_json::error::Category::Data => "a member is missing or of the wrong type",
-            _ => "it is not JSON",
+            serde_json::error::Category::Data => "a member of the body is missing or of the wrong type",
+            _ => "the body is not JSON",
         };
-        invalid(format!("{what} (line {}, column {})", error.line(), error.column()))
+        undocumented_body(format!("{what} (line {}, column {})", error.line(), error.column()))
     })
+}
+
+fn without_bom(body: &str) -> &str {
+    body.strip_prefix('\u{feff}').unwrap_or(body)
+}
+
+pub(super) fn undocumented_body(reason: impl Into<String>) -> FetchError {
+    FetchError::Undocumented(UndocumentedAnswer::Body { reason: reason.into() })
 }
 
 fn invalid(reason: String) -> FetchError {
@@ -191,7 +203,7 @@ mod tests {
             ["", "<html>", "{}", r#"{"message":"Not allocated"}"#, r#"{"status":"error","message":"x"}"#]
         {
             let error = allocation(&fetched(404, body)).unwrap_err();
-            assert!(matches!(error, FetchError::Unexplained { status: 404 }), "{body}");
+            assert_eq!(error, FetchError::Undocumented(UndocumentedAnswer::BareNotFound), "{body}");
             assert!(handover(&fetched(404, body), &noms()).is_err(), "{body}");
         }
     }
@@ -205,7 +217,7 @@ mod tests {
     #[test]
     fn a_missing_date_is_not_taken_for_a_blank_one() {
         let body = r#"{"nomsNumber":"A1234BC","handoverDate":"2026-01-31"}"#;
-        assert!(matches!(handover(&fetched(200, body), &noms()), Err(FetchError::InvalidAnswer { .. })));
+        assert!(matches!(handover(&fetched(200, body), &noms()), Err(FetchError::Undocumented(_))));
         let body = r#"{"nomsNumber":"A1234BC","handoverDate":"2026-01-31","handoverStartDate":null}"#;
         let answer = handover(&fetched(200, body), &noms()).unwrap();
         let handover_date = NaiveDate::from_ymd_opt(2026, 1, 31);
@@ -256,5 +268,36 @@ mod tests {
             r#"{"manager":{"code":"SECRET","forename":"SECRET","surname":"SECRET"},"prison":{"code":"LEI"}}"#;
         let error = allocation(&fetched(200, body)).unwrap_err().to_string();
         assert!(!error.contains("SECRET"), "{error}");
+    }
+
+    #[test]
+    fn an_answer_in_another_form_is_undocumented_and_one_with_an_unusable_value_is_invalid() {
+        let undocumented = |status, body: &str| {
+            let of = |error| matches!(error, FetchError::Undocumented(_));
+            assert!(allocation(&fetched(status, body)).is_err_and(of), "{status} {body}");
+            assert!(handover(&fetched(status, body), &noms()).is_err_and(of), "{status} {body}");
+        };
+        for status in [201, 202, 204, 206, 301, 400, 402, 403, 405, 410, 418, 422, 451] {
+            undocumented(status, "");
+            undocumented(status, r#"{"status":"error","message":"Not allocated"}"#);
+        }
+        for body in ["", "null", "[]", "{}", "<html>maintenance</html>", r#"{"nomsNumber":7}"#] {
+            undocumented(200, body);
+        }
+        let invalid = |body: &str| {
+            let error = allocation(&fetched(200, body)).unwrap_err();
+            assert!(matches!(error, FetchError::InvalidAnswer { .. }), "{body}: {error}");
+        };
+        for (name, prison) in [(" ", "LEI"), ("A\\u0000", "LEI"), ("ADA", "far too long"), ("ADA", "")] {
+            invalid(&format!(
+                r#"{{"manager":{{"code":1,"forename":"{name}","surname":"X"}},"prison":{{"code":"{prison}"}}}}"#
+            ));
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_an_answer_is_skipped() {
+        let body = "\u{feff}{\"status\":\"error\",\"message\":\"Not allocated\"}";
+        assert_eq!(allocation(&fetched(404, body)), Ok(AllocationAnswer::NotAllocated));
     }
 }

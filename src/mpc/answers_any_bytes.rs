@@ -1,4 +1,4 @@
-//! Whatever Manage POM Cases answers ends as an answer or an error, and no error repeats it.
+//! Property tests: any bytes end as an answer or an error, and no error repeats them.
 
 #![allow(clippy::unwrap_used)]
 

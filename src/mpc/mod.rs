@@ -1,7 +1,10 @@
-//! Manage POM Cases, as we ask it: the callbacks that a message asks for.
+//! Client of Manage POM Cases: fetches the details that a message points to.
 //!
 //! Architecture invariant: the bearer token goes to the configured origin and nowhere else. An address on any
 //! other origin is never fetched, and a redirect is followed only on the origin and to the same person.
+//!
+//! Every failure is one of five, and the caller decides what becomes of the message by the variant alone
+//! ([`FetchError`]): an outage, an undocumented answer, a foreign address, another person's answer, an unusable value.
 
 mod answers;
 mod origin;
@@ -23,11 +26,11 @@ use crate::{
     breakers::MPC,
     case::{
         AllocationAnswer, DetailAddress, Evidence, FetchError, Fetched, HandoverAnswer, ManagePomCases,
-        NomsNumber,
+        NomsNumber, UndocumentedAnswer,
     },
 };
 
-/// An answer is a few hundred bytes; one beyond this is not an answer.
+/// Documented answers have a few hundred bytes. The limit keeps a misrouted download out of memory.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
@@ -60,13 +63,15 @@ impl MpcClient {
     fn resolve(&self, noms: &NomsNumber, address: &DetailAddress, own_path: &str) -> Result<Url, FetchError> {
         match address {
             DetailAddress::Given(given) => origin::check(&self.base, given, noms),
-            DetailAddress::OfCase => self.base.join(own_path).map_err(|_| FetchError::InvalidAnswer {
-                reason: "the address of the case cannot be built from MPC_URL".into(),
-            }),
+            DetailAddress::OfCase => {
+                let mut url = self.base.clone();
+                url.set_path(own_path);
+                Ok(url)
+            }
         }
     }
 
-    /// Asks once; on 401 once more with a new token.
+    /// Fetches once, and once more with a new token after a 401.
     async fn get(&self, url: &Url, noms: &NomsNumber) -> Result<Fetched, FetchError> {
         let token = self.token.get().await?;
         let fetched = self.get_with(url, noms, &token).await?;
@@ -96,11 +101,17 @@ impl MpcClient {
         while let Some(chunk) = response.chunk().await.map_err(|error| unavailable(&describe(&error)))? {
             body.extend_from_slice(&chunk);
             if body.len() > MAX_ANSWER_BYTES {
-                return Err(FetchError::InvalidAnswer { reason: "it is longer than 1 MiB".into() });
+                return Err(answers::undocumented_body("the body is longer than 1 MiB"));
             }
         }
-        let body = String::from_utf8(body)
-            .map_err(|_| FetchError::InvalidAnswer { reason: "it is not UTF-8".into() })?;
+        // The bytes of an undocumented status are only evidence: its body may be in any encoding.
+        let body = match String::from_utf8(body) {
+            Ok(body) => body,
+            Err(_) if status == StatusCode::OK => {
+                return Err(answers::undocumented_body("the body is not UTF-8"));
+            }
+            Err(other) => String::from_utf8_lossy(other.as_bytes()).into_owned(),
+        };
         Ok(Fetched {
             url: url.to_string(),
             status: status.as_u16(),
@@ -112,23 +123,28 @@ impl MpcClient {
 }
 
 impl MpcClient {
-    /// Sends the request, and again where a redirect leads. By hand: the HTTP client does not know whose detail it is.
+    /// Sends the request and follows redirects. Not by the HTTP client, which cannot check that the target is still
+    /// about the same person.
     async fn follow(
         &self,
         mut url: Url,
         noms: &NomsNumber,
         token: &str,
     ) -> Result<(Url, Response), FetchError> {
+        let mut last_status = 0;
         for _ in 0..=MAX_REDIRECTS {
             let request =
                 self.http.get(url.clone()).bearer_auth(token).header(header::ACCEPT, "application/json");
             let response = request.send().await.map_err(|error| unavailable(&describe(&error)))?;
-            if !response.status().is_redirection() {
+            let status = response.status();
+            if !status.is_redirection() {
                 return Ok((url, response));
             }
-            url = origin::redirected(&self.base, &url, response.headers(), noms)?;
+            url = origin::redirected(&self.base, &url, &response, noms)?;
+            last_status = status.as_u16();
         }
-        Err(FetchError::InvalidAnswer { reason: "it redirects again and again".into() })
+        let reason = "it redirects more than three times";
+        Err(FetchError::Undocumented(UndocumentedAnswer::Redirect { status: last_status, reason }))
     }
 }
 
@@ -159,7 +175,7 @@ impl ManagePomCases for MpcClient {
     }
 }
 
-/// Stands where Manage POM Cases is not configured, for commands that ask nobody.
+/// For commands that never fetch: answers every call with an error that names the missing setting.
 pub struct NotConfigured;
 
 #[async_trait]
@@ -185,7 +201,7 @@ fn unavailable(reason: &str) -> FetchError {
     FetchError::Unavailable { dependency: MPC, reason: reason.to_owned() }
 }
 
-/// What went wrong with a request, without the address (its query may carry anything).
+/// Describes a failed request without its address, whose query may hold personal data.
 fn describe(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         "no answer in time".into()

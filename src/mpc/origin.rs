@@ -1,10 +1,10 @@
-//! Whether an address lies on the configured origin of Manage POM Cases.
+//! Which addresses may be fetched: those on the configured origin that name nobody but the person of the message.
 
 use anyhow::{bail, ensure};
-use reqwest::header::{HeaderMap, LOCATION};
+use reqwest::{Response, header::LOCATION};
 use url::{Url, form_urlencoded};
 
-use crate::case::{FetchError, NomsNumber};
+use crate::case::{FetchError, NomsNumber, UndocumentedAnswer};
 
 /// Parses `MPC_URL`.
 pub(super) fn parse_base(text: &str) -> anyhow::Result<Url> {
@@ -31,7 +31,7 @@ pub(super) fn is_on(base: &Url, url: &Url) -> bool {
     url.origin() == base.origin() && url.username().is_empty() && url.password().is_none()
 }
 
-/// The address of a `detailUrl`, when it lies on the origin and does not name another person.
+/// Parses a `detailUrl`, which must lie on the origin and must not name another person.
 pub(super) fn check(base: &Url, given: &str, noms: &NomsNumber) -> Result<Url, FetchError> {
     let Ok(url) = Url::parse(given) else {
         return Err(FetchError::ForeignUrl { origin: "no origin (it is not an absolute URL)".into() });
@@ -53,20 +53,50 @@ fn named(url: &Url) -> Vec<NomsNumber> {
         .collect()
 }
 
-/// Where a redirect of `asked` leads, when that may be followed: on the origin, and to the same person by name. The
-/// detail of an allocation does not say whose it is, so the address has to.
+/// Where a redirect leads, if it may be followed: on the origin, and to an address that names this person. The detail
+/// of an allocation does not say whose it is, so the address has to.
+///
+/// A redirect anywhere else is an undocumented answer (a maintenance or sign-in page); only one that names another
+/// person is a mismatch.
 pub(super) fn redirected(
     base: &Url,
     asked: &Url,
-    headers: &HeaderMap,
+    response: &Response,
     noms: &NomsNumber,
 ) -> Result<Url, FetchError> {
-    let location = headers.get(LOCATION).and_then(|location| location.to_str().ok());
-    let Some(target) = location.and_then(|location| asked.join(location).ok()) else {
-        return Err(FetchError::InvalidAnswer { reason: "it is a redirect that names no address".into() });
-    };
-    let target = check(base, target.as_str(), noms)?;
-    if named(&target).contains(noms) { Ok(target) } else { Err(FetchError::IdentifierMismatch) }
+    let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+    target(base, asked, location, noms).map_err(|reason| match reason {
+        NotFollowed::OtherPerson => FetchError::IdentifierMismatch,
+        NotFollowed::Elsewhere(reason) => FetchError::Undocumented(UndocumentedAnswer::Redirect {
+            status: response.status().as_u16(),
+            reason,
+        }),
+    })
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum NotFollowed {
+    OtherPerson,
+    Elsewhere(&'static str),
+}
+
+fn target(base: &Url, asked: &Url, location: Option<&str>, noms: &NomsNumber) -> Result<Url, NotFollowed> {
+    let location = location.ok_or(NotFollowed::Elsewhere("it is a redirect without an address"))?;
+    let target = asked
+        .join(location)
+        .map_err(|_| NotFollowed::Elsewhere("it is a redirect to something that is no address"))?;
+    if !is_on(base, &target) {
+        return Err(NotFollowed::Elsewhere("it redirects to another origin than MPC_URL"));
+    }
+    let named = named(&target);
+    if named.iter().any(|named| named != noms) {
+        return Err(NotFollowed::OtherPerson);
+    }
+    // Not even the right person: a maintenance page must not be read as somebody's detail.
+    if named.is_empty() {
+        return Err(NotFollowed::Elsewhere("it redirects to an address that names no person"));
+    }
+    Ok(target)
 }
 
 #[cfg(test)]
@@ -132,6 +162,31 @@ mod tests {
         {
             let error = parse_base(wrong).unwrap_err().to_string();
             assert!(error.contains("MPC_URL"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_redirect_is_followed_to_the_same_person_only_and_names_nobody_or_somebody_else_otherwise() {
+        let base = parse_base("https://mpc.example").unwrap();
+        let asked = base.join("/api/allocation/A1234BC/primary_pom").unwrap();
+        let follow = |location| target(&base, &asked, location, &noms());
+        for good in ["/v2/A1234BC", "?noms=a1234bc", "https://mpc.example/A1234BC", "//mpc.example/A1234BC"] {
+            assert!(follow(Some(good)).is_ok(), "{good}");
+        }
+        for other in ["/v2/A9999ZZ", "/A1234BC?and=A9999ZZ"] {
+            assert_eq!(follow(Some(other)), Err(NotFollowed::OtherPerson), "{other}");
+        }
+        for elsewhere in [
+            None,
+            Some("/maintenance"),
+            Some("/"),
+            Some("https://auth.example/sign-in?back=A1234BC"),
+            Some("https://user@mpc.example/A1234BC"),
+            Some("http://mpc.example/A1234BC"),
+            Some("https://"),
+            Some("javascript:alert(1)"),
+        ] {
+            assert!(matches!(follow(elsewhere), Err(NotFollowed::Elsewhere(_))), "{elsewhere:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Manage POM Cases as it answered once: the answers kept with a fact, read by today's code. A replay asks it.
+//! Plays back recorded answers of Manage POM Cases, read by the present code. Used by replay.
 
 use std::{
     collections::VecDeque,
@@ -12,11 +12,11 @@ use crate::case::{
     AllocationAnswer, DetailAddress, FetchError, Fetched, HandoverAnswer, ManagePomCases, NomsNumber,
 };
 
-/// The kept answers, given in the order in which they were fetched.
+/// Recorded answers, in the order in which they were fetched.
 pub struct Recorded(Mutex<VecDeque<Fetched>>);
 
 impl Recorded {
-    /// These answers.
+    /// Plays these answers back in their order.
     pub fn new(fetched: &[Fetched]) -> Self {
         Self(Mutex::new(fetched.iter().cloned().collect()))
     }
@@ -24,7 +24,7 @@ impl Recorded {
     fn next(&self) -> Result<Fetched, FetchError> {
         let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         left.pop_front().ok_or_else(|| FetchError::InvalidAnswer {
-            reason: "today's code asks for more answers than were fetched then".into(),
+            reason: "the present code fetches more answers than were recorded".into(),
         })
     }
 }

@@ -207,18 +207,20 @@ async fn a_redirect_is_followed_only_to_the_same_person(store: PgPool) {
     world.mpc.mpc().answer(other, Answer::allocated(2, "MARY", "SOMERVILLE", None, "LEI"));
     world.mpc.mpc().answer("/welcome", Answer::allocated(2, "MARY", "SOMERVILLE", None, "LEI"));
     let elsewhere = format!("{}{other}", world.mpc.mpc_url());
-    for (id, target) in [("m1", other), ("m2", &elsewhere), ("m3", "/api/../welcome")] {
+    for (id, target) in [("m1", other), ("m2", &elsewhere)] {
         world.mpc.mpc().allocation(NOMS, Answer::redirect(target));
         world.accept(&world.allocation(id, MORNING, 1)).await;
     }
-    assert_eq!(world.parked().await, ["IdentifierMismatch", "IdentifierMismatch", "IdentifierMismatch"]);
-    assert_eq!(world.mpc.mpc().calls(other), 0, "nobody else's detail is fetched");
-
-    // In a circle it is no answer.
+    assert_eq!(world.parked().await, ["IdentifierMismatch", "IdentifierMismatch"]);
+    // A maintenance or sign-in page names nobody: it says nothing about the message, which is tried again.
     let own = format!("/api/allocation/{NOMS}/primary_pom");
-    world.mpc.mpc().allocation(NOMS, Answer::redirect(&own));
-    world.accept(&world.allocation("m4", MORNING, 1)).await;
-    assert_eq!(world.parked().await.last().map(String::as_str), Some("InvalidDetail"));
+    for target in ["/api/../welcome", "https://sign-in.example/", &own] {
+        world.mpc.mpc().allocation(NOMS, Answer::redirect(target));
+        let error = world.try_accept(&world.allocation("m3", MORNING, 1)).await.unwrap_err();
+        assert!(matches!(error, NotAccepted::Unexplained(_)), "{error}");
+    }
+    assert_eq!(world.mpc.mpc().calls("/welcome"), 0, "nor is a page that names nobody");
+    assert_eq!(world.mpc.mpc().calls(other), 0, "nobody else's detail is fetched");
 
     let moved = format!("/api/v2/allocation/{NOMS}");
     world.mpc.mpc().allocation(NOMS, Answer::redirect(&moved));
