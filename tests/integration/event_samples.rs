@@ -114,10 +114,31 @@ fn what_is_parked_by_its_content_alone_says_so() {
 }
 
 #[test]
-fn the_filter_policy_lets_through_every_type_but_our_own() {
-    let policy = include_str!("../../deploy/filter-policy.json");
-    let policy: BTreeMap<String, BTreeSet<String>> = serde_json::from_str(policy).unwrap();
+fn the_filter_policies_let_through_every_type_but_our_own() {
+    let policies = [
+        include_str!("../../deploy/sns/events.domain-events.json"),
+        include_str!("../../deploy/sns/change-feed.domain-events.json"),
+        include_str!("../../deploy/sns/change-feed.probation-offender-events.json"),
+    ];
+    let mut let_through = BTreeSet::new();
+    for policy in policies {
+        let policy: BTreeMap<String, Vec<String>> = serde_json::from_str(policy).unwrap();
+        for event_type in &policy["eventType"] {
+            assert!(let_through.insert(event_type.clone()), "{event_type} would come twice");
+        }
+    }
     let mut expected: BTreeSet<String> = EVENT_TYPES.map(str::to_owned).into();
-    expected.remove("pom-handover-dates.internal.bulk-update"); // never comes through the topic
-    assert_eq!(policy["eventType"], expected);
+    expected.remove("pom-handover-dates.internal.bulk-update"); // never comes through a topic
+    assert_eq!(let_through, expected);
+}
+
+/// Delius publishes to a topic of its own: a queue that is subscribed to the domain events alone never hears of it.
+#[test]
+fn what_delius_publishes_comes_by_the_topic_of_offender_events() {
+    let offender = include_str!("../../deploy/sns/change-feed.probation-offender-events.json");
+    let offender: BTreeMap<String, BTreeSet<String>> = serde_json::from_str(offender).unwrap();
+    let expected: BTreeSet<String> =
+        EVENT_TYPES.iter().filter(|it| !it.contains('.')).map(|it| (*it).to_owned()).collect();
+    assert!(expected.contains("SENTENCE_CHANGED"));
+    assert_eq!(offender["eventType"], expected);
 }
