@@ -1,6 +1,6 @@
 # The two commands are `make run` and `make test`: each sets up what it needs, and cleans up after itself.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-faults soak fmt lint clean
+.PHONY: help run test test-faults soak bench fmt lint clean
 
 help: ## show this list
 	@echo "make TARGET, with TARGET one of"
@@ -18,6 +18,9 @@ test-faults: ## every fault test, the long ones too: kills at every boundary, cr
 
 soak: ## a stream with random faults for MINUTES=n (SEED=n for the same again), and a table of what came of it
 	@SUITE=soak MINUTES=$(MINUTES) SEED=$(SEED) exec bash deploy/local/test.sh
+
+bench: ## the service beside the floors of the same work, five rounds (under 20 minutes); QUICK=1: one short round
+	@QUICK=$(QUICK) exec bash deploy/local/bench.sh $(ARGS)
 
 fmt: ## format the code
 	cargo fmt

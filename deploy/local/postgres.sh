@@ -100,6 +100,7 @@ launch_postgres() {
 			max_connections = 400
 			timezone = 'UTC'
 			log_timezone = 'UTC'
+			${POSTGRES_SETTINGS:-}
 		SETTINGS
         if as_postgres "$POSTGRES_BIN/pg_ctl" -D "$STATE/postgres" -w -t 60 -l "$STATE/postgres/server.log" start; then
             echo "$port" >"$STATE/postgres.port"
