@@ -1,34 +1,37 @@
-# The two commands are `make run` and `make test`: each sets up what it needs, and cleans up after itself.
+# The two main targets are `run` and `test`. Each starts what it needs and removes it at the end.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-faults soak bench fmt lint clean
+.PHONY: help run test test-faults soak bench docs fmt lint clean
 
 help: ## show this list
 	@echo "make TARGET, with TARGET one of"
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|' 2>/dev/null \
 		|| sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1: \2/p' $(MAKEFILE_LIST)
 
-run: ## run everything on this machine with invented cases until Ctrl-C; ONCE=1 ends after the demonstration
+run: ## run everything on this machine with invented cases until Ctrl-C; ONCE=1 stops after the demonstration
 	@ONCE=$(ONCE) exec bash deploy/local/run.sh
 
-test: ## set up PostgreSQL and SQS, run every test; ARGS="…" goes to the test runner
+test: ## start PostgreSQL and SQS and run the tests; ARGS="…" is passed to the test runner
 	@exec bash deploy/local/test.sh $(ARGS)
 
-test-faults: ## every fault test, the long ones too: kills at every boundary, crashes, cuts, pauses (about 10 minutes)
+test-faults: ## run every fault test, including the long ones: kills, crashes, cut networks, pauses (about 10 minutes)
 	@SUITE=faults exec bash deploy/local/test.sh $(ARGS)
 
-soak: ## a stream with random faults for MINUTES=n (SEED=n for the same again), and a table of what came of it
+soak: ## run a stream of messages with random faults for MINUTES=n and print a table; SEED=n repeats a run
 	@SUITE=soak MINUTES=$(MINUTES) SEED=$(SEED) exec bash deploy/local/test.sh
 
-bench: ## the service beside the floors of the same work, five rounds (under 20 minutes); QUICK=1: one short round
+bench: ## measure the service beside the floors of the same work, five rounds (under 20 minutes); QUICK=1 is one short round
 	@QUICK=$(QUICK) exec bash deploy/local/bench.sh $(ARGS)
+
+docs: ## write docs/CONFIGURATION.md again, from the definition of the command line
+	UPDATE_DOCS=1 cargo test --features failpoints --test integration docs::configuration
 
 fmt: ## format the code
 	cargo fmt
 
-lint: ## formatting and lints, warnings are errors
+lint: ## check formatting and lints; warnings are errors
 	cargo fmt --check
-	cargo clippy --all-targets -- -D warnings
+	cargo clippy --all-targets --features failpoints -- -D warnings
 
-clean: ## remove what was built and installed inside this checkout
+clean: ## remove everything that was built or installed inside this checkout
 	cargo clean
 	rm -rf .local
