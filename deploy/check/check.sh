@@ -70,7 +70,7 @@ else
 fi
 
 if find_python; then
-    check "dashboard, compose file, filter policies: form" "$PYTHON" "$HERE/documents.py"
+    check "dashboard, compose file, filter policies, AsyncAPI samples" "$PYTHON" "$HERE/documents.py"
     for document in docs/api/openapi.json; do
         [[ -f $document ]] && check "openapi: valid" "$PYTHON" -m openapi_spec_validator "$document"
     done

@@ -1,8 +1,9 @@
-"""Checks documents that are read by machines elsewhere: dashboard, compose file, filter policies."""
+"""Checks documents that are read by machines elsewhere: dashboard, compose file, filter policies, AsyncAPI document."""
 
 import json
 import pathlib
 
+import jsonschema
 import yaml
 
 DEPLOY = pathlib.Path(__file__).resolve().parent.parent
@@ -42,5 +43,40 @@ def policies():
         assert f"/../sns/{name}" in terraform, f"no subscription uses {name}"
 
 
-for check in (dashboard, compose, policies):
+def asyncapi():
+    """Samples of what is consumed and published are valid by the document, and it names what the policies let through."""
+    root = DEPLOY.parent
+    document = yaml.safe_load((root / "docs/api/asyncapi.yaml").read_text())
+    schemas = document["components"]["schemas"]
+    payloads = {
+        event_type: message["payload"]
+        for message in document["components"]["messages"].values()
+        for event_type in message["x-event-types"]
+    }
+    let_through = {
+        event_type
+        for file in (DEPLOY / "sns").glob("*.json")
+        for event_type in json.loads(file.read_text())["eventType"]
+    }
+    assert let_through <= set(payloads), f"not documented: {let_through - set(payloads)}"
+
+    checked = set()
+    for file in sorted((root / "event-samples").glob("*.json")) + sorted((root / "docs/api/samples").glob("*.json")):
+        text = file.read_text()
+        # Samples that stand for a message that nobody can read or use are not what the document describes.
+        if '"leadsTo": "Parked' in text:
+            continue
+        event = json.loads(text)
+        attributes = event.get("MessageAttributes", {})
+        if "Message" in event:
+            event = json.loads(event["Message"])
+        event_type = attributes.get("eventType", {}).get("Value") or event["eventType"]
+        schema = {**payloads[event_type], "components": {"schemas": schemas}}
+        for error in jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker()).iter_errors(event):
+            raise AssertionError(f"{file.name}: {'.'.join(map(str, error.path))}: {error.message}")
+        checked.add(event_type)
+    assert checked == set(payloads), f"no sample of {set(payloads) - checked}"
+
+
+for check in (dashboard, compose, policies, asyncapi):
     check()
