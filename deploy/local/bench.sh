@@ -2,9 +2,9 @@
 # make bench: servers of its own (fsync on, as everywhere here), the programs that measure the floors, then every row of
 # the report in alternating rounds. QUICK=1 makes one round with small numbers. Further arguments go to the program.
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/ground.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
-lay_ground
+create_state_directory
 cd "$ROOT"
 need_tools
 need wrk wrk

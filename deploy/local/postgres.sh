@@ -1,16 +1,16 @@
 # shellcheck shell=bash
-# A private PostgreSQL cluster for one start: own directory, socket, port and password; durable settings as they come
-# (fsync stays on, because tests rely on what a crash leaves). Sourced, not run.
+# A private PostgreSQL cluster for one start, with its own directory, socket, port and password. fsync stays on, because
+# tests rely on what a crash leaves. Sourced, not run.
 #
-# The server refuses to run as root, and Debian keeps its programs off the PATH: hence the search and the change of
-# user below.
+# The server refuses to run as root, and Debian does not put its programs on the PATH; hence the search and the change
+# of user below.
 
 POSTGRES_AT_LEAST=14
 
-# Where distributions put the programs of each major version; tests of this script point it elsewhere.
+# Where distributions put the programs of each major version.
 POSTGRES_HOMES=${POSTGRES_HOMES:-/usr/lib/postgresql/*/bin /usr/pgsql-*/bin}
 
-# Finds the programs, or gets them, and leaves their directory in POSTGRES_BIN.
+# Finds or installs the programs and sets POSTGRES_BIN to their directory.
 find_postgres() {
     POSTGRES_BIN=$(search_postgres) && return
     if can_install; then
@@ -24,7 +24,7 @@ find_postgres() {
         fail_setup "PostgreSQL $POSTGRES_AT_LEAST or newer is missing. Install it with: sudo apt-get install postgresql"
 }
 
-# Prints the first usable of: the newest in POSTGRES_HOMES, the one on the PATH, our own copy.
+# Prints the first directory that is usable: the newest in POSTGRES_HOMES, the one on the PATH, our own copy.
 search_postgres() {
     local bin
     # shellcheck disable=SC2086,SC2012 # the patterns are meant to be expanded, and have no odd names
@@ -37,7 +37,7 @@ search_postgres() {
     return 1
 }
 
-# Servers only (client packages have no initdb), and new enough.
+# Whether the directory has a server (client packages have no initdb) that is new enough.
 is_postgres() {
     local version
     [[ -x $1/initdb && -x $1/pg_ctl && -x $1/postgres && -x $1/psql ]] || return 1
@@ -45,8 +45,8 @@ is_postgres() {
     ((${version:-0} >= POSTGRES_AT_LEAST))
 }
 
-# Debian's package would make and start a cluster of its own on port 5432; on a machine that gets PostgreSQL only
-# because of us, that is not wanted.
+# Debian's package would create and start a cluster on port 5432. Nobody asked for that on a machine that gets PostgreSQL
+# only for these tests.
 install_postgres() {
     local settings=/etc/postgresql-common/createcluster.conf
     if [[ ! -e $settings ]]; then
@@ -56,7 +56,7 @@ install_postgres() {
     apt_install postgresql
 }
 
-# as_postgres COMMAND…: as oneself, or as another user when root.
+# as_postgres COMMAND…: runs COMMAND as the current user, or as the PostgreSQL user when root.
 as_postgres() {
     if is_root; then
         setpriv --reuid="$POSTGRES_USER" --regid="$(id -g "$POSTGRES_USER")" --init-groups "$@"
@@ -65,7 +65,7 @@ as_postgres() {
     fi
 }
 
-# Starts the cluster and leaves POSTGRES_URL (without a database) for 127.0.0.1.
+# Starts the cluster and sets POSTGRES_URL (without a database) for 127.0.0.1.
 start_postgres() {
     find_postgres
     POSTGRES_USER=postgres
@@ -79,12 +79,12 @@ start_postgres() {
     CLEANERS+=(stop_postgres)
     step "Starting PostgreSQL" launch_postgres
     POSTGRES_PORT=$(<"$STATE/postgres.port")
-    # shellcheck disable=SC2034 # for those who source this
+    # shellcheck disable=SC2034 # used by the scripts that source this
     POSTGRES_URL="postgres://postgres:$POSTGRES_PASSWORD@127.0.0.1:$POSTGRES_PORT"
 }
 
 launch_postgres() {
-    cd "$STATE" || return 1 # a directory that the other user can read
+    cd "$STATE" || return 1 # the PostgreSQL user may not be able to read the current directory
     printf '%s' "$POSTGRES_PASSWORD" |
         as_postgres sh -c "umask 077; cat >socket/password" &&
         as_postgres "$POSTGRES_BIN/initdb" -D "$STATE/postgres" -U postgres -A password --pwfile=socket/password \
@@ -107,7 +107,7 @@ launch_postgres() {
             return 0
         fi
         echo "attempt $try on port $port failed"
-        tail -n 5 "$STATE/postgres/server.log" # most often somebody else took the port in between
+        tail -n 5 "$STATE/postgres/server.log" # most often another process took the port in between
     done
     return 1
 }

@@ -1,17 +1,16 @@
 # shellcheck shell=bash
-# What a person sees while something slow happens. Sourced, not run. Everything goes to standard error, so that
-# standard output stays free for results.
+# Progress of slow steps. Sourced, not run. Everything goes to standard error; standard output is for results.
 
 say() { printf '%s\n' "$*" >&2; }
 
-# One clear line and the end. Exit code 2 when a setting or a tool is missing, 1 for everything else.
+# Print one line and exit: with 2 when a setting or a tool is missing, otherwise with 1.
 fail() { say "error: $*"; exit 1; }
 fail_setup() { say "error: $*"; exit 2; }
 
-# step TEXT COMMAND…: runs COMMAND (a program or a function) with its output in a log of its own. On a terminal
-# the line counts seconds and shows what the command last said; elsewhere there is a line at the start, one each
-# half minute and one at the end. A failure shows the end of the log and ends the script.
-# COMMAND runs in a subshell: what it has to leave behind, it leaves in files.
+# step TEXT COMMAND…: runs COMMAND (a program or a function) with its output in a log file. On a terminal one line counts
+# the seconds and shows the last line of output; elsewhere there is a line at the start, every half minute and at the
+# end. A failure shows the end of the log and ends the script.
+# COMMAND runs in a subshell, so it can pass results only through files.
 step() {
     local text=$1 log pid code=0 began=$SECONDS shown=0
     shift
@@ -21,10 +20,10 @@ step() {
     pid=$STARTED_PID
     while kill -0 "$pid" 2>/dev/null; do
         if [[ -t 2 ]]; then
-            printf '\r\033[K%s … %ds  %s' "$text" $((SECONDS - began)) "$(last_words "$log")" >&2
+            printf '\r\033[K%s … %ds  %s' "$text" $((SECONDS - began)) "$(last_line "$log")" >&2
         elif ((SECONDS - began - shown >= 30)); then
             shown=$((SECONDS - began))
-            say "$text … ${shown}s  $(last_words "$log")"
+            say "$text … ${shown}s  $(last_line "$log")"
         fi
         sleep 0.2
     done
@@ -40,4 +39,4 @@ step() {
 }
 
 # The last line of a log, short enough for one line of a terminal.
-last_words() { tail -n 1 "$1" 2>/dev/null | tr -d '\r\033' | tr '\t' ' ' | cut -c 1-60; }
+last_line() { tail -n 1 "$1" 2>/dev/null | tr -d '\r\033' | tr '\t' ' ' | cut -c 1-60; }

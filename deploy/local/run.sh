@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
-# make run: everything around the service on this machine, the service itself, and a demonstration with invented
-# cases; then it runs until Ctrl-C. ONCE=1 ends after the demonstration, with exit code 0 or 1. DEMO=0 leaves the
-# demonstration out, for who wants to send the samples by hand.
+# make run: starts the service with everything that it needs on this machine, shows a demonstration with invented cases,
+# and runs until Ctrl-C. ONCE=1 stops after the demonstration, with exit code 0 or 1. DEMO=0 skips the demonstration.
 #
-# A setting that is given (DATABASE_URL, DELIUS_DATABASE_URL, AWS_ENDPOINT_URL, QUEUE_URL, MPC_URL, AUTH_URL, BIND)
-# wins, and then that part is not started here. Invented cases are only ever put into a Delius that was made here,
-# unless SEED=1 asks for it; and the demonstration needs all the parts that it can vouch for.
+# For a setting that is exported already (DATABASE_URL, DELIUS_DATABASE_URL, AWS_ENDPOINT_URL, QUEUE_URL, MPC_URL,
+# AUTH_URL, BIND) that part is not started here. Invented cases are added only to a Delius that this script created,
+# unless SEED=1 asks for it. The demonstration runs only if this script started every part that it checks.
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/ground.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
 TARGET=${CARGO_TARGET_DIR:-$ROOT/target}/debug
 SERVICE="$TARGET/manage-pom-cases-and-delius"
@@ -18,7 +17,7 @@ WHY_NO_DEMO=
 once() { [[ -n ${ONCE:-} && $ONCE != 0 ]]; }
 
 main() {
-    lay_ground
+    create_state_directory
     cd "$ROOT"
     need_tools
     start_servers
@@ -33,10 +32,10 @@ main() {
         rewrite_samples
     elif ! demonstrate; then
         once && fail "the demonstration failed; see above"
-        say "The demonstration failed; the service keeps running, so that you can look."
+        say "The demonstration failed. The service keeps running so that you can inspect it."
     fi
     once && return
-    trap 'exit 0' INT TERM # from here on, the usual way out
+    trap 'exit 0' INT TERM # from here on Ctrl-C is the normal end
     say ""
     say "Running on $API_URL, logging to $STATE/logs/service.log. Ctrl-C stops everything."
     say "In another terminal: source $STATE/env"
@@ -44,7 +43,7 @@ main() {
     service_failed
 }
 
-# Before the long compilation: whoever has to install something hears it at once.
+# Runs before the long compilation, so that a missing package is reported at once.
 start_servers() {
     if [[ -z ${DATABASE_URL:-} || -z ${DELIUS_DATABASE_URL:-} ]]; then
         start_postgres
@@ -71,17 +70,17 @@ prepare_databases() {
         step "Migrating the development Delius" "$SERVICE" migrate --delius
         step "Adding invented cases" "$TOOLS" seed
     else
-        WHY_NO_DEMO="DELIUS_DATABASE_URL is yours and was left as it is (SEED=1 adds the invented cases)"
+        WHY_NO_DEMO="you set DELIUS_DATABASE_URL, and no invented cases were added to it (SEED=1 adds them)"
     fi
 }
 
 prepare_queues() {
     local prefix
     if [[ -n ${QUEUE_URL:-} ]]; then
-        [[ -n ${TOPIC_ARN:-} ]] || WHY_NO_DEMO="QUEUE_URL is yours, and without TOPIC_ARN there is nowhere to publish"
+        [[ -n ${TOPIC_ARN:-} ]] || WHY_NO_DEMO="you set QUEUE_URL without TOPIC_ARN, the topic to publish to"
         return
     fi
-    prefix=$(basename "$STATE") # AWS_ENDPOINT_URL may be yours, with other queues
+    prefix=$(basename "$STATE") # an AWS_ENDPOINT_URL that you gave may have other queues
     "$TOOLS" queues --prefix "$prefix" >"$STATE/queues" || fail "cannot make the queues; see above"
     local yours=${BULK_QUEUE_URL:-}
     # shellcheck source=/dev/null
@@ -92,8 +91,8 @@ prepare_queues() {
 prepare_stand_ins() {
     if [[ -n ${MPC_URL:-} || -n ${AUTH_URL:-} ]]; then
         [[ -n ${MPC_URL:-} && -n ${AUTH_URL:-} ]] ||
-            fail_setup "set both MPC_URL and AUTH_URL, or neither: the stand-ins play the two together"
-        WHY_NO_DEMO="MPC_URL is yours, and only the stand-in knows the answers that the samples count on"
+            fail_setup "set both MPC_URL and AUTH_URL, or neither: one stand-in plays both"
+        WHY_NO_DEMO="you set MPC_URL, and only the stand-in gives the answers that the samples expect"
         return
     fi
     export CLIENT_ID=pom-cases-local CLIENT_SECRET READER_ID=reader READER_SECRET
@@ -102,7 +101,7 @@ prepare_stand_ins() {
     local address="$STATE/stand-ins.address"
     start_group "$STATE/logs/stand-ins.log" "$TOOLS" stand-ins --answers "$LOCAL/mpc-answers.json" --ready-file "$address"
     until [[ -s $address ]]; do
-        kill -0 "$STARTED_PID" 2>/dev/null || fail "the stand-ins did not start: $(last_words "$STATE/logs/stand-ins.log")"
+        kill -0 "$STARTED_PID" 2>/dev/null || fail "the stand-ins did not start: $(last_line "$STATE/logs/stand-ins.log")"
         sleep 0.1
     done
     MPC_URL="http://$(<"$address")"
@@ -123,14 +122,14 @@ start_service() {
     export BIND=$host:$port
     [[ $host == 0.0.0.0 || $host == '[::]' ]] && host=127.0.0.1
     API_URL="http://$host:$port"
-    port_is_open "$port" "$host" && fail_setup "BIND: somebody else listens on $host:$port already; choose another"
+    port_is_open "$port" "$host" && fail_setup "BIND: another process listens on $host:$port; choose another port"
     start_group "$STATE/logs/service.log" "$SERVICE" serve
     SERVICE_PID=$STARTED_PID
     until port_is_open "$port" "$host"; do
         if ! kill -0 "$SERVICE_PID" 2>/dev/null || ((left-- == 0)); then service_failed; fi
         sleep 0.1
     done
-    # Somebody else may have been faster; then the service ends.
+    # Another process may have taken the port first; then the service ends.
     sleep 0.5
     kill -0 "$SERVICE_PID" 2>/dev/null || service_failed
     say "Starting the service: done ($API_URL)"
@@ -151,7 +150,7 @@ service_failed() {
     exit 1
 }
 
-# demonstrate: in the background and waited for, so that a signal is answered at once.
+# Runs the demonstration in the background and waits for it, so that a signal is handled at once.
 demonstrate() {
     local code=0
     set -m
@@ -164,7 +163,7 @@ demonstrate() {
     return "$code"
 }
 
-# What another terminal needs to speak to the same parts.
+# Writes the settings that another terminal needs.
 write_environment() {
     local name
     {

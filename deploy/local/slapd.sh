@@ -1,14 +1,14 @@
 # shellcheck shell=bash
-# An LDAP server for the tests of the staff directory, which start and stop it themselves. Sourced, not run.
+# An LDAP server for the tests of the e-mail directory, which start and stop it themselves. Sourced, not run.
 #
-# Debian's package would configure and start a server of its own on port 389, so the packages are unpacked beside the
-# checkout instead of being installed; that also works without being root, as long as apt knows its lists.
+# Debian's package would configure and start a server on port 389, so the packages are unpacked inside the checkout
+# instead of being installed. That also works for a normal user, if apt has its lists.
 
-# slapd and what it links to that a bare Debian or Ubuntu has not.
+# slapd and the libraries that a bare Debian or Ubuntu lacks.
 SLAPD_PACKAGES=(slapd libltdl7 libwrap0)
 
-# Leaves in SLAPD_HOME (exported) the directory under which `usr/sbin/slapd` lies. Without one, says that the tests
-# which need it are left out.
+# Exports SLAPD_HOME, the directory that contains `usr/sbin/slapd`. If there is none, says that the tests which need it
+# are skipped.
 ensure_slapd() {
     [[ -n ${SLAPD_HOME:-} ]] && return
     local unpacked="$ROOT/.local/slapd"
@@ -18,13 +18,13 @@ ensure_slapd() {
         export SLAPD_HOME=/
     elif command -v apt-get >/dev/null && command -v dpkg >/dev/null; then
         say "Fetching slapd …"
-        # Not a step: without it everything else can still be tested.
+        # Not a step, whose failure would end the script: everything else can be tested without slapd.
         if unpack_slapd "$unpacked" >"$STATE/logs/slapd" 2>&1; then
             export SLAPD_HOME=$unpacked
         fi
     fi
     [[ -n ${SLAPD_HOME:-} ]] ||
-        say "slapd is missing (sudo apt-get install slapd); the tests of the staff directory are left out"
+        say "slapd is missing (sudo apt-get install slapd); the tests of the e-mail directory are skipped"
 }
 
 unpack_slapd() {

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# SQS and SNS on this machine: ministack in a Python environment of the project's own. Queues live in its memory and
-# are gone with it. Sourced, not run.
+# SQS and SNS on this machine: ministack, in the project's own Python environment. It keeps its queues in memory.
+# Sourced, not run.
 
-# Starts it and leaves its URL in SQS_ENDPOINT.
+# Starts it and sets SQS_ENDPOINT.
 start_sqs() {
     local venv="$ROOT/.local/venv" try port
     ensure_venv "Installing the local SQS and SNS" "$venv" "$LOCAL/requirements.txt"
@@ -16,12 +16,12 @@ start_sqs() {
             return
         fi
         stop_group "$STARTED_PID"
-        say "SQS and SNS did not start on port $port (attempt $try): $(last_words "$STATE/logs/sqs.log")"
+        say "SQS and SNS did not start on port $port (attempt $try): $(last_line "$STATE/logs/sqs.log")"
     done
     fail "the local SQS and SNS does not start; see above"
 }
 
-# Waits until the port is open and its own process is still there (and not somebody else's on that port).
+# Waits until the port is open and the process is still running; otherwise another process has the port.
 sqs_answers() {
     local left=150
     while ((left-- > 0)); do
@@ -32,7 +32,7 @@ sqs_answers() {
     return 1
 }
 
-# Credentials that the local endpoint accepts; the variables are the ones that every AWS SDK reads.
+# Exports the endpoint and credentials that it accepts, in the variables that every AWS SDK reads.
 use_local_aws() {
     export AWS_ENDPOINT_URL=$SQS_ENDPOINT AWS_REGION=eu-west-2 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
     unset AWS_PROFILE AWS_SESSION_TOKEN

@@ -1,33 +1,33 @@
 #!/usr/bin/env bash
-# make test, test-faults, soak: servers of its own, then the tests. Further arguments go to the test runner.
+# make test, test-faults, soak: starts PostgreSQL, SQS and SNS, then runs the tests. Arguments go to the test runner.
 #
-# SUITE=tests (every test but the long ones), faults (the fault tests, long ones included) or soak. The tests' build has
-# the points at which the service kills itself on request; no other build has them.
+# SUITE is tests (every test but the long ones), faults (all fault tests) or soak. The tests are built with the feature
+# `failpoints`: places at which the service kills itself on request. No other build has them.
 set -euo pipefail
-source "$(dirname "${BASH_SOURCE[0]}")/ground.sh"
+source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
-lay_ground
+create_state_directory
 cd "$ROOT"
 need_tools
 
 if [[ -n ${DATABASE_URL:-} ]]; then
-    say "tests use the PostgreSQL server of DATABASE_URL; they make and drop databases of their own there"
+    say "the tests use the PostgreSQL server of DATABASE_URL; they create and drop their own databases there"
 else
     start_postgres
     export DATABASE_URL="$POSTGRES_URL/postgres"
 fi
 if [[ -n ${AWS_ENDPOINT_URL:-} ]]; then
-    say "tests use the SQS and SNS of AWS_ENDPOINT_URL; their queues have names of their own"
+    say "the tests use the SQS and SNS of AWS_ENDPOINT_URL; they create and delete their own queues there"
 else
     start_sqs
     use_local_aws
 fi
 ensure_slapd
-# What configures a real service must not reach a test by accident.
+# Settings of a real service must not reach a test by accident.
 unset DELIUS_DATABASE_URL QUEUE_URL CHANGE_FEED_QUEUE_URL BULK_QUEUE_URL TOPIC_ARN OUTCOME_TOPIC_ARN MPC_URL AUTH_URL \
     CLIENT_ID CLIENT_SECRET LDAP_URL BIND
 
-# run COMMAND…: in the foreground as far as a person sees, yet so that a signal reaches this script at once.
+# run COMMAND…: runs COMMAND as if in the foreground, but so that a signal reaches this script at once.
 run() {
     local code=0
     set -m
@@ -40,7 +40,7 @@ run() {
     ((code == 0)) || exit "$code"
 }
 
-# The fault tests stop and start a cluster of their own.
+# The fault tests stop and start their own cluster.
 [[ -n ${POSTGRES_BIN:-} ]] || find_postgres
 export POSTGRES_BIN
 
@@ -64,7 +64,7 @@ tests)
 faults)
     step "Compiling the tests" cargo test "${FEATURES[@]}" --test faults --no-run
     if nextest; then
-        # Filters add up, so that one which is given takes the place of this one.
+        # nextest adds filters up, so a filter that is given replaces this one.
         (($# > 0)) || set -- -E 'not test(=soak::soak)'
         run cargo nextest run "${FEATURES[@]}" --test faults --run-ignored all --no-fail-fast "$@"
     else
@@ -75,5 +75,5 @@ soak)
     step "Compiling the tests" cargo test "${FEATURES[@]}" --test faults --no-run
     run cargo test "${FEATURES[@]}" --test faults -- --ignored --nocapture --exact soak::soak
     ;;
-*) fail "SUITE is ${SUITE}, and neither tests, faults nor soak" ;;
+*) fail "unknown SUITE ${SUITE}: expected tests, faults or soak" ;;
 esac

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# The tools that have to be there, and how they get there: through apt-get for root on Debian and Ubuntu; otherwise
-# one line says what to install. Sourced, not run.
+# The tools that must be installed. Root on Debian or Ubuntu gets them with apt-get; for others one line says what to
+# install. Sourced, not run.
 
 is_root() { ((EUID == 0)); }
 can_install() { is_root && command -v apt-get >/dev/null; }
@@ -30,7 +30,7 @@ apt_install() {
     apt-get install -y --no-install-recommends -o DPkg::Lock::Timeout=300 "$@"
 }
 
-# What every start needs. Rust is the one thing that is not installed: its own installer is the way.
+# What every start needs. Rust is not installed here: use its own installer.
 need_tools() {
     command -v cargo >/dev/null ||
         fail_setup "cargo is missing. Install Rust (https://rustup.rs), then open a new shell"
@@ -40,8 +40,8 @@ need_tools() {
     export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-auto}
 }
 
-# make_venv DIRECTORY REQUIREMENTS: a Python environment that holds exactly the given packages. Made once; a change of
-# the requirements makes it anew. Two starts at the same time take turns.
+# make_venv DIRECTORY REQUIREMENTS: creates a Python environment with exactly these packages, again whenever the
+# requirements change. Two starts at the same time take turns.
 make_venv() {
     local venv=$1 requirements=$2
     mkdir -p "$(dirname "$venv")" || return 1

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# The ground under `make run` and `make test`: a state directory of its own for every start, the list of what was
-# started, and the cleaning up. Sourced, not run.
+# The environment of `make run` and `make test`: a state directory for each start, the list of started processes, and the
+# cleanup. Sourced, not run.
 #
-# Invariants: nothing is shared between two starts (ports, sockets, databases, queues), so that any number of them
-# can run at the same time; nothing that this script did not start is ever stopped; every way out goes through
-# `clean_up`. What a `kill -9` leaves behind is swept by the next start of the same user.
+# Invariants: two starts share nothing (ports, sockets, databases, queues), so any number can run at the same time.
+# Nothing that this script did not start is ever stopped. Every exit goes through `clean_up`; what a `kill -9` leaves
+# behind is removed by the next start of the same user.
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 LOCAL="$ROOT/deploy/local"
@@ -20,32 +20,32 @@ source "$LOCAL/sqs.sh"
 source "$LOCAL/slapd.sh"
 
 STATE_PREFIX="pom-cases-$EUID-"
-CLEANERS=()  # commands, run in reverse order at the end
-GROUPS_UP=() # process groups that are still ours to stop
+CLEANERS=()  # commands that run at the end, in reverse order
+GROUPS_UP=() # process groups that this script still has to stop
 STARTED_PID=
 
-# Makes the state directory. Not in the checkout: the PostgreSQL server may run as another user, who has to be able
-# to walk down to it, and the path of a unix socket has room for about a hundred characters.
-lay_ground() {
+# Creates the state directory. It is not in the checkout for two reasons: the PostgreSQL server may run as another user,
+# who must be able to reach it, and the path of a unix socket is limited to about a hundred characters.
+create_state_directory() {
     local parent
     for parent in /var/tmp /tmp; do
         [[ -d $parent && -w $parent ]] && break
     done
-    sweep "$parent"
+    remove_leftovers "$parent"
     STATE=$(mktemp -d "$parent/${STATE_PREFIX}XXXXXX") || fail "cannot make a directory in $parent"
     chmod 711 "$STATE"
     mkdir -m 700 "$STATE/logs"
     echo "$$" >"$STATE/owner"
-    # Marks every process started from here, so that a later sweep can tell them from others.
-    export POM_CASES_GROUND=$STATE
+    # Inherited by every process that is started from here, so that a later start can recognise them.
+    export POM_CASES_STATE=$STATE
     trap clean_up EXIT
     trap 'exit 129' HUP
     trap 'exit 130' INT
     trap 'exit 143' TERM
 }
 
-# start_group LOG COMMAND…: starts COMMAND in a process group of its own, out of the reach of the terminal's Ctrl-C,
-# so that things are stopped in order and not all at once. Leaves its pid in STARTED_PID.
+# start_group LOG COMMAND…: starts COMMAND in its own process group. The terminal's Ctrl-C does not reach it, so that
+# processes are stopped in order and not all at once. Sets STARTED_PID.
 start_group() {
     local log=$1
     shift
@@ -65,7 +65,7 @@ forget_group() {
     GROUPS_UP=("${kept[@]}")
 }
 
-# stop_group PID: asks the group to end, and insists after 40 seconds.
+# stop_group PID: sends SIGTERM to the group, and SIGKILL after 40 seconds.
 stop_group() {
     local pid=$1 left=400
     kill -TERM -- "-$pid" 2>/dev/null || true
@@ -78,7 +78,7 @@ stop_group() {
 clean_up() {
     local code=$? i
     trap - EXIT
-    trap '' HUP INT TERM # a second Ctrl-C must not leave half of it running
+    trap '' HUP INT TERM # a second Ctrl-C must not interrupt the cleanup
     for ((i = ${#GROUPS_UP[@]} - 1; i >= 0; i--)); do
         stop_group "${GROUPS_UP[i]}"
     done
@@ -89,14 +89,14 @@ clean_up() {
     exit "$code"
 }
 
-# Stops and removes what earlier starts of this user left behind because they were killed.
-sweep() {
+# Stops and removes what killed starts of this user left behind.
+remove_leftovers() {
     local parent=$1 old owner pid
     for old in "$parent/$STATE_PREFIX"*; do
         [[ -O $old && -f $old/owner ]] || continue
         owner=$(<"$old/owner")
         kill -0 "$owner" 2>/dev/null && continue
-        say "sweeping what an earlier start left behind in $old"
+        say "removing what an earlier start left behind in $old"
         while read -r pid; do
             started_by "$old" "$pid" && kill -KILL -- "-$pid" 2>/dev/null
         done < <(cat "$old/started" 2>/dev/null)
@@ -107,10 +107,10 @@ sweep() {
     return 0
 }
 
-# Whether the process carries the mark of that state directory in its environment.
+# started_by DIRECTORY PID: whether the process was started from that state directory.
 started_by() {
     [[ -r /proc/$2/environ ]] &&
-        tr '\0' '\n' 2>/dev/null <"/proc/$2/environ" | grep -qxF "POM_CASES_GROUND=$1"
+        tr '\0' '\n' 2>/dev/null <"/proc/$2/environ" | grep -qxF "POM_CASES_STATE=$1"
 }
 
 await_end() {
@@ -118,7 +118,7 @@ await_end() {
     while kill -0 "$1" 2>/dev/null && ((left-- > 0)); do sleep 0.1; done
 }
 
-# Prints a port that nobody listens on. Below the range that the kernel gives to outgoing connections.
+# Prints a free port, below the range that the kernel uses for outgoing connections.
 free_port() {
     local port
     while :; do
@@ -131,5 +131,5 @@ free_port() {
 # port_is_open PORT [HOST]
 port_is_open() { (exec 3<>"/dev/tcp/${2:-127.0.0.1}/$1") 2>/dev/null; }
 
-# A password for this start only.
+# Prints a password; each start has its own.
 secret() { od -An -N 16 -tx1 /dev/urandom | tr -d ' \n'; }
