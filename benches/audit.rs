@@ -13,9 +13,12 @@ use cqrs_es::{
     persist::{PersistedEventRepository, SerializedEvent},
 };
 use manage_pom_cases_and_delius::{
+    audit::{
+        journal::{Journal, verify},
+        replay,
+    },
     case::{Case, CaseEvent, Evidence, Fetched, NameSource, NomsNumber, Pom, PrisonCode, Provenance},
-    event_store::{self, CaseRepository, journal::Journal, journal::verify},
-    history::replay,
+    event_store::{self, CaseRepository},
 };
 use serde_json::json;
 use sqlx::{Connection, PgConnection, PgPool, postgres::PgConnectOptions};

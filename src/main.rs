@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use manage_pom_cases_and_delius::cli;
+use manage_pom_cases_and_delius::{app, cli};
 
 /// The read API makes and frees many small values for each answer; the system's allocator is slower at that.
 #[global_allocator]
@@ -11,7 +11,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
-    cli::logging::start(arguments.log_format);
+    app::logging::start(arguments.log_format);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -5,7 +5,6 @@ mod demo;
 mod queues;
 mod seed;
 mod serve_stand_ins;
-mod stand_ins;
 
 use clap::{Parser, Subcommand};
 

@@ -3,9 +3,8 @@
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
 use anyhow::Context;
+use support::stand_ins::{Client, MPC_ROLE, StandIns, StandInsConfig};
 use tokio::signal::unix::{SignalKind, signal};
-
-use crate::stand_ins::{Client, MPC_ROLE, StandIns, StandInsConfig};
 
 /// Roles of the client that people use to try the API.
 const READER_ROLES: &[&str] = &[

@@ -29,14 +29,13 @@ mod watch;
 
 use std::time::Duration;
 
-use sqlx::PgPool;
-
 pub use config::CaseRecordsConfig;
 pub use directory::{DirectoryConfig, StaffDirectory};
 pub use document::{Answer, Document, Origin, Payload};
 pub use feed::FeedHealth;
 pub use reader::{CaseRecords, Demand, Unavailable};
 pub use source::{DeliusSource, Reading, Source};
+use sqlx::PgPool;
 
 use crate::{case::PersonId, database};
 

@@ -13,22 +13,26 @@ use clap::{Args, Subcommand};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{
-    Failure,
-    check::{self, both},
-    ingest::{accept, describe, outcomes, settle},
-    people,
-    progress::Progress,
-    serve::stop_on_signal,
-    settings::{self, DeliusSettings, MpcSettings, StoreSettings, Workplace},
-};
 use crate::{
-    bulk::{self, BulkRun, Destination, End, Report, runs},
+    app::{
+        Failure,
+        settings::{
+            self, DeliusSettings, MpcSettings, StoreSettings, Workplace,
+            check::{self, both},
+        },
+        stop_on_signal,
+    },
     case::{NomsNumber, PersonId},
+    cli::{people, progress::Progress},
     delius::{Delius, NomsCursor},
     event_store::CaseStore,
     ingest::{Disposition, Ingest},
-    outbox::{Relay, RelayConfig, table, view},
+    operations::{
+        bulk::{self, BulkRun, Destination, End, Report, runs},
+        inline::{accept, describe, outcomes, settle},
+    },
+    outbox::{table, view},
+    relay::{Relay, RelayConfig},
 };
 
 /// NOMS numbers read from Delius at once.
@@ -200,7 +204,7 @@ impl Refresh {
 
     async fn queue(&self, url: &str) -> Result<Destination, Failure> {
         let sqs = aws_sdk_sqs::Client::new(&settings::aws().await);
-        super::serve::check_queue(&sqs, "BULK_QUEUE_URL", url).await?;
+        crate::app::queues::check(&sqs, "BULK_QUEUE_URL", url).await?;
         Ok(Destination::Queue { sqs, url: url.to_owned() })
     }
 }

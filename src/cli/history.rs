@@ -5,15 +5,20 @@ use std::{io::Write as _, process::ExitCode};
 use anyhow::{Context, anyhow};
 use clap::Args;
 
-use super::{
-    Failure,
-    check::{both, not_blank},
-    people::Register,
-    settings::{self, StoreSettings},
-};
 use crate::{
+    app::{
+        Failure,
+        settings::{
+            self, StoreSettings,
+            check::{both, not_blank},
+        },
+    },
+    audit::{
+        history::{self, Access, Action, CaseFile, DeliusRow, Moment, Question},
+        render::{self, Format},
+    },
     case::{NomsNumber, PersonId},
-    history::{self, Access, Action, CaseFile, DeliusRow, Format, Moment, Question},
+    cli::people::Register,
 };
 
 /// Arguments of `history`.
@@ -93,7 +98,7 @@ impl History {
 
     fn answer(&self, file: &CaseFile, question: &Question) -> anyhow::Result<String> {
         match self.explain {
-            None => history::render(&history::build(file, question), self.format),
+            None => render::render(&history::build(file, question), self.format),
             Some(position) => history::explain(file, position)
                 .with_context(|| format!("case {} has no position {position}", file.noms))?
                 .render(self.format)

@@ -5,8 +5,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::Args;
 
-use super::{Failure, check::Database};
-use crate::{delius, event_store};
+use crate::{
+    app::{Failure, settings::check::Database},
+    delius, event_store,
+};
 
 /// Arguments of `migrate`.
 #[derive(Debug, Args)]

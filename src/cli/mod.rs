@@ -1,11 +1,8 @@
 //! The command line: one file per subcommand. Flags mirror the environment.
 
-mod check;
-mod failure;
 mod handovers;
 mod history;
 mod ingest;
-pub mod logging;
 mod migrate;
 mod outbox;
 mod parked;
@@ -16,16 +13,14 @@ mod rebuild;
 mod reconcile;
 mod replay;
 mod serve;
-mod settings;
 mod verify;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-
-pub use failure::Failure;
-pub use logging::LogFormat;
 pub use publish::publish;
+
+use crate::app::{Failure, logging::LogFormat};
 
 /// Carries prison offender manager allocations and handover dates from Manage POM Cases into Delius, and case
 /// facts from Delius back.

@@ -6,11 +6,11 @@ use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand};
 use uuid::Uuid;
 
-use super::{
-    Failure,
-    settings::{self, Decision, StoreSettings},
-};
 use crate::{
+    app::{
+        Failure,
+        settings::{self, Decision, StoreSettings},
+    },
     case::{CaseCommand, NomsNumber, WriteRef},
     outbox::view,
 };

@@ -5,14 +5,14 @@ use std::{process::ExitCode, sync::Arc};
 use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand};
 
-use super::{
-    Failure,
-    ingest::{describe, settle},
-    settings::{Decision, DeliusSettings, MpcSettings, StoreSettings, Workplace},
-};
 use crate::{
+    app::{
+        Failure,
+        settings::{Decision, DeliusSettings, MpcSettings, StoreSettings, Workplace},
+    },
     ingest::{Delivery, Disposition, Ingest, message, parked},
-    outbox::{Relay, RelayConfig},
+    operations::inline::{describe, settle},
+    relay::{Relay, RelayConfig},
 };
 
 /// Arguments of `parked`.

@@ -3,8 +3,8 @@
 use anyhow::anyhow;
 use clap::Args;
 
-use super::{Failure, check::Database};
 use crate::{
+    app::{Failure, settings::check::Database},
     case::{NomsNumber, PersonId},
     delius::Delius,
 };

@@ -7,7 +7,10 @@ use aws_sdk_sns::{error::DisplayErrorContext, types::MessageAttributeValue};
 use clap::Args;
 use serde_json::Value;
 
-use super::{Failure, check, settings};
+use crate::app::{
+    Failure,
+    settings::{self, check},
+};
 
 /// Arguments of `publish`.
 #[derive(Debug, Args)]

@@ -5,18 +5,15 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::{
-    Failure,
-    replay::{different, identical},
-    settings::StoreSettings,
-    verify::progress_bar,
-};
 use crate::{
-    event_store::{
-        reader,
-        rebuild::{self, Step},
+    app::{Failure, settings::StoreSettings},
+    audit::replay,
+    cli::{
+        replay::{different, identical},
+        verify::progress_bar,
     },
-    history::replay,
+    event_store::reader,
+    operations::rebuild::{self, Step},
 };
 
 /// Arguments of `rebuild`.

@@ -6,16 +6,14 @@ use anyhow::anyhow;
 use clap::Args;
 use sqlx::PgPool;
 
-use super::{
-    Failure,
-    check::both,
-    people::Register,
-    settings::{self, StoreSettings},
-    verify::progress_bar,
-};
 use crate::{
+    app::{
+        Failure,
+        settings::{self, StoreSettings, check::both},
+    },
+    audit::replay::{self, Replayed, Unlike},
     case::{NomsNumber, PersonId},
-    history::replay::{self, Replayed, Unlike},
+    cli::{people::Register, verify::progress_bar},
 };
 
 /// Arguments of `replay`.

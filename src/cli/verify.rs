@@ -12,10 +12,12 @@ use chrono::Utc;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Failure, settings::StoreSettings};
-use crate::event_store::journal::{
-    digest::{self, Digest},
-    verify::{self, Intact},
+use crate::{
+    app::{Failure, settings::StoreSettings},
+    audit::journal::{
+        digest::{self, Digest},
+        verify::{self, Intact},
+    },
 };
 
 /// Arguments of `verify`.

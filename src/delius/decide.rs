@@ -8,7 +8,6 @@ use sqlx::PgConnection;
 use super::{
     error::DeliusError,
     holders, load,
-    london::wall_clock,
     plan::{
         Moment,
         allocation::{self, Intent, PersonRows},
@@ -17,7 +16,10 @@ use super::{
     },
     reference::Reference,
 };
-use crate::case::{DeliusWrite, OutcomeName};
+use crate::{
+    case::{DeliusWrite, OutcomeName},
+    london::wall_clock,
+};
 
 /// Plans a write for the persons that have its NOMS number.
 pub(super) async fn decide(

@@ -11,7 +11,6 @@ use super::{
     error::{DeliusError, During},
     execute::{self, Signature},
     ledger, load,
-    london::wall_clock,
     plan::change::Plan,
     properties,
     reference::Reference,
@@ -19,6 +18,7 @@ use super::{
 use crate::{
     case::{AddressedWrite, DeliusWrite, RowChange, WriteOutcome},
     database,
+    london::wall_clock,
 };
 
 /// How long one step of a write may take.

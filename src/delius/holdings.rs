@@ -6,10 +6,9 @@ use super::{
     error::{DeliusError, During},
     gateway::Delius,
     load,
-    london::wall_clock,
     plan::{Moment, allocation::PersonRows, rows::PomRow},
 };
-use crate::case::NomsNumber;
+use crate::{case::NomsNumber, london::wall_clock};
 
 /// What Delius holds now.
 #[derive(Debug, Clone, PartialEq, Eq)]

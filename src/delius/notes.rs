@@ -1,13 +1,11 @@
 //! The notes of the contacts that a change of prison offender manager leaves in a person's log.
 
-use super::{
-    london::{date, date_and_time},
-    plan::rows::PomRow,
-};
+use super::plan::rows::PomRow;
+use crate::london::{wall_date, wall_date_time};
 
 /// Notes of a transfer to `new`; the last three lines only when somebody held the case before.
 pub(crate) fn transfer(reason: &str, new_start: chrono::NaiveDateTime, previous: Option<&PomRow>) -> String {
-    let mut notes = format!("Transfer Reason: {reason}\nTransfer Date: {}", date(new_start));
+    let mut notes = format!("Transfer Reason: {reason}\nTransfer Date: {}", wall_date(new_start));
     if let Some(PomRow { holder, .. }) = previous {
         notes += &format!(
             "\nFrom Establishment Provider: {}\nFrom Team: {}\nFrom Officer: {}, {}",
@@ -36,9 +34,9 @@ fn details(pom: &PomRow) -> String {
             holder.team.description,
             holder.provider.description,
         ),
-        format!("Start Date: {}", date_and_time(pom.start)),
+        format!("Start Date: {}", wall_date_time(pom.start)),
     ];
-    lines.extend(pom.end.map(|end| format!("End Date: {}", date_and_time(end))));
+    lines.extend(pom.end.map(|end| format!("End Date: {}", wall_date_time(end))));
     lines.push(format!("Allocation Reason: {}", pom.reason.description));
     lines.join("\n")
 }

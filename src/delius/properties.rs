@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::london::{date_and_time, wall_clock};
 use crate::case::{DeliusWrite, NomsNumber};
+use crate::london::{wall_clock, wall_date_time};
 
 /// Those that the write itself tells, whatever comes of it.
 pub(super) fn of(noms: &NomsNumber, write: &DeliusWrite) -> BTreeMap<String, String> {
@@ -13,10 +13,10 @@ pub(super) fn of(noms: &NomsNumber, write: &DeliusWrite) -> BTreeMap<String, Str
     };
     match write {
         DeliusWrite::AllocatePom { at, pom } => {
-            tell("allocationDate", Some(date_and_time(wall_clock(*at))));
+            tell("allocationDate", Some(wall_date_time(wall_clock(*at))));
             tell("prisonId", Some(pom.prison.to_string()));
         }
-        DeliusWrite::DeallocatePom { at } => tell("allocationDate", Some(date_and_time(wall_clock(*at)))),
+        DeliusWrite::DeallocatePom { at } => tell("allocationDate", Some(wall_date_time(wall_clock(*at)))),
         DeliusWrite::SetHandoverDates { handover_date, handover_start_date, .. } => {
             tell("handoverDate", handover_date.map(|date| date.to_string()));
             tell("handoverStartDate", handover_start_date.map(|date| date.to_string()));

@@ -11,21 +11,21 @@ use crate::{
 
 /// The effects of the events of one append.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Effects {
+pub(crate) struct Effects {
     /// Rows for the outbox.
-    pub(super) derived: Vec<(WriteRef, DeliusWrite)>,
+    pub(crate) derived: Vec<(WriteRef, DeliusWrite)>,
     /// Outbox rows that change their state.
-    pub(super) transitions: Vec<(WriteRef, Transition)>,
+    pub(crate) transitions: Vec<(WriteRef, Transition)>,
     /// Names behind staff codes, with the time at which we learned them.
-    pub(super) learned: BTreeMap<i64, (StaffMember, DateTime<Utc>)>,
+    pub(crate) learned: BTreeMap<i64, (StaffMember, DateTime<Utc>)>,
     /// Allocations that wait for a name: sequence and staff code.
-    pub(super) waiting: Vec<(u64, i64)>,
+    pub(crate) waiting: Vec<(u64, i64)>,
     /// Sequences of those that wait no longer.
-    pub(super) reflected: Vec<u64>,
+    pub(crate) reflected: Vec<u64>,
 }
 
 impl Effects {
-    pub(super) fn of(events: &[(u64, CaseEvent)]) -> Self {
+    pub(crate) fn of(events: &[(u64, CaseEvent)]) -> Self {
         let mut effects = Self::default();
         for (sequence, event) in events {
             effects.add(*sequence, event);

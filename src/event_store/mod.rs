@@ -5,28 +5,25 @@
 //!
 //! Architecture invariant: nothing outside this room knows the table `events`.
 
-mod cases;
-mod directory;
-mod effects;
+pub(crate) mod cases;
+pub(crate) mod directory;
+pub(crate) mod effects;
 pub mod fates;
-pub mod journal;
 pub mod reader;
-pub mod rebuild;
 pub mod receipts;
-mod repository;
+pub(crate) mod repository;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+pub use cases::cases;
 use cqrs_es::{
     Aggregate, AggregateContext, AggregateError, EventEnvelope, EventStore, event_sink::EventSink,
     persist::PersistedEventStore,
 };
-use sqlx::PgPool;
-use tokio::sync::Notify;
-
-pub use cases::cases;
 pub use directory::{StoredStaffDirectory, reflectable};
 pub use repository::{CaseRepository, LeaseLost};
+use sqlx::PgPool;
+use tokio::sync::Notify;
 
 use crate::{
     case::{Case, CaseCommand, CaseError, CaseServices, NomsNumber},

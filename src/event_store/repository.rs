@@ -129,7 +129,7 @@ async fn keep_notices(
 }
 
 /// Keeps the directory of staff codes.
-pub(super) async fn learn(connection: &mut PgConnection, effects: &Effects) -> sqlx::Result<()> {
+pub(crate) async fn learn(connection: &mut PgConnection, effects: &Effects) -> sqlx::Result<()> {
     // In the order of the codes, so that two appends cannot wait for each other.
     for (code, (staff, learned_at)) in &effects.learned {
         sqlx::query(
@@ -154,7 +154,7 @@ pub(super) async fn learn(connection: &mut PgConnection, effects: &Effects) -> s
 }
 
 /// Keeps the list of allocations that wait for the directory.
-pub(super) async fn keep_waiting(
+pub(crate) async fn keep_waiting(
     connection: &mut PgConnection,
     noms: &NomsNumber,
     effects: &Effects,

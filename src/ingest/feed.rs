@@ -54,19 +54,19 @@ impl FeedWatch {
     }
 
     /// A message of the feed was received.
-    pub(super) fn received(&self, message_id: &str, sent_at: DateTime<Utc>) {
+    pub(crate) fn received(&self, message_id: &str, sent_at: DateTime<Utc>) {
         let entry = InHand { sent_at, forget_at: None };
         self.with(|in_hand| in_hand.insert(message_id.to_owned(), entry));
     }
 
     /// It was worked through.
-    pub(super) fn finished(&self, message_id: &str) {
+    pub(crate) fn finished(&self, message_id: &str) {
         self.with(|in_hand| in_hand.remove(message_id));
     }
 
     /// It was put back, hidden for this long. One that drops records may have been received for the last time and go to
     /// the dead-letter queue: it counts until every record that it would have dropped is too old by itself.
-    pub(super) fn put_back(&self, message_id: &str, hidden: Duration, drops_records: bool) {
+    pub(crate) fn put_back(&self, message_id: &str, hidden: Duration, drops_records: bool) {
         let counts = if drops_records { case_records::OUTLIVED } else { RECEIVED_AGAIN };
         let forget_at = Some(Instant::now() + hidden + counts);
         self.with(|in_hand| {
@@ -77,12 +77,12 @@ impl FeedWatch {
     }
 
     /// Nothing waited in the queue at that time.
-    pub(super) fn drained(&self, at: Instant) {
+    pub(crate) fn drained(&self, at: Instant) {
         self.knowledge().0 = Some(at);
     }
 
     /// Whether the queue's count should be asked for.
-    pub(super) fn should_ask(&self, now: Instant) -> bool {
+    pub(crate) fn should_ask(&self, now: Instant) -> bool {
         let mut knowledge = self.knowledge();
         let due = knowledge.1.is_none_or(|asked| now.duration_since(asked) >= ASK_EVERY);
         if due {
@@ -114,7 +114,7 @@ impl FeedWatch {
     }
 
     /// A poll succeeded: says so, with the age that the oldest message not worked through may have.
-    pub(super) async fn polled(&self) {
+    pub(crate) async fn polled(&self) {
         let lag = self.lag(Instant::now());
         if let Err(error) = in_time(case_records::feed::heartbeat(&self.store, &self.consumer, lag)).await {
             tracing::warn!(%error, "could not report the change feed's lag; readers go to Delius meanwhile");
@@ -122,7 +122,7 @@ impl FeedWatch {
     }
 
     /// The consumer stops with nothing in hand.
-    pub(super) async fn leave(&self) {
+    pub(crate) async fn leave(&self) {
         let in_hand = self.with(|in_hand| in_hand.len());
         if in_hand > 0 {
             tracing::info!(

@@ -4,27 +4,19 @@
 //! [`consumer`] connects that to SQS. What cannot become events is kept in [`parked`].
 
 pub mod accept;
-pub mod consumer;
-mod deleter;
 pub mod feed;
-mod hiding;
-mod in_hand;
 pub mod message;
-mod own;
 pub mod parked;
-mod received;
 pub mod reflector;
 pub mod route;
+pub mod sqs;
 #[cfg(test)]
 mod tests;
 mod time;
 mod unexplained;
-mod work;
 
 pub use accept::{Disposition, Ingest, NotAccepted};
-pub use consumer::{Backoff, Consumer, ConsumerConfig};
 pub use message::Delivery;
-pub use own::OwnMessage;
 pub use unexplained::UNEXPLAINED_TRIES;
 
 /// Logs and counts what became of a message, once, where it is handled.

@@ -65,7 +65,7 @@ impl ParkReason {
         }
     }
 
-    pub(super) fn because(self, detail: impl Into<String>) -> Parking {
+    pub(crate) fn because(self, detail: impl Into<String>) -> Parking {
         Parking { reason: self, detail: detail.into() }
     }
 }

@@ -8,7 +8,7 @@ const CLOCKS_DIFFER: TimeDelta = TimeDelta::days(1);
 
 /// What is wrong with a time, and the remedy, when nothing of ours can have happened then. Neither database keeps
 /// every year that a text can name, and Delius would show the case held since then, or not before.
-pub(super) fn fault(time: DateTime<Utc>, received_at: DateTime<Utc>) -> Option<&'static str> {
+pub(crate) fn fault(time: DateTime<Utc>, received_at: DateTime<Utc>) -> Option<&'static str> {
     // 1990-01-01, long before either system.
     if time.timestamp() < 631_152_000 {
         Some("lies before 1990-01-01; have it put right and sent again, and skip this message")
@@ -25,7 +25,7 @@ pub(super) fn fault(time: DateTime<Utc>, received_at: DateTime<Utc>) -> Option<&
 /// Parses `2026-07-01T09:00:00Z` with any offset (`Z`, `+01:00`, `+0100`, `+01`) and up to nine digits of
 /// fraction. A time without an offset is Europe/London, as Delius writes them; of an hour that the clocks repeat
 /// the first is taken, and a time that the clocks skip is none.
-pub(super) fn parse(text: &str) -> Option<DateTime<Utc>> {
+pub(crate) fn parse(text: &str) -> Option<DateTime<Utc>> {
     let text = text.trim();
     // Java prints a zone's name behind the offset.
     let text = text.split_once('[').map_or(text, |(time, _)| time);

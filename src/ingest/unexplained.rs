@@ -7,7 +7,7 @@ use sqlx::PgPool;
 pub const UNEXPLAINED_TRIES: u32 = 5;
 
 /// Counts one more of this answer; how often it was given by now.
-pub(super) async fn count(pool: &PgPool, message_id: &str, answer: &str) -> sqlx::Result<u32> {
+pub(crate) async fn count(pool: &PgPool, message_id: &str, answer: &str) -> sqlx::Result<u32> {
     let tries: i32 = sqlx::query_scalar(
         "insert into unexplained_answers as known (message_id, answer) values ($1, $2)
          on conflict (message_id, answer) do update set tries = known.tries + 1, last_at = clock_timestamp()

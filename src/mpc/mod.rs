@@ -16,11 +16,10 @@ use std::time::Duration;
 use anyhow::Context;
 use async_trait::async_trait;
 use chrono::Utc;
-use reqwest::{Response, StatusCode, header, redirect};
-use url::Url;
-
 pub use recorded::Recorded;
+use reqwest::{Response, StatusCode, header, redirect};
 pub use token::{ClientCredentials, TokenSource};
+use url::Url;
 
 use crate::{
     breakers::MPC,

@@ -1,6 +1,6 @@
 //! Names that Delius does not know yet, wanted by two processes at once.
 
-use manage_pom_cases_and_delius::event_store::journal::verify::verify;
+use manage_pom_cases_and_delius::audit::journal::verify::verify;
 
 use crate::{
     ground::{Ground, noms, until},

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use manage_pom_cases_and_delius::{
+    audit::journal::verify::verify,
     case::{CaseEvent, OutcomeName, RowAction, WriteOutcome},
-    event_store::journal::verify::verify,
 };
 use sqlx::types::Json;
 use uuid::Uuid;

@@ -1,6 +1,6 @@
 //! Two processes that could keep the journal.
 
-use manage_pom_cases_and_delius::event_store::journal::LEADER;
+use manage_pom_cases_and_delius::audit::journal::LEADER;
 
 use crate::{
     ground::{Ground, until},

@@ -5,8 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::disallowed_methods, reason = "no test gives up a transaction that it begins")]
 
-#[path = "../../deploy/local/stand_ins/mod.rs"]
-mod stand_ins;
+use support::{queue, sqs_layer, stand_ins};
 
 mod bulk_runs;
 mod caller;
@@ -22,13 +21,11 @@ mod logs;
 mod model;
 mod networks;
 mod processes;
-mod queue;
 mod queues;
 mod reads;
 mod replicas;
 mod service;
 mod soak;
-mod sqs_layer;
 mod stream;
 mod tcp_proxy;
 mod versions;

@@ -13,12 +13,11 @@ use std::{
 
 use anyhow::{Context, bail};
 use aws_config::BehaviorVersion;
+use evidence::Finding;
 use indicatif::{ProgressBar, ProgressStyle};
 use manage_pom_cases_and_delius::cli;
-use sqlx::PgPool;
-
-use evidence::Finding;
 use samples::Sample;
+use sqlx::PgPool;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {

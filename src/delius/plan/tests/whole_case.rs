@@ -19,7 +19,7 @@ use crate::{
         Fetched, HandoverAnswer, ManagePomCases, Message, NomsNumber, Pom, StaffDirectory, StaffMember,
         StatedAllocation,
     },
-    delius::london::wall_clock,
+    london::wall_clock,
     outbox::projector,
 };
 

@@ -1,0 +1,203 @@
+//! The role `ingest`: consumers of the queues.
+
+use std::sync::Arc;
+
+use aws_sdk_sqs::types::QueueAttributeName;
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    app::{
+        Failure,
+        settings::{
+            self,
+            check::{both, given, queue, required},
+            tuning::Tuning,
+        },
+        tasks::Tasks,
+    },
+    breakers::Breakers,
+    delius::Delius,
+    event_store::CaseStore,
+    ingest::{
+        Ingest,
+        feed::FeedWatch,
+        reflector,
+        sqs::{Consumer, ConsumerConfig},
+    },
+    operations::queue_admin::QueueAdmin,
+};
+
+/// Settings of the queues.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct QueueSettings {
+    /// SQS queue of domain events (role ingest)
+    #[arg(long, env = "QUEUE_URL")]
+    queue_url: Option<String>,
+    /// Second queue for the change feed; without it the feed is read from QUEUE_URL (role ingest)
+    #[arg(long, env = "CHANGE_FEED_QUEUE_URL")]
+    change_feed_queue_url: Option<String>,
+    /// Queue of the bulk handover update; without it a bulk run works its messages off by itself (role ingest)
+    #[arg(long, env = "BULK_QUEUE_URL")]
+    bulk_queue_url: Option<String>,
+}
+
+/// What a queue carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Carries {
+    Events,
+    EventsAndFeed,
+    Feed,
+    Bulk,
+}
+
+impl Carries {
+    fn feed(self) -> bool {
+        matches!(self, Self::EventsAndFeed | Self::Feed)
+    }
+
+    fn config(self, url: &str, tuning: &Tuning) -> ConsumerConfig {
+        match self {
+            Self::Events => tuning.consumer(ConsumerConfig::of(url)),
+            Self::EventsAndFeed => tuning.consumer(ConsumerConfig::of_feed(url)),
+            Self::Feed => tuning.consumer(ConsumerConfig::of_feed(url).feed_alone()),
+            Self::Bulk => tuning.consumer(ConsumerConfig::of(url)).in_the_background(),
+        }
+    }
+}
+
+impl QueueSettings {
+    /// Whether the settings can be the addresses of queues.
+    pub(crate) fn checked(&self) -> Result<(), Failure> {
+        let optional = |name, url: &Option<String>| {
+            given(url.as_deref()).map(|url| queue(name, Some(url)).map(|_| ())).transpose()
+        };
+        let live = queue("QUEUE_URL", self.queue_url.as_deref());
+        let feed = optional("CHANGE_FEED_QUEUE_URL", &self.change_feed_queue_url);
+        let bulk = optional("BULK_QUEUE_URL", &self.bulk_queue_url);
+        both(live, both(feed, bulk)).map(|_| ())
+    }
+
+    /// Each queue to consume: its setting, its URL and what it carries.
+    fn consumed(&self) -> Result<Vec<(&'static str, &str, Carries)>, Failure> {
+        let live = required("QUEUE_URL", self.queue_url.as_deref())?;
+        let feed = given(self.change_feed_queue_url.as_deref()).filter(|feed| *feed != live);
+        let carries = if feed.is_some() { Carries::Events } else { Carries::EventsAndFeed };
+        let mut queues = vec![("QUEUE_URL", live, carries)];
+        queues.extend(feed.map(|feed| ("CHANGE_FEED_QUEUE_URL", feed, Carries::Feed)));
+        let bulk = given(self.bulk_queue_url.as_deref()).filter(|bulk| *bulk != live);
+        queues.extend(bulk.map(|bulk| ("BULK_QUEUE_URL", bulk, Carries::Bulk)));
+        Ok(queues)
+    }
+
+    /// The configured queues, for those who look after them over HTTP.
+    pub(crate) async fn admin(&self, store: &sqlx::PgPool) -> QueueAdmin {
+        let sqs = aws_sdk_sqs::Client::new(&settings::aws().await);
+        let queues = self.known();
+        if queues.is_empty() {
+            tracing::warn!("no queue is configured: the queue-admin routes answer 503; set QUEUE_URL");
+        }
+        QueueAdmin::new(sqs, store.clone(), queues.into_iter().map(str::to_owned))
+    }
+
+    /// Each queue once, whether this process consumes it or not.
+    fn known(&self) -> Vec<&str> {
+        let mut known = vec![];
+        for url in [&self.queue_url, &self.change_feed_queue_url, &self.bulk_queue_url] {
+            known.extend(given(url.as_deref()).filter(|url| !known.contains(url)));
+        }
+        known
+    }
+
+    pub(crate) async fn start(
+        &self,
+        store: &Arc<CaseStore>,
+        delius: &Delius,
+        breakers: &Arc<Breakers>,
+        worker: &str,
+        tuning: &Tuning,
+        (tasks, stop): (&Tasks, &CancellationToken),
+    ) -> Result<(), Failure> {
+        let sqs = aws_sdk_sqs::Client::new(&settings::aws().await);
+        let ingest = Arc::new(Ingest::new(Arc::clone(store), delius.clone()));
+        for (setting, url, carries) in self.consumed()? {
+            check(&sqs, setting, url).await?;
+            let config = carries.config(url, tuning);
+            let feed = carries.feed().then(|| FeedWatch::new(store.pool().clone(), worker.to_owned()));
+            let (ingest, breakers) = (Arc::clone(&ingest), Arc::clone(breakers));
+            tasks.spawn(
+                "consumer",
+                Consumer::new(sqs.clone(), ingest, breakers, feed, config).run(stop.clone()),
+            );
+        }
+        let (store, stop) = (Arc::clone(store), stop.clone());
+        tasks.spawn("reflector", async move { reflector::run(&store, stop).await });
+        Ok(())
+    }
+}
+
+/// The queue is there; one without a dead-letter queue is warned of.
+pub(crate) async fn check(sqs: &aws_sdk_sqs::Client, setting: &str, queue_url: &str) -> Result<(), Failure> {
+    let attributes = sqs
+        .get_queue_attributes()
+        .queue_url(queue_url)
+        .attribute_names(QueueAttributeName::RedrivePolicy)
+        .send()
+        .await;
+    let attributes = attributes.map_err(|error| {
+        let why = match error.as_service_error() {
+            Some(answer) => answer.to_string(),
+            None => "SQS cannot be reached".to_owned(),
+        };
+        let remedy = "check the URL, AWS_ENDPOINT_URL, AWS_REGION and the credentials";
+        Failure::setting(setting, format!("the queue {queue_url} cannot be read: {why}; {remedy}"))
+    })?;
+    let policy = attributes.attributes().and_then(|all| all.get(&QueueAttributeName::RedrivePolicy));
+    if policy.is_none() {
+        tracing::warn!(
+            setting,
+            "the queue has no dead-letter queue: a message that we cannot handle comes for ever"
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn settings(live: &str, feed: Option<&str>, bulk: Option<&str>) -> QueueSettings {
+        QueueSettings {
+            queue_url: Some(live.into()),
+            change_feed_queue_url: feed.map(Into::into),
+            bulk_queue_url: bulk.map(Into::into),
+        }
+    }
+
+    #[test]
+    fn each_queue_is_consumed_once_and_the_feed_is_read_from_one_of_them() {
+        let all = ("QUEUE_URL", "live", Carries::EventsAndFeed);
+        assert_eq!(settings("live", None, None).consumed().unwrap(), [all]);
+        assert_eq!(settings("live", Some(" "), Some("")).consumed().unwrap(), [all]);
+        assert_eq!(settings("live", Some("live"), Some("live")).consumed().unwrap(), [all]);
+        let three = settings("live", Some("feed"), Some("bulk"));
+        let expected = [
+            ("QUEUE_URL", "live", Carries::Events),
+            ("CHANGE_FEED_QUEUE_URL", "feed", Carries::Feed),
+            ("BULK_QUEUE_URL", "bulk", Carries::Bulk),
+        ];
+        assert_eq!(three.consumed().unwrap(), expected);
+    }
+
+    #[test]
+    fn a_process_that_consumes_none_looks_after_each_queue_that_it_is_told_of() {
+        assert_eq!(settings("live", Some(" "), Some("bulk")).known(), ["live", "bulk"]);
+        assert_eq!(settings("live", Some("live"), Some("live")).known(), ["live"]);
+        let without_live = QueueSettings { queue_url: None, ..settings("", Some("feed"), Some("bulk")) };
+        assert_eq!(without_live.known(), ["feed", "bulk"]);
+        let none = QueueSettings { queue_url: None, ..settings("", None, Some("")) };
+        assert_eq!(none.known(), [""; 0]);
+    }
+}

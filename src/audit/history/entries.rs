@@ -1,0 +1,353 @@
+//! The entries of a history: one per fact or decision, with its times, its marks and its writes.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::{
+    audit::{
+        evidence::{EntryEvidence, Places},
+        history::{Receipt, StoredEvent, timeline},
+        render::{duration::duration, words},
+    },
+    case::{CaseEvent, NomsNumber, OutcomeName, RowChange, WriteRef},
+    outbox::projector,
+};
+
+/// A message that took longer than this from happening to receipt is late.
+pub(crate) const LATE_AFTER: TimeDelta = TimeDelta::minutes(15);
+
+/// What an entry tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Kind {
+    /// Who holds the case, or that nobody can be written yet.
+    Allocation,
+    /// Handover dates.
+    Handover,
+    /// The NOMS number in Delius.
+    Identifier,
+    /// A message that does not concern us.
+    NotApplicable,
+    /// A write that was parked.
+    Parked,
+    /// What an operator decided.
+    Decision,
+}
+
+/// A fact or a decision, as it was recorded.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// Place in the stream of the case: the stable address of the entry.
+    pub position: u64,
+    /// Name of the stored event.
+    pub event: &'static str,
+    /// What it tells of.
+    pub kind: Kind,
+    /// In plain language.
+    pub description: String,
+    /// When it happened in the world.
+    pub occurred_at: Option<DateTime<Utc>>,
+    /// When the message was received.
+    pub received_at: Option<DateTime<Utc>>,
+    /// When it was recorded.
+    pub recorded_at: DateTime<Utc>,
+    /// When the last of its writes was applied in Delius, once all of them are settled.
+    pub applied_at: Option<DateTime<Utc>>,
+    /// SNS `MessageId`.
+    pub message_id: Option<String>,
+    /// Event type of the message.
+    pub message_type: Option<String>,
+    /// Version of the code that decided.
+    pub code_version: Option<String>,
+    /// Who decided, for an operator's decision.
+    pub by: Option<String>,
+    /// Why, for an operator's decision; the error, for a parked write.
+    pub why: Option<String>,
+    /// What is remarkable about it.
+    pub marks: Marks,
+    /// Name of the outcome, where it means no write and has an outcome all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<&'static str>,
+    /// What it rests on.
+    pub evidence: EntryEvidence,
+    /// What it means for Delius.
+    pub writes: Vec<Write>,
+}
+
+/// What is remarkable about an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Marks {
+    /// It was received more than 15 minutes after it happened.
+    pub late: bool,
+    /// How long after it happened it was received, in seconds.
+    pub delay_seconds: Option<i64>,
+    /// When it was recorded, something that happened later was recorded already.
+    pub out_of_order: bool,
+    /// How often its message was delivered again, which changed nothing.
+    pub duplicates: usize,
+    /// Somebody else had been allocated before we could ask for the name.
+    pub superseded: bool,
+    /// The entry of the same second that took its place.
+    pub superseded_by: Option<u64>,
+    /// It waits for the name behind its staff code: nothing in Delius reflects it.
+    pub unreflected: bool,
+    /// The entry that made it good, once the name was known.
+    pub reflected_by: Option<u64>,
+    /// It only compared.
+    pub dry_run: bool,
+}
+
+impl Entry {
+    /// What its last time stands for: Delius took the writes, or refused them all.
+    pub(crate) fn settled_word(&self) -> &'static str {
+        let refused = self.writes.iter().all(|write| write.state == WriteState::Refused);
+        if refused { "refused" } else { "applied" }
+    }
+}
+
+impl Marks {
+    /// Whether another fact took its place, one way or the other.
+    pub fn is_superseded(&self) -> bool {
+        self.superseded || self.superseded_by.is_some()
+    }
+
+    /// The marks in plain language.
+    pub fn in_words(&self) -> Vec<String> {
+        let mut words = vec![];
+        if self.late {
+            words.push(format!("late by {}", duration(self.delay_seconds.unwrap_or(0))));
+        }
+        if self.out_of_order {
+            words.push("out of order".to_owned());
+        }
+        match self.duplicates {
+            0 => {}
+            1 => words.push("delivered again once".to_owned()),
+            count => words.push(format!("delivered again {count} times")),
+        }
+        if let Some(position) = self.superseded_by {
+            words.push(format!("superseded by #{position}"));
+        }
+        match self.reflected_by {
+            Some(position) => words.push(format!("superseded, made good by #{position}")),
+            None if self.unreflected => words.push("superseded, not reflected in Delius".to_owned()),
+            None => {}
+        }
+        if self.dry_run {
+            words.push("dry run".to_owned());
+        }
+        words
+    }
+}
+
+/// Where a write stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum WriteState {
+    Pending,
+    Applied,
+    Unchanged,
+    Refused,
+    Parked,
+    Skipped,
+}
+
+/// A write to Delius and what came of it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Write {
+    /// Its identity in the outbox and in the ledger of Delius.
+    pub id: Uuid,
+    /// Place among the writes of its entry, from 0.
+    pub ordinal: u32,
+    /// In plain language.
+    pub description: String,
+    /// Where it stands.
+    pub state: WriteState,
+    /// Name of the outcome, once there is one.
+    pub outcome: Option<OutcomeName>,
+    /// When it was applied (Delius time).
+    pub applied_at: Option<DateTime<Utc>>,
+    /// When the outcome was recorded.
+    pub recorded_at: Option<DateTime<Utc>>,
+    /// Position of the event that records the outcome.
+    pub recorded_position: Option<u64>,
+    /// The attempt that settled it.
+    pub attempt: Option<u32>,
+    /// The rows touched in Delius.
+    pub changes: Vec<RowChange>,
+}
+
+/// Where the writes stand after the events.
+fn settle(events: &[StoredEvent]) -> BTreeMap<WriteRef, (WriteState, Option<&StoredEvent>)> {
+    let mut states = BTreeMap::new();
+    for stored in events {
+        let (write, state, settles) = match &stored.event {
+            CaseEvent::DeliusUpdated(result) => (result.write, WriteState::Applied, true),
+            CaseEvent::DeliusUnchanged(result) => (result.write, WriteState::Unchanged, true),
+            CaseEvent::DeliusWriteRefused(result) => (result.write, WriteState::Refused, true),
+            CaseEvent::DeliusWriteParked { write, .. } => (*write, WriteState::Parked, false),
+            CaseEvent::DeliusWriteRetried { write, released, .. } if released.is_empty() => {
+                (*write, WriteState::Pending, false)
+            }
+            CaseEvent::DeliusWriteSkipped { write, .. } => (*write, WriteState::Skipped, false),
+            _ => continue,
+        };
+        states.insert(write, (state, settles.then_some(stored)));
+    }
+    states
+}
+
+/// The entries that the events and receipts add up to, in the order of recording.
+pub(crate) fn entries(
+    noms: &NomsNumber,
+    events: &[StoredEvent],
+    receipts: &[Receipt],
+    places: &Places,
+) -> Vec<Entry> {
+    let states = settle(events);
+    let mut duplicates: BTreeMap<&str, usize> = BTreeMap::new();
+    for receipt in receipts.iter().filter(|receipt| receipt.disposition == "duplicate") {
+        *duplicates.entry(&receipt.message_id).or_default() += 1;
+    }
+    let mut latest: Option<DateTime<Utc>> = None;
+    let mut entries = vec![];
+    for stored in events.iter().filter(|stored| stored.event.write_result().is_none()) {
+        let mut entry = entry(noms, stored, &states);
+        entry.evidence = EntryEvidence::of(stored, places);
+        if let Some(message_id) = &entry.message_id {
+            entry.marks.duplicates = duplicates.get(message_id.as_str()).copied().unwrap_or(0);
+        }
+        if let Some(occurred) = entry.occurred_at {
+            entry.marks.out_of_order = latest.is_some_and(|latest| occurred < latest);
+            latest = latest.max(Some(occurred));
+        }
+        entries.push(entry);
+    }
+    mark_replaced(events, &mut entries);
+    entries
+}
+
+fn entry(
+    noms: &NomsNumber,
+    stored: &StoredEvent,
+    states: &BTreeMap<WriteRef, (WriteState, Option<&StoredEvent>)>,
+) -> Entry {
+    let event = &stored.event;
+    let provenance = event.provenance();
+    let occurred_at = match event {
+        CaseEvent::PomAllocated { at, .. }
+        | CaseEvent::PomDeallocated { at, .. }
+        | CaseEvent::AllocationNotReady { at, .. }
+        | CaseEvent::AllocationSuperseded { at, .. } => Some(*at),
+        _ => provenance.map(|provenance| provenance.occurred_at),
+    };
+    let delay = provenance.map(|provenance| provenance.received_at - provenance.occurred_at);
+    let (by, why) = match event {
+        CaseEvent::DeliusWriteRetried { by, why, .. } | CaseEvent::DeliusWriteSkipped { by, why, .. } => {
+            (Some(by.clone()), Some(why.clone()))
+        }
+        CaseEvent::DeliusWriteParked { error, .. } => (None, Some(error.clone())),
+        _ => (None, None),
+    };
+    let writes: Vec<Write> = projector::derive(event)
+        .iter()
+        .zip(0..)
+        .map(|(intent, ordinal)| {
+            let write = WriteRef { sequence: stored.sequence, ordinal };
+            let (state, settled_by) = states.get(&write).copied().unwrap_or((WriteState::Pending, None));
+            let result = settled_by.and_then(|stored| stored.event.write_result());
+            Write {
+                id: projector::write_id(noms, write),
+                ordinal,
+                description: words::write(intent),
+                state,
+                outcome: result.map(|result| result.outcome.name),
+                applied_at: result.map(|result| result.outcome.applied_at),
+                recorded_at: settled_by.map(|stored| stored.recorded_at),
+                recorded_position: settled_by.map(|stored| stored.sequence),
+                attempt: result.map(|result| result.attempt),
+                changes: result.map(|result| result.outcome.changes.clone()).unwrap_or_default(),
+            }
+        })
+        .collect();
+    let settled = writes.iter().all(|write| write.applied_at.is_some());
+    Entry {
+        position: stored.sequence,
+        event: event.name(),
+        kind: kind(event),
+        description: words::event(event),
+        occurred_at,
+        received_at: provenance.map(|provenance| provenance.received_at),
+        recorded_at: stored.recorded_at,
+        applied_at: writes.iter().filter_map(|write| write.applied_at).max().filter(|_| settled),
+        message_id: provenance.map(|provenance| provenance.message_id.clone()),
+        message_type: provenance.map(|provenance| provenance.event_type.clone()),
+        code_version: provenance.map(|provenance| provenance.code_version.clone()),
+        by,
+        why,
+        marks: Marks {
+            late: delay.is_some_and(|delay| delay > LATE_AFTER),
+            delay_seconds: delay.map(|delay| delay.num_seconds()),
+            superseded: matches!(event, CaseEvent::AllocationSuperseded { .. }),
+            dry_run: matches!(event, CaseEvent::HandoverDatesChanged { dry_run: true, .. }),
+            ..Marks::default()
+        },
+        outcome: event.outcome(),
+        evidence: EntryEvidence::default(),
+        writes,
+    }
+}
+
+fn kind(event: &CaseEvent) -> Kind {
+    match event {
+        CaseEvent::PomAllocated { .. }
+        | CaseEvent::PomDeallocated { .. }
+        | CaseEvent::AllocationNotReady { .. }
+        | CaseEvent::AllocationSuperseded { .. } => Kind::Allocation,
+        CaseEvent::HandoverDatesChanged { .. } | CaseEvent::HandoverNotFound { .. } => Kind::Handover,
+        CaseEvent::IdentifierLinked { .. } => Kind::Identifier,
+        CaseEvent::MessageNotApplicable { .. } => Kind::NotApplicable,
+        CaseEvent::DeliusWriteRetried { .. } | CaseEvent::DeliusWriteSkipped { .. } => Kind::Decision,
+        CaseEvent::DeliusWriteParked { .. }
+        | CaseEvent::DeliusUpdated(_)
+        | CaseEvent::DeliusUnchanged(_)
+        | CaseEvent::DeliusWriteRefused(_) => Kind::Parked,
+    }
+}
+
+/// Marks what a later entry took the place of: of several holdings of one second the last counts, and an
+/// allocation without a name is made good by the entry that reflects it.
+fn mark_replaced(events: &[StoredEvent], entries: &mut [Entry]) {
+    let mut last_of_second: BTreeMap<DateTime<Utc>, u64> = BTreeMap::new();
+    let mut reflected: BTreeMap<u64, u64> = BTreeMap::new();
+    for stored in events {
+        if let Some((at, _)) = timeline::holding(&stored.event) {
+            last_of_second.insert(timeline::second(at), stored.sequence);
+        }
+        if let CaseEvent::PomAllocated { reflects: Some(waiting), .. } = &stored.event {
+            reflected.insert(*waiting, stored.sequence);
+        }
+    }
+    let holdings: BTreeMap<u64, DateTime<Utc>> = events
+        .iter()
+        .filter_map(|stored| Some((stored.sequence, timeline::second(timeline::holding(&stored.event)?.0))))
+        .collect();
+    for entry in entries {
+        // One without a name has marks of its own.
+        let holding = holdings.get(&entry.position).filter(|_| !entry.marks.superseded);
+        if let Some(last) = holding.and_then(|at| last_of_second.get(at)) {
+            entry.marks.superseded_by = (*last != entry.position).then_some(*last);
+        }
+        if entry.marks.superseded {
+            entry.marks.reflected_by = reflected.get(&entry.position).copied();
+            entry.marks.unreflected = entry.marks.reflected_by.is_none();
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Reads the file of a case from the store: one consistent picture, nothing written.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, PgPool, Row, postgres::PgRow, types::Json};
+use uuid::Uuid;
+
+use crate::{
+    audit::{
+        history::{
+            Access, Action, CaseFile, DeliusRow, Explanation, FailedAttempt, OutboxRow, ParkedMessage,
+            Parking, Receipt, StoredEvent, explain,
+        },
+        journal,
+    },
+    case::{NomsNumber, WriteRef},
+    database,
+    event_store::reader::{self, ReadError, told},
+};
+
+/// Reads everything that the store holds about the case; `None` when it holds nothing.
+pub async fn load(pool: &PgPool, noms: &NomsNumber) -> Result<Option<CaseFile>, ReadError> {
+    // Before the picture is taken: what ends in between is in the picture, what begins in between records later.
+    let (read_at, unsettled_since) = journal::unsettled_since(pool).await?;
+
+    let mut transaction = database::begin(pool).await?;
+    reader::begin_picture(&mut transaction).await?;
+    let rows = reader::events_of(&mut transaction, noms).await?;
+    let events = rows
+        .iter()
+        .map(|row| {
+            Ok(StoredEvent {
+                sequence: row.sequence.cast_unsigned(),
+                recorded_at: row.recorded_at,
+                event: row.event()?,
+            })
+        })
+        .collect::<Result<Vec<_>, ReadError>>()?;
+    let messages: Vec<String> =
+        events.iter().filter_map(|stored| Some(stored.event.provenance()?.message_id.clone())).collect();
+    let receipts = receipts(&mut transaction, noms, &messages).await?;
+    let parked = parked(&mut transaction, noms).await?;
+    let outbox = outbox(&mut transaction, noms).await?;
+    let journal = journal::places_of(&mut transaction, noms).await?;
+    transaction.rollback().await?;
+
+    if events.is_empty() && receipts.is_empty() && parked.is_empty() {
+        return Ok(None);
+    }
+    let noms = noms.clone();
+    Ok(Some(CaseFile { noms, read_at, unsettled_since, events, receipts, outbox, parked, journal }))
+}
+
+/// Reads the file of a case for somebody, and records that.
+pub async fn load_for(
+    pool: &PgPool,
+    noms: &NomsNumber,
+    access: Access,
+) -> Result<Option<CaseFile>, ReadError> {
+    let file = load(pool, noms).await?;
+    access.record(pool, noms, file.is_some()).await?;
+    Ok(file)
+}
+
+/// Explains every entry whose write changed the row in Delius, oldest first, and records the reading.
+pub async fn by_delius_row(
+    pool: &PgPool,
+    row: &DeliusRow,
+    access: Access,
+) -> Result<Vec<Explanation>, ReadError> {
+    let access = access.to(Action::DeliusRow);
+    let mut connection = pool.acquire().await?;
+    let changes = reader::changes_of_row(&mut connection, &row.table, &row.id).await?;
+    drop(connection);
+    let mut files: HashMap<String, Option<CaseFile>> = HashMap::new();
+    let mut explanations = vec![];
+    for (case, sequence) in changes {
+        let noms: NomsNumber = case.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+        if !files.contains_key(&case) {
+            files.insert(case.clone(), load_for(pool, &noms, access.clone()).await?);
+        }
+        let file = files.get(&case).and_then(Option::as_ref);
+        explanations.extend(file.and_then(|file| explain(file, sequence.cast_unsigned())));
+    }
+    explanations.dedup();
+    Ok(explanations)
+}
+
+async fn receipts(
+    connection: &mut PgConnection,
+    noms: &NomsNumber,
+    messages: &[String],
+) -> sqlx::Result<Vec<Receipt>> {
+    let sql = format!(
+        "select message_id, disposition, body_sha256, receive_count, {}, {}
+         from message_receipts where case_id = $1 or message_id = any($2) order by id",
+        told("received_at"),
+        told("recorded_at"),
+    );
+    sqlx::query(&sql)
+        .bind(noms.as_str())
+        .bind(messages)
+        .try_map(|row: PgRow| {
+            Ok(Receipt {
+                message_id: row.try_get("message_id")?,
+                disposition: row.try_get("disposition")?,
+                body_sha256: row.try_get("body_sha256")?,
+                receive_count: row.try_get::<i32, _>("receive_count")?.cast_unsigned(),
+                received_at: row.try_get("received_at")?,
+                recorded_at: row.try_get("recorded_at")?,
+            })
+        })
+        .fetch_all(connection)
+        .await
+}
+
+/// A message belongs to the case from the parking on by which its case was known.
+async fn parked(connection: &mut PgConnection, noms: &NomsNumber) -> sqlx::Result<Vec<ParkedMessage>> {
+    let sql = format!(
+        "select parked_id, event_type, reason, detail, {} from parkings where case_id = $1 order by id",
+        told("at")
+    );
+    let kept = sqlx::query(&sql)
+        .bind(noms.as_str())
+        .try_map(|row: PgRow| {
+            let (event_type, at) = (row.try_get("event_type")?, row.try_get("at")?);
+            let (reason, detail) = (row.try_get("reason")?, row.try_get("detail")?);
+            Ok((row.try_get::<i64, _>("parked_id")?, Parking { event_type, reason, detail, at }))
+        })
+        .fetch_all(&mut *connection)
+        .await?;
+    let mut parkings: HashMap<i64, Vec<Parking>> = HashMap::new();
+    for (parked_id, parking) in kept {
+        parkings.entry(parked_id).or_default().push(parking);
+    }
+    let ids: Vec<i64> = parkings.keys().copied().collect();
+    let sql = format!(
+        "select parked_id, decision, by_whom, why, {} from parked_decisions where parked_id = any($1) order by id",
+        told("at")
+    );
+    let rows: Vec<(i64, String, String, String, DateTime<Utc>)> =
+        sqlx::query_as(&sql).bind(&ids).fetch_all(&mut *connection).await?;
+    let mut decisions: HashMap<i64, Vec<_>> = HashMap::new();
+    for (parked_id, decision, by, why, at) in rows {
+        decisions.entry(parked_id).or_default().push((decision, by, why, at));
+    }
+    let sql = format!(
+        "select id, message_id, {} from parked_messages where id = any($1) order by id",
+        told("received_at")
+    );
+    sqlx::query(&sql)
+        .bind(&ids)
+        .try_map(|row: PgRow| {
+            let id = row.try_get("id")?;
+            Ok(ParkedMessage {
+                id,
+                message_id: row.try_get("message_id")?,
+                received_at: row.try_get("received_at")?,
+                parkings: parkings.remove(&id).unwrap_or_default(),
+                decisions: decisions.remove(&id).unwrap_or_default(),
+            })
+        })
+        .fetch_all(connection)
+        .await
+}
+
+async fn outbox(connection: &mut PgConnection, noms: &NomsNumber) -> sqlx::Result<Vec<OutboxRow>> {
+    let sql = format!(
+        "select outbox_id, failed.attempt, {}, error
+         from outbox_attempts failed join outbox on outbox.id = failed.outbox_id
+         where outbox.case_id = $1 order by failed.outbox_id, failed.attempt",
+        told("at")
+    );
+    let failures: Vec<(Uuid, i32, DateTime<Utc>, String)> =
+        sqlx::query_as(&sql).bind(noms.as_str()).fetch_all(&mut *connection).await?;
+    let mut by_write: HashMap<Uuid, Vec<FailedAttempt>> = HashMap::new();
+    for (id, attempt, at, error) in failures {
+        let attempt = attempt.cast_unsigned();
+        by_write.entry(id).or_default().push(FailedAttempt { attempt, at, error });
+    }
+    sqlx::query(
+        "select id, sequence, ordinal, intent, state, attempt from outbox
+         where case_id = $1 order by sequence, ordinal",
+    )
+    .bind(noms.as_str())
+    .try_map(|row: PgRow| {
+        let id = row.try_get("id")?;
+        Ok(OutboxRow {
+            id,
+            write: WriteRef {
+                sequence: row.try_get::<i64, _>("sequence")?.cast_unsigned(),
+                ordinal: row.try_get::<i32, _>("ordinal")?.cast_unsigned(),
+            },
+            intent: row.try_get::<Json<_>, _>("intent")?.0,
+            state: row.try_get("state")?,
+            attempt: row.try_get::<i32, _>("attempt")?.cast_unsigned(),
+            failures: by_write.remove(&id).unwrap_or_default(),
+        })
+    })
+    .fetch_all(connection)
+    .await
+}

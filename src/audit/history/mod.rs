@@ -1,0 +1,33 @@
+//! The auditor's view of a case: who held it when, what we knew of it at a time, where each fact comes from and
+//! what became of it in Delius.
+//!
+//! Two times rule here. *Valid time* is when something was true in the world (`occurredAt` of the message);
+//! *known time* is when it was recorded in our store. A [`Question`] may fix either or both: `as_of` asks what
+//! was true at a time, `known_at` what we knew at a time.
+//!
+//! Architecture invariant: everything but `load` is a plain function on plain data. An answer as known at a past
+//! time never changes afterwards, so nothing that can be changed later (the state of an outbox row, say) may
+//! take part in it.
+
+mod access;
+mod entries;
+mod explain;
+mod load;
+mod question;
+#[cfg(test)]
+pub(crate) mod samples;
+mod source;
+#[cfg(test)]
+mod stability_tests;
+pub mod subject_access;
+mod timeline;
+mod view;
+
+pub use access::{Access, Action};
+pub use entries::{Entry, Kind, Marks, Write, WriteState};
+pub use explain::{DeliusRow, Explanation, Failure, InvalidRow, Received, explain};
+pub use load::{by_delius_row, load, load_for};
+pub use question::{InvalidTime, Moment, Question};
+pub use source::{CaseFile, FailedAttempt, OutboxRow, ParkedMessage, Parking, Receipt, StoredEvent};
+pub use timeline::{DatesPeriod, Holder, Period};
+pub use view::{Answer, Belief, Counts, Held, History, Page, ParkedDecision, ParkedItem, build};

@@ -1,0 +1,219 @@
+//! Would today's code decide the same? Every stored event is decided again from what was kept with it: the bytes of
+//! the message, the answers fetched for it, what an operator or Delius said. Nothing is asked and nothing is written.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use async_trait::async_trait;
+use cqrs_es::{Aggregate, event_sink::EventSink};
+use serde_json::Value;
+
+use crate::{
+    audit::replay::diff,
+    case::{
+        Case, CaseCommand, CaseEvent, CaseServices, DetailAddress, FetchError, NameSource, NomsNumber,
+        Provenance, StaffDirectory, StaffMember,
+    },
+    ingest::{
+        Delivery, message,
+        route::{Route, route},
+    },
+    mpc::Recorded,
+};
+
+/// The first event that today's code would record otherwise.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OtherDecision {
+    /// Whose case.
+    pub case: String,
+    /// Its place in the stream.
+    pub sequence: u64,
+    /// Name of the stored event.
+    pub event: &'static str,
+    /// What today's code does.
+    pub today: Today,
+}
+
+/// What today's code does with what led to a stored event.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Today {
+    /// It records something else.
+    Records {
+        /// What is stored.
+        stored: Value,
+        /// What is recorded today.
+        today: Value,
+    },
+    /// It records nothing.
+    RecordsNothing,
+    /// It cannot decide.
+    Fails(String),
+}
+
+impl OtherDecision {
+    /// An event that is not there cannot be decided again, nor can what follows it.
+    pub(crate) fn missing(noms: &NomsNumber, sequence: u64) -> Self {
+        let today = Today::Fails("it is missing in the stream of the case".to_owned());
+        Self { case: noms.to_string(), sequence, event: "which is not there", today }
+    }
+}
+
+impl fmt::Display for OtherDecision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "case {}, event {} ({}):", self.case, self.sequence, self.event)?;
+        match &self.today {
+            Today::Records { stored, today } => f.write_str(&diff::diff(stored, today)),
+            Today::RecordsNothing => writeln!(f, "today nothing would be recorded"),
+            Today::Fails(why) => writeln!(f, "today it could not be decided: {why}"),
+        }
+    }
+}
+
+/// Decides every event of a case again, in the order of the stream, which begins at 1 and has no gap; the first difference, when there is one.
+pub async fn decide_again(noms: &NomsNumber, events: &[CaseEvent]) -> Result<(), Box<OtherDecision>> {
+    let mut case = Case::default();
+    let mut index = 0;
+    while let Some(stored) = events.get(index) {
+        let other = |index: usize, today| {
+            let (case, event) = (noms.to_string(), events[index].name());
+            Err(Box::new(OtherDecision { case, sequence: index as u64 + 1, event, today }))
+        };
+        let decided = match decide(&case, noms, stored).await {
+            Ok(decided) if decided.is_empty() => return other(index, Today::RecordsNothing),
+            Ok(decided) => decided,
+            Err(why) => return other(index, Today::Fails(why)),
+        };
+        for today in decided {
+            let Some(stored) = events.get(index) else {
+                let today = comparable(&today);
+                return other(index - 1, Today::Records { stored: Value::Null, today });
+            };
+            let (stored_value, today) = (comparable(stored), comparable(&today));
+            if stored_value != today {
+                return other(index, Today::Records { stored: stored_value, today });
+            }
+            case.apply(stored.clone());
+            index += 1;
+        }
+    }
+    Ok(())
+}
+
+/// What today's code records for what led to the event (which may be several events).
+async fn decide(case: &Case, noms: &NomsNumber, stored: &CaseEvent) -> Result<Vec<CaseEvent>, String> {
+    let command = command(noms, stored)?;
+    let fetched = stored.provenance().map_or(&[][..], |provenance| &provenance.fetched);
+    let services = CaseServices {
+        mpc: Arc::new(Recorded::new(fetched)),
+        staff: Arc::new(DirectoryThen(directory_entry(stored))),
+    };
+    let (mut case, sink) = (case.clone(), EventSink::default());
+    case.handle(command, &services, &sink).await.map_err(|error| error.to_string())?;
+    Ok(sink.collect().await)
+}
+
+/// The version of the code is what a replay is meant to differ in.
+fn comparable(event: &CaseEvent) -> Value {
+    fn without_version(value: &mut Value) {
+        match value {
+            Value::Object(members) => {
+                members.remove("codeVersion");
+                members.values_mut().for_each(without_version);
+            }
+            Value::Array(items) => items.iter_mut().for_each(without_version),
+            _ => {}
+        }
+    }
+    // Serialising a plain structure does not fail.
+    let mut value = serde_json::to_value(event).unwrap_or(Value::Null);
+    without_version(&mut value);
+    value
+}
+
+fn command(noms: &NomsNumber, stored: &CaseEvent) -> Result<CaseCommand, String> {
+    match stored {
+        CaseEvent::DeliusUpdated(result)
+        | CaseEvent::DeliusUnchanged(result)
+        | CaseEvent::DeliusWriteRefused(result) => Ok(CaseCommand::RecordOutcome {
+            write: result.write,
+            intent: result.intent.clone(),
+            attempt: result.attempt,
+            outcome: result.outcome.clone(),
+        }),
+        CaseEvent::DeliusWriteParked { write, attempts, error } => {
+            Ok(CaseCommand::ParkWrite { write: *write, attempts: *attempts, error: error.clone() })
+        }
+        CaseEvent::DeliusWriteRetried { write, by, why, .. } => {
+            Ok(CaseCommand::RetryWrite { write: *write, by: by.clone(), why: why.clone() })
+        }
+        CaseEvent::DeliusWriteSkipped { write, by, why } => {
+            Ok(CaseCommand::SkipWrite { write: *write, by: by.clone(), why: why.clone() })
+        }
+        CaseEvent::PomAllocated { reflects: Some(_), pom, .. } => match staff(pom) {
+            Some(staff) => Ok(CaseCommand::ReflectAllocations { staff }),
+            None => Err("it reflects an allocation without naming a staff code".into()),
+        },
+        _ => match stored.provenance() {
+            Some(provenance) => command_of_message(noms, stored, provenance),
+            None => Err("it says not what it comes from".into()),
+        },
+    }
+}
+
+fn command_of_message(
+    noms: &NomsNumber,
+    stored: &CaseEvent,
+    provenance: &Provenance,
+) -> Result<CaseCommand, String> {
+    let delivery = Delivery {
+        body: provenance.message.body.clone().into_bytes(),
+        attributes: BTreeMap::from([("eventType".to_owned(), provenance.event_type.clone())]),
+        sqs_id: message::sqs_id(&provenance.message_id),
+        receive_count: 1,
+        received_at: provenance.received_at,
+    };
+    let parsed = message::parse(&delivery).1.map_err(|malformed| malformed.0)?;
+    match route(&parsed, provenance.message.clone(), provenance.received_at, chrono::Utc::now()) {
+        Route::Command(routed, command) if routed == *noms => Ok(command),
+        Route::Command(..) => Err("the message is about another case".into()),
+        // Whose NOMS number it was, Delius said then.
+        Route::Linked(_, message) => Ok(CaseCommand::LinkIdentifier { noms: noms.clone(), message }),
+        // Which of the two it was, Delius said then.
+        Route::SentenceChanged(_, message) => Ok(match stored {
+            CaseEvent::MessageNotApplicable { reason, .. } => {
+                CaseCommand::RecordNotApplicable { message, reason: reason.clone() }
+            }
+            _ => {
+                let (noms, address) = (noms.clone(), DetailAddress::OfCase);
+                CaseCommand::RecordHandover { noms, message, address, dry_run: false }
+            }
+        }),
+        Route::ChangeFeed(_) => Err("the message is of the change feed".into()),
+        Route::Park(parking) => Err(format!("the message would be parked: {}", parking.detail)),
+    }
+}
+
+fn staff(pom: &crate::case::Pom) -> Option<StaffMember> {
+    Some(StaffMember {
+        code: pom.staff_code?,
+        forename: pom.forename.clone(),
+        surname: pom.surname.clone(),
+        email: pom.email.clone(),
+    })
+}
+
+/// What the directory of staff codes must have said when the event was decided.
+fn directory_entry(stored: &CaseEvent) -> Option<StaffMember> {
+    match stored {
+        CaseEvent::PomAllocated { named_by: NameSource::Directory, pom, .. } => staff(pom),
+        _ => None,
+    }
+}
+
+struct DirectoryThen(Option<StaffMember>);
+
+#[async_trait]
+impl StaffDirectory for DirectoryThen {
+    async fn find(&self, staff_code: i64) -> Result<Option<StaffMember>, FetchError> {
+        Ok(self.0.clone().filter(|staff| staff.code == staff_code))
+    }
+}

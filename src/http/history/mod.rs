@@ -1,0 +1,83 @@
+//! Histories over HTTP, for auditors, and what we hold about a person, for that person. Handed to the API with
+//! [`Api::with_routes`](crate::http::Api::with_routes).
+
+mod parameters;
+mod read_entry;
+mod read_history;
+mod subject_access;
+
+use std::sync::Arc;
+
+use sqlx::PgPool;
+use utoipa::OpenApi;
+
+use crate::{
+    audit::history::Access,
+    case::{NomsNumber, PersonId},
+    delius::{Delius, DeliusError},
+    event_store::reader::ReadError,
+    http::{Authenticator, Caller, Problem, Route},
+};
+
+/// What the routes read from.
+#[derive(Clone)]
+struct Sources {
+    store: PgPool,
+    delius: Delius,
+}
+
+/// The routes of this room.
+pub fn routes(store: &PgPool, delius: &Delius, authenticator: &Arc<Authenticator>) -> Vec<Route> {
+    let sources = Sources { store: store.clone(), delius: delius.clone() };
+    vec![
+        read_history::route(sources.clone(), authenticator),
+        read_entry::route(sources.clone(), authenticator),
+        subject_access::route(sources, authenticator),
+    ]
+}
+
+#[derive(OpenApi)]
+#[openapi(paths(read_history::document, read_entry::document, subject_access::document))]
+struct Document;
+
+/// Their part of the OpenAPI document.
+pub fn documentation() -> utoipa::openapi::OpenApi {
+    Document::openapi()
+}
+
+impl Sources {
+    /// The case of a person; none when Delius knows no NOMS number for the CRN.
+    async fn case_of(&self, person: PersonId) -> Result<Option<NomsNumber>, Problem> {
+        match person {
+            PersonId::Noms(noms) => Ok(Some(noms)),
+            PersonId::Crn(crn) => self.delius.noms_of(&crn).await.map_err(delius_problem),
+        }
+    }
+}
+
+fn access_of(caller: &Caller) -> Access {
+    Access::http(caller.user().unwrap_or(caller.name()), Some(caller.name()))
+}
+
+fn delius_problem(error: DeliusError) -> Problem {
+    tracing::warn!(%error, "a CRN could not be looked up in Delius");
+    Problem::unavailable("Delius does not answer at the moment", 5)
+}
+
+fn store_problem(error: ReadError) -> Problem {
+    match error {
+        ReadError::Store(error) => {
+            tracing::warn!(%error, "a history could not be read or its reading not be recorded");
+            Problem::unavailable("The event store does not answer at the moment", 5)
+        }
+        error @ ReadError::Event { .. } => {
+            tracing::error!(%error, "a history holds an event that cannot be read");
+            Problem::internal()
+        }
+    }
+}
+
+fn fault(error: anyhow::Error) -> Problem {
+    tracing::error!(%error, "a history could not be rendered");
+    Problem::internal()
+}

@@ -1,0 +1,122 @@
+//! The HTTP API: Manage POM Cases reads case records, auditors read histories, operators read health and figures.
+//!
+//! Architecture invariant: this room knows no queue and no table. Every route says who may use it
+//! ([`Route::protected`], [`Route::open`]); every error has one shape ([`Problem`]); a fault is never a 404.
+
+mod auth;
+mod body;
+mod conditional;
+mod config;
+mod connection;
+mod figures;
+pub mod health;
+pub mod history;
+mod openapi;
+mod person;
+mod problem;
+pub mod queue_admin;
+mod refusal;
+mod route;
+mod routes;
+mod server;
+mod service;
+mod threads;
+
+use std::sync::Arc;
+
+pub use auth::{Authenticator, Caller, Role};
+pub use body::read as read_body;
+pub use config::{ApiConfig, AuthConfig};
+pub use health::{Component, Health};
+use metrics_exporter_prometheus::PrometheusHandle;
+pub use person::parse as parse_person;
+pub use problem::{Problem, ProblemBody, json};
+pub use route::{Access, Call, POST, PUT, READ, Route};
+pub use server::{BindError, Server};
+
+use crate::case_records::CaseRecords;
+
+/// Everything that the routes need.
+#[derive(Clone)]
+pub struct Api {
+    config: ApiConfig,
+    records: Arc<CaseRecords>,
+    authenticator: Arc<Authenticator>,
+    health: Health,
+    metrics: PrometheusHandle,
+    more: Vec<Route>,
+    documentation: utoipa::openapi::OpenApi,
+}
+
+impl Api {
+    /// An API over these case records. To the probes of `health` it adds one that says how current they are known to
+    /// be; that they are not is no fault, because reads then go through to Delius.
+    pub fn new(
+        config: ApiConfig,
+        records: Arc<CaseRecords>,
+        authenticator: Arc<Authenticator>,
+        health: Health,
+        metrics: PrometheusHandle,
+    ) -> Self {
+        let watched = Arc::clone(&records);
+        let health = health.with("caseRecords", move || {
+            let heard = if watched.hears_invalidations() { "yes" } else { "no" };
+            let component = Component::up().detail("changeFeed", watched.feed_health().as_str());
+            std::future::ready(component.detail("hearsInvalidations", heard))
+        });
+        Self {
+            config,
+            records,
+            authenticator,
+            health,
+            metrics,
+            more: Vec::new(),
+            documentation: openapi::document(),
+        }
+    }
+
+    /// Adds routes of another room, with their part of the OpenAPI document.
+    pub fn with_routes(
+        mut self,
+        routes: impl IntoIterator<Item = Route>,
+        documentation: utoipa::openapi::OpenApi,
+    ) -> Self {
+        self.more.extend(routes);
+        self.documentation.merge(documentation);
+        self
+    }
+
+    /// Every route, the API's own and those that were added.
+    pub fn routes(&self) -> Vec<Route> {
+        let mut routes = routes::all(self);
+        routes.extend(self.more.iter().cloned());
+        routes
+    }
+
+    /// Who verifies tokens.
+    pub fn authenticator(&self) -> &Arc<Authenticator> {
+        &self.authenticator
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &ApiConfig {
+        &self.config
+    }
+
+    /// The OpenAPI document of all routes.
+    pub fn documentation(&self) -> Arc<utoipa::openapi::OpenApi> {
+        Arc::new(self.documentation.clone())
+    }
+
+    fn records(&self) -> Arc<CaseRecords> {
+        Arc::clone(&self.records)
+    }
+
+    fn health(&self) -> Health {
+        self.health.clone()
+    }
+
+    fn metrics(&self) -> PrometheusHandle {
+        self.metrics.clone()
+    }
+}

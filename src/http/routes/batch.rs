@@ -1,0 +1,150 @@
+//! `POST /case-records`: the records of up to 500 people at once.
+
+use std::collections::HashSet;
+
+use http::StatusCode;
+use serde::Serialize;
+use utoipa::ToSchema;
+use warp::{Filter, reply::Response};
+
+use crate::{
+    case::PersonId,
+    case_records::Answer,
+    delius::records::CaseRecord,
+    http::{
+        Api, Call, Problem, ProblemBody, Role, Route, body,
+        conditional::{self, Freshness},
+        person::{self, unavailable},
+        problem::json,
+        route::POST,
+    },
+};
+
+/// Most identifiers in one request.
+const MOST: usize = 500;
+
+/// Answer to a batch.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct BatchBody<'a> {
+    /// One record per person, in the order in which they were asked for.
+    pub records: Vec<&'a CaseRecord>,
+    /// Identifiers of nobody in Delius.
+    #[schema(value_type = Vec<String>)]
+    pub not_found: Vec<String>,
+    /// NOMS numbers that several people in Delius share: ask for these people by CRN.
+    pub shared: Vec<String>,
+}
+
+/// The records of several people.
+#[utoipa::path(
+    post,
+    path = "/case-records",
+    operation_id = "caseRecords",
+    tag = "Case records",
+    params(("Cache-Control" = Option<String>, Header, description = "`no-cache` reads through to Delius")),
+    request_body(content = Vec<String>, description = "Up to 500 CRNs and NOMS numbers",
+                 example = json!(["X123456", "A1234BC"])),
+    responses(
+        (status = 200, description = "The records of those found, and who was not. `Age` is the oldest \
+          record's; `Warning: 110` says that one of them at least may be outdated", body = BatchBody),
+        (status = 400, description = "Not a list of at most 500 identifiers", body = ProblemBody),
+        (status = 401, description = "No valid token", body = ProblemBody),
+        (status = 403, description = "The role is missing", body = ProblemBody),
+        (status = 413, description = "The body is too long", body = ProblemBody),
+        (status = 503, description = "The answer cannot be had for one of them at least; come again after \
+          `Retry-After`", body = ProblemBody),
+    ),
+    security(("hmpps-auth" = ["ROLE_PROBATION_API__MANAGE_POM_CASES__CASE_DETAIL"])),
+)]
+#[allow(dead_code, reason = "carries the documentation of the route")]
+pub(crate) fn document_batch() {}
+
+pub(super) fn route(api: &Api) -> Route {
+    let path = warp::path!("case-records").and(warp::body::stream()).boxed();
+    let (records, limit) = (api.records(), api.config().max_body_bytes);
+    Route::protected(
+        POST,
+        "/case-records",
+        (Role::CaseDetail, api.authenticator()),
+        path,
+        move |call: Call<_>| {
+            let records = records.clone();
+            async move {
+                let people = people(&body::read(&call.headers, call.params, limit).await?)?;
+                let demand = conditional::demand(&call.headers);
+                let answers = records.read_all(&people, demand).await;
+                let answers = answers.map_err(|error| {
+                    people.iter().for_each(|_| person::count(Err(&error)));
+                    unavailable()
+                })?;
+                let mut body = BatchBody { records: Vec::new(), not_found: Vec::new(), shared: Vec::new() };
+                let (mut told, mut freshness) = (HashSet::new(), Freshness::default());
+                for person in &people {
+                    let answer = answers.get(person).unwrap_or(&Answer::NotFound);
+                    person::count(Ok(answer));
+                    match answer {
+                        Answer::Found(document, origin) => {
+                            if told.insert(&document.facts.record.crn) {
+                                body.records.push(&document.facts.record);
+                            }
+                            freshness.add(document.age(), *origin);
+                        }
+                        Answer::Shared => body.shared.push(person.to_string()),
+                        Answer::NotFound => body.not_found.push(person.to_string()),
+                    }
+                }
+                let mut response = json(StatusCode::OK, &body);
+                freshness.say(response.headers_mut());
+                Ok::<Response, Problem>(response)
+            }
+        },
+    )
+}
+
+/// Reads the list. An element that is no identifier is named by its place, not by its text.
+fn people(body: &[u8]) -> Result<Vec<PersonId>, Problem> {
+    let texts: Vec<String> = serde_json::from_slice(body)
+        .map_err(|_| Problem::bad_request("The body is not a JSON list of texts"))?;
+    if texts.len() > MOST {
+        return Err(Problem::bad_request(format!(
+            "The list has {} identifiers; {MOST} are the most",
+            texts.len()
+        )));
+    }
+    let mut seen = HashSet::new();
+    let mut people = Vec::with_capacity(texts.len());
+    for (index, text) in texts.iter().enumerate() {
+        let person = person::parse(text).map_err(|_| {
+            Problem::bad_request(format!(
+                "Element {} of the list is neither a CRN nor a NOMS number",
+                index + 1
+            ))
+        })?;
+        if seen.insert(person.clone()) {
+            people.push(person);
+        }
+    }
+    Ok(people)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_list_is_read_leniently_in_case_and_strictly_in_length_and_shape() {
+        let read = people(br#"["x123456", "X123456", " A1234BC"]"#).unwrap();
+        assert_eq!(read.iter().map(ToString::to_string).collect::<Vec<_>>(), ["X123456", "A1234BC"]);
+        assert_eq!(people(b"[]").unwrap(), []);
+
+        let too_many = serde_json::to_vec(&vec!["X123456"; 501]).unwrap();
+        for bad in [&b"{}"[..], b"[1]", b"", br#"["X123456", "Ada Byron"]"#, &too_many] {
+            let problem = people(bad).unwrap_err();
+            assert_eq!(problem.status(), StatusCode::BAD_REQUEST);
+            assert!(!format!("{problem:?}").contains("Byron"), "{problem:?}");
+        }
+    }
+}

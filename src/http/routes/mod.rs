@@ -1,0 +1,55 @@
+//! The routes, one file each. A new one is added to [`all`] here, or handed to [`crate::http::Api::with_routes`] by a
+//! room that the API does not know.
+
+pub(super) mod batch;
+pub(super) mod case_record;
+pub(super) mod health;
+pub(super) mod info;
+pub(super) mod metrics;
+pub(super) mod openapi;
+pub(super) mod risks;
+
+use http::{Method, StatusCode, header};
+use warp::{
+    Filter,
+    filters::BoxedFilter,
+    reply::{Reply, Response},
+};
+
+use crate::http::{Api, Problem, Route};
+
+/// Every route that the API has of itself, the one most asked for first.
+pub(super) fn all(api: &Api) -> Vec<Route> {
+    let mut routes = vec![case_record::route(api), batch::route(api)];
+    routes.extend(risks::routes(api));
+    routes.extend(health::routes(api));
+    routes.extend([info::route(), metrics::route(api), openapi::route(api)]);
+    routes
+}
+
+/// One filter that answers everything: by the first route that matches, or with 404 or 405.
+pub(super) fn filter(routes: Vec<Route>) -> BoxedFilter<(Response,)> {
+    let mut tried_last_first = routes.iter().rev().map(Route::filter).collect::<Vec<_>>().into_iter();
+    let otherwise = otherwise(routes);
+    tried_last_first.by_ref().fold(otherwise, |rest, route| route.or(rest).unify().boxed())
+}
+
+fn otherwise(routes: Vec<Route>) -> BoxedFilter<(Response,)> {
+    warp::path::full()
+        .map(move |path: warp::path::FullPath| {
+            let allowed: Vec<&str> = routes
+                .iter()
+                .filter(|route| route.matches(path.as_str()))
+                .flat_map(|route| route.methods().iter().map(Method::as_str))
+                .collect();
+            match http::HeaderValue::try_from(allowed.join(", ")) {
+                Ok(allow) if !allowed.is_empty() => {
+                    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "The route does not answer to this method")
+                        .with(header::ALLOW, allow)
+                }
+                _ => Problem::not_found("There is no such route"),
+            }
+            .into_response()
+        })
+        .boxed()
+}

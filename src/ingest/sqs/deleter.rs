@@ -1,0 +1,84 @@
+//! Deletes messages that are accounted for, in batches. A message whose delete fails comes again and changes
+//! nothing.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_sdk_sqs::types::DeleteMessageBatchRequestEntry;
+use tokio::sync::mpsc;
+
+use crate::ingest::sqs::in_flight::Held;
+
+const BATCH: usize = 10;
+/// How long a delete waits for company.
+const LINGER: Duration = Duration::from_millis(50);
+const TRIES: u32 = 4;
+
+/// A message to delete, in hand until it is deleted, so that its latest receipt handle is used.
+#[derive(Debug)]
+pub(crate) struct Deletable {
+    pub(crate) held: Arc<Held>,
+}
+
+/// Deletes until every sender is gone and all is flushed.
+pub(crate) async fn run(sqs: aws_sdk_sqs::Client, queue_url: String, mut queued: mpsc::Receiver<Deletable>) {
+    while let Some(first) = queued.recv().await {
+        let mut batch = vec![first.held];
+        let full = async {
+            while batch.len() < BATCH
+                && let Some(next) = queued.recv().await
+            {
+                batch.push(next.held);
+            }
+        };
+        // Whether full or late, the batch goes out as it is.
+        let _ = tokio::time::timeout(LINGER, full).await;
+        delete(&sqs, &queue_url, batch).await;
+    }
+}
+
+async fn delete(sqs: &aws_sdk_sqs::Client, queue_url: &str, mut messages: Vec<Arc<Held>>) {
+    for attempt in 1..=TRIES {
+        // Ids are positions: results are told by them, and two entries never share one.
+        let entries: Result<Vec<_>, _> = messages
+            .iter()
+            .enumerate()
+            .map(|(position, held)| {
+                DeleteMessageBatchRequestEntry::builder()
+                    .id(position.to_string())
+                    .receipt_handle(held.handle())
+                    .build()
+            })
+            .collect();
+        let Ok(entries) = entries else { return };
+        let answer = sqs.delete_message_batch().queue_url(queue_url).set_entries(Some(entries)).send().await;
+        match answer {
+            Ok(answer) => {
+                failpoint!("deleted");
+                let retryable: Vec<Arc<Held>> = answer
+                    .failed
+                    .iter()
+                    .filter(|failed| !failed.sender_fault)
+                    .filter_map(|failed| messages.get(failed.id.parse::<usize>().ok()?).cloned())
+                    .collect();
+                let given_up = answer.failed.len() - retryable.len();
+                if given_up > 0 {
+                    tracing::warn!(given_up, "SQS refused to delete messages; they come again");
+                }
+                messages = retryable;
+            }
+            Err(error) => {
+                let reason = aws_sdk_sqs::error::DisplayErrorContext(&error).to_string();
+                tracing::warn!(reason, attempt, "could not delete a batch; trying again");
+            }
+        }
+        if messages.is_empty() {
+            return;
+        }
+        let ceiling = 200_u64 << attempt;
+        tokio::time::sleep(Duration::from_millis(fastrand::u64(50..=ceiling))).await;
+    }
+    tracing::warn!(
+        messages = messages.len(),
+        "messages could not be deleted; they come again and change nothing"
+    );
+}

@@ -1,0 +1,78 @@
+//! Where the messages of a run go: to a queue of their own, or straight into this process.
+
+use std::time::Duration;
+
+use aws_sdk_sqs::error::DisplayErrorContext;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    ingest::{Delivery, Ingest, NotAccepted},
+    operations::InternalMessage,
+};
+
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// See the module.
+pub enum Destination {
+    /// The queue of bulk runs, which running services consume.
+    Queue {
+        /// Client of SQS.
+        sqs: aws_sdk_sqs::Client,
+        /// The queue's URL.
+        url: String,
+    },
+    /// Accepted here.
+    Here(Ingest),
+}
+
+/// Why a message was not handed over.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotHandedOver {
+    /// The run was stopped meanwhile.
+    #[error("the run was stopped")]
+    Stopped,
+    /// A fault of ours; going on with the next one is right.
+    #[error("{0}")]
+    Fault(String),
+}
+
+impl Destination {
+    /// Hands one message over. While what is needed for it is down, it is tried again, until the run is stopped.
+    pub(crate) async fn take(
+        &self,
+        message: &InternalMessage,
+        stop: &CancellationToken,
+    ) -> Result<(), NotHandedOver> {
+        let delivery = message.delivery();
+        let mut pause = Duration::from_millis(500);
+        loop {
+            let reason = match self.attempt(&delivery).await {
+                Ok(()) => return Ok(()),
+                Err(NotAccepted::Fault(fault)) => return Err(NotHandedOver::Fault(fault)),
+                // After a few tries the message is parked.
+                Err(unexplained @ NotAccepted::Unexplained(_)) => unexplained.to_string(),
+                Err(unavailable @ NotAccepted::Unavailable { .. }) => unavailable.to_string(),
+            };
+            tracing::warn!(reason, noms = %message.noms, pause_ms = pause.as_millis(), "trying again");
+            let jittered = pause.mul_f64(0.5 + fastrand::f64() / 2.0);
+            if stop.run_until_cancelled(tokio::time::sleep(jittered)).await.is_none() {
+                return Err(NotHandedOver::Stopped);
+            }
+            pause = LONGEST_PAUSE.min(pause * 2);
+        }
+    }
+
+    async fn attempt(&self, delivery: &Delivery) -> Result<(), NotAccepted> {
+        match self {
+            Self::Here(ingest) => ingest.accept(delivery).await.map(|_| ()),
+            Self::Queue { sqs, url } => {
+                let body = String::from_utf8_lossy(&delivery.body);
+                let sent = sqs.send_message().queue_url(url).message_body(body).send().await;
+                sent.map(|_| ()).map_err(|error| NotAccepted::Unavailable {
+                    dependency: "SQS",
+                    reason: DisplayErrorContext(&error).to_string(),
+                })
+            }
+        }
+    }
+}

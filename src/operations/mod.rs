@@ -1,0 +1,10 @@
+//! What operators set going: the bulk handover refresh, reconciliation, queue administration and rebuilding.
+
+pub mod bulk;
+pub mod inline;
+mod internal_message;
+pub mod queue_admin;
+pub mod rebuild;
+pub mod reconcile;
+
+pub use internal_message::InternalMessage;

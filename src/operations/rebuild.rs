@@ -1,0 +1,179 @@
+//! Rebuilds what is derived from the events: the outbox with the state of each write, the directory of staff codes and
+//! the allocations that wait for it. Case by case, each in one transaction, while the service runs; a rebuild that was
+//! stopped goes on where it was. What is there and right stays as it is.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::{FromRow, PgConnection, PgPool};
+
+use crate::{
+    case::{CaseEvent, InvalidIdentifier, NomsNumber},
+    database,
+    event_store::{
+        effects::Effects,
+        reader::{self, ReadError},
+        repository,
+    },
+    outbox::{
+        self, Transition,
+        restore::{self, Settled},
+    },
+};
+
+/// How far a rebuild is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]
+pub struct Progress {
+    /// Its number.
+    pub id: i64,
+    /// Cases done.
+    pub cases: i64,
+    /// Writes that were missing.
+    pub added: i64,
+    /// Writes whose state was not what the events say.
+    pub corrected: i64,
+}
+
+/// What one step did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// A page of cases is done.
+    Done(Progress),
+    /// That was all.
+    Finished(Progress),
+}
+
+/// A rebuild.
+#[derive(Debug, Clone)]
+pub struct Rebuild {
+    pool: PgPool,
+    id: i64,
+    page: u32,
+}
+
+impl Rebuild {
+    /// Goes on with the rebuild that was stopped, or begins one.
+    pub async fn resume_or_begin(pool: &PgPool) -> Result<Self, ReadError> {
+        sqlx::query("insert into rebuilds default values on conflict do nothing").execute(pool).await?;
+        let id =
+            sqlx::query_scalar("select id from rebuilds where finished_at is null").fetch_one(pool).await?;
+        Ok(Self { pool: pool.clone(), id, page: 200 })
+    }
+
+    /// Does so many cases in one step.
+    pub fn with_page(self, page: u32) -> Self {
+        Self { page: page.max(1), ..self }
+    }
+
+    /// Rebuilds the next cases. The place is kept together with each of them.
+    pub async fn step(&self) -> Result<Step, ReadError> {
+        let last: String = sqlx::query_scalar("select last_case from rebuilds where id = $1")
+            .bind(self.id)
+            .fetch_one(&self.pool)
+            .await?;
+        let cases = reader::cases_after(&self.pool, &last, self.page).await?;
+        for case in &cases {
+            self.rebuild(case).await?;
+        }
+        let finished =
+            if cases.is_empty() { "coalesce(finished_at, clock_timestamp())" } else { "finished_at" };
+        let sql = format!(
+            "update rebuilds set finished_at = {finished} where id = $1 returning id, cases, added, corrected"
+        );
+        let progress = sqlx::query_as(&sql).bind(self.id).fetch_one(&self.pool).await?;
+        Ok(if cases.is_empty() { Step::Finished(progress) } else { Step::Done(progress) })
+    }
+
+    async fn rebuild(&self, case: &str) -> Result<(), ReadError> {
+        let noms: NomsNumber = case.parse().map_err(|error: InvalidIdentifier| ReadError::Event {
+            case: case.to_owned(),
+            sequence: 1,
+            what: error.to_string(),
+        })?;
+        let mut transaction = database::begin(&self.pool).await?;
+        // First the rows, then the events: an outcome is recorded together with a change of its row, so none can be
+        // recorded between the reading of the events and the correction of the rows.
+        restore::lock(&mut transaction, &noms).await?;
+        let events = events_of(&mut transaction, &noms).await?;
+        let (settled, effects) = (settled(&events), effects(&events));
+        let corrected = restore::restore(&mut transaction, &noms, &settled).await?;
+        let added = add_missing(&mut transaction, &noms, &effects).await?;
+        restore::restore(&mut transaction, &noms, &settled).await?;
+        repository::learn(&mut transaction, &effects).await?;
+        keep_waiting(&mut transaction, &noms).await?;
+        sqlx::query(
+            "update rebuilds set last_case = $2, cases = cases + 1, added = added + $3, corrected = corrected + $4
+             where id = $1",
+        )
+        .bind(self.id)
+        .bind(case)
+        .bind(added)
+        .bind(corrected.cast_signed())
+        .execute(&mut *transaction)
+        .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+}
+
+async fn add_missing(
+    connection: &mut PgConnection,
+    noms: &NomsNumber,
+    effects: &Effects,
+) -> sqlx::Result<i64> {
+    let count = "select count(*) from outbox where case_id = $1";
+    let before: i64 = sqlx::query_scalar(count).bind(noms.as_str()).fetch_one(&mut *connection).await?;
+    outbox::table::insert(connection, noms, &effects.derived).await?;
+    let after: i64 = sqlx::query_scalar(count).bind(noms.as_str()).fetch_one(&mut *connection).await?;
+    Ok(after - before)
+}
+
+/// The state of every derived write: what the last event about it says, or that it waits.
+fn settled(events: &[Recorded]) -> Vec<Settled> {
+    let mut said = BTreeMap::new();
+    for (sequence, event, recorded_at) in events {
+        let effects = Effects::of(&[(*sequence, event.clone())]);
+        for (write, _) in effects.derived {
+            said.insert(write, Settled { write, state: "pending", attempt: 0, at: None });
+        }
+        for (write, transition) in effects.transitions {
+            let (state, attempt) = match transition {
+                Transition::Done { attempt } => ("done", attempt),
+                Transition::Parked { attempt } => ("parked", attempt),
+                Transition::Resumed => ("pending", 0),
+                Transition::Skipped => ("skipped", 0),
+            };
+            said.insert(write, Settled { write, state, attempt, at: Some(*recorded_at) });
+        }
+    }
+    said.into_values().collect()
+}
+
+type Recorded = (u64, CaseEvent, DateTime<Utc>);
+
+async fn events_of(connection: &mut PgConnection, noms: &NomsNumber) -> Result<Vec<Recorded>, ReadError> {
+    let rows = reader::events_of(connection, noms).await?;
+    rows.iter().map(|row| Ok((row.sequence.cast_unsigned(), row.event()?, row.recorded_at))).collect()
+}
+
+fn effects(events: &[Recorded]) -> Effects {
+    let events: Vec<_> = events.iter().map(|(sequence, event, _)| (*sequence, event.clone())).collect();
+    Effects::of(&events)
+}
+
+/// Makes the waiting allocations of the case those that its events speak of. The events are read again under a lock
+/// that keeps every append out that would change the list; appends take their locks in the same order as this rebuild
+/// (writes, directory, list), so that none waits for the other in a circle.
+async fn keep_waiting(connection: &mut PgConnection, noms: &NomsNumber) -> Result<(), ReadError> {
+    sqlx::query("lock table unreflected_allocations in share row exclusive mode")
+        .execute(&mut *connection)
+        .await?;
+    let effects = effects(&events_of(connection, noms).await?);
+    let waiting: Vec<i64> = effects.waiting.iter().map(|(sequence, _)| sequence.cast_signed()).collect();
+    sqlx::query("delete from unreflected_allocations where case_id = $1 and sequence <> all($2)")
+        .bind(noms.as_str())
+        .bind(waiting)
+        .execute(&mut *connection)
+        .await?;
+    Ok(repository::keep_waiting(connection, noms, &effects).await?)
+}

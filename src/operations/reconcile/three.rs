@@ -1,0 +1,125 @@
+//! The three that are compared, and the path of a repair.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use chrono::Utc;
+use tokio::time::sleep;
+
+use crate::{
+    case::{ManagePomCases, NomsNumber},
+    delius::{Delius, NomsCursor},
+    event_store::{CaseStore, cases},
+    ingest::Ingest,
+    operations::{
+        inline::{accept, describe, settle},
+        reconcile::{LookError, Verdict, compare, finding::Finding, look},
+    },
+    outbox::view,
+    relay::Relay,
+};
+
+/// Cases read at once.
+const PAGE: u32 = 1000;
+/// How often something that is down is asked before the command gives up.
+const TRIES: u32 = 6;
+
+/// Why a case was not compared.
+#[derive(Debug, thiserror::Error)]
+pub enum NotCompared {
+    /// Something is down, and so it would be for the next case.
+    #[error("{0}")]
+    Unavailable(String),
+    /// This case alone.
+    #[error("{0}")]
+    Case(String),
+}
+
+impl From<LookError> for NotCompared {
+    fn from(error: LookError) -> Self {
+        let reason = error.to_string();
+        if error.is_transient() { Self::Unavailable(reason) } else { Self::Case(reason) }
+    }
+}
+
+/// See the module.
+pub struct Three {
+    pub mpc: Arc<dyn ManagePomCases>,
+    pub store: Arc<CaseStore>,
+    pub delius: Delius,
+    pub ingest: Ingest,
+    pub relay: Relay,
+    pub mpc_url: String,
+    pub patience: Duration,
+    pub fix: bool,
+}
+
+impl Three {
+    /// Every case on record and everybody in custody, once and in order.
+    pub async fn cases(&self, after: Option<&NomsNumber>) -> anyhow::Result<BTreeSet<NomsNumber>> {
+        let mut all = BTreeSet::new();
+        let mut last = after.cloned();
+        loop {
+            let page = cases(self.store.pool(), last.as_ref(), PAGE).await?;
+            let Some(end) = page.last().cloned() else { break };
+            all.extend(page);
+            last = Some(end);
+        }
+        let mut next = Some(after.map_or_else(NomsCursor::default, NomsCursor::after));
+        while let Some(cursor) = next {
+            let page = self.delius.noms_in_custody(&cursor, PAGE).await?;
+            all.extend(page.numbers);
+            next = page.next;
+        }
+        Ok(all)
+    }
+
+    async fn compare(&self, noms: &NomsNumber) -> Result<Verdict, NotCompared> {
+        let mut pause = Duration::from_millis(500);
+        for _ in 1..TRIES {
+            match look(&*self.mpc, &self.store, &self.delius, noms).await {
+                Err(error) if error.is_transient() => {
+                    tracing::warn!(%error, %noms, pause_ms = pause.as_millis(), "trying again");
+                    sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+                    pause *= 2;
+                }
+                seen => return Ok(compare(&seen?)),
+            }
+        }
+        Ok(compare(&look(&*self.mpc, &self.store, &self.delius, noms).await?))
+    }
+
+    /// Compares one case, and repairs it when that is asked for.
+    pub async fn find(&self, noms: &NomsNumber) -> Result<Finding, NotCompared> {
+        let mut found = self.compare(noms).await?;
+        if !found.differences.is_empty() && !self.patience.is_zero() {
+            sleep(self.patience).await;
+            found = self.compare(noms).await?;
+        }
+        let repaired = if self.fix && !found.repairs.is_empty() {
+            Some(self.repair(noms, &found).await.map_err(|error| NotCompared::Case(format!("{error:#}")))?)
+        } else {
+            None
+        };
+        let blocked = if found.differences.is_empty() {
+            false
+        } else {
+            let parked = view::parked_of(self.store.pool(), noms).await;
+            !parked.map_err(|error| NotCompared::Unavailable(error.to_string()))?.is_empty()
+        };
+        Ok(Finding { noms: noms.clone(), found, repaired, blocked })
+    }
+
+    async fn repair(&self, noms: &NomsNumber, found: &Verdict) -> anyhow::Result<(Vec<String>, Verdict)> {
+        let mut done = vec![];
+        for repair in &found.repairs {
+            let message = repair.message(noms, &self.mpc_url, Utc::now());
+            let disposition = accept(&self.ingest, message.delivery())
+                .await
+                .with_context(|| format!("while accepting the repair of {noms}"))?;
+            done.push(format!("{} {}", message.id, describe(&disposition)));
+        }
+        settle(&self.store, &self.relay, noms).await?;
+        Ok((done, self.compare(noms).await?))
+    }
+}

@@ -1,0 +1,127 @@
+//! Tells the outcome topic of applied writes: at least once, apart from the writes themselves, which never wait for it.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use aws_sdk_sns::{error::DisplayErrorContext, types::MessageAttributeValue};
+use futures_util::{StreamExt, stream};
+use sqlx::PgPool;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    database::in_time,
+    outbox::notices::{self, EVENT_TYPE, Notice},
+};
+
+const BATCH: u32 = 50;
+const AT_ONCE: usize = 8;
+/// Longer than any attempt at publishing takes.
+const LEASE: Duration = Duration::from_secs(60);
+const ATTEMPT: Duration = Duration::from_secs(20);
+const POLL: Duration = Duration::from_secs(2);
+/// How long a notice is kept after it was sent, for who asks why a receiver was told twice or not at all.
+pub const KEPT: Duration = Duration::from_secs(30 * 86_400);
+const FORGET_EVERY: Duration = Duration::from_secs(3600);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(300);
+
+/// What came of one round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Round {
+    /// Notices that the topic took.
+    pub sent: usize,
+    /// Notices to be tried again.
+    pub deferred: usize,
+}
+
+/// See the module.
+pub struct Announcer {
+    store: PgPool,
+    sns: aws_sdk_sns::Client,
+    topic_arn: String,
+}
+
+impl Announcer {
+    /// An announcer from the store's notices to the topic.
+    pub fn new(store: PgPool, sns: aws_sdk_sns::Client, topic_arn: impl Into<String>) -> Self {
+        Self { store, sns, topic_arn: topic_arn.into() }
+    }
+
+    /// Sends what is due now, once.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written; a notice that was sent meanwhile is sent again.
+    pub async fn step(&self) -> sqlx::Result<Round> {
+        let claimed = in_time(notices::claim(&self.store, BATCH, LEASE)).await?;
+        let mut told = stream::iter(claimed).map(|notice| self.tell(notice)).buffer_unordered(AT_ONCE);
+        let mut round = Round::default();
+        while let Some(sent) = told.next().await {
+            if sent? { round.sent += 1 } else { round.deferred += 1 }
+        }
+        Ok(round)
+    }
+
+    /// Sends until cancelled; woken by `appended`, which is signalled after every append.
+    pub async fn run(self, appended: Arc<Notify>, stop: CancellationToken) {
+        let mut forgot: Option<Instant> = None;
+        while !stop.is_cancelled() {
+            if forgot.is_none_or(|at| at.elapsed() >= FORGET_EVERY) {
+                forgot = Some(Instant::now());
+                self.forget().await;
+            }
+            let woken = appended.notified();
+            tokio::pin!(woken);
+            woken.as_mut().enable();
+            match self.step().await {
+                Ok(round) if round != Round::default() => continue,
+                Ok(_) => {}
+                Err(error) => tracing::warn!(%error, "could not look for notices; trying again"),
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = woken => {}
+                () = tokio::time::sleep(POLL) => {}
+            }
+        }
+    }
+
+    async fn forget(&self) {
+        match notices::forget(&self.store, KEPT).await {
+            Ok(0) => {}
+            Ok(notices) => tracing::info!(notices, "forgot notices that were sent long ago"),
+            Err(error) => tracing::warn!(%error, "could not forget notices that were sent long ago"),
+        }
+    }
+
+    async fn tell(&self, notice: Notice) -> sqlx::Result<bool> {
+        let reason = match tokio::time::timeout(ATTEMPT, self.publish(&notice)).await {
+            Ok(Ok(())) => {
+                in_time(notices::sent(&self.store, &notice)).await?;
+                metrics::counter!("outcome_notices_sent_total").increment(1);
+                return Ok(true);
+            }
+            Ok(Err(reason)) => reason,
+            Err(_) => "no answer in time".to_owned(),
+        };
+        let doublings = notice.attempt.clamp(0, 12).cast_unsigned();
+        let delay = LONGEST_BACKOFF.min(Duration::from_millis(500) * 2_u32.pow(doublings));
+        let delay = delay.mul_f64(fastrand::f64());
+        let (write_id, attempt) = (notice.write_id, notice.attempt);
+        tracing::warn!(reason, %write_id, attempt, delay_ms = delay.as_millis(), "outcome topic not told; trying again");
+        metrics::counter!("outcome_notices_deferred_total").increment(1);
+        in_time(notices::defer(&self.store, &notice, &reason, delay)).await?;
+        Ok(false)
+    }
+
+    async fn publish(&self, notice: &Notice) -> Result<(), String> {
+        let mut request = self.sns.publish().topic_arn(&self.topic_arn).message(notice.body());
+        for (name, value) in [("eventType", EVENT_TYPE), ("outcome", &notice.outcome)] {
+            let value = MessageAttributeValue::builder().data_type("String").string_value(value);
+            let value = value.build().map_err(|error| error.to_string())?;
+            request = request.message_attributes(name, value);
+        }
+        request.send().await.map(|_| ()).map_err(|error| DisplayErrorContext(&error).to_string())
+    }
+}

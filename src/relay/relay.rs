@@ -1,0 +1,370 @@
+//! The relay: applies the writes of the outbox to Delius, in order within a case and in parallel across cases.
+//!
+//! A write is claimed for a lease, applied in one Delius transaction together with its row in the ledger of Delius,
+//! and its outcome is recorded as an event of the case in the store transaction that finishes the row. A crash
+//! between the two is found by the ledger on the next attempt, which answers the same outcome.
+
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use chrono::Utc;
+use futures_util::{FutureExt, future::join_all};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    breakers::{Admission, Breakers, DELIUS, STORE},
+    case::{CaseCommand, WriteOutcome},
+    database::{self, in_time},
+    delius::{Delius, DeliusError, Limits},
+    event_store::{CaseStore, ExecuteError},
+    outbox::table::{self, Claim},
+};
+
+/// How the relay works.
+#[derive(Debug, Clone)]
+pub struct RelayConfig {
+    /// Name of this worker, unique to the process.
+    pub worker: String,
+    /// Writes applied at once, each of another case.
+    pub concurrency: u32,
+    /// How long a claim holds; renewed while the write is applied.
+    pub lease: Duration,
+    /// How long to sleep when nothing is due and nobody wakes the relay.
+    pub poll: Duration,
+    /// After so many attempts that failed for no reason we know, a write is parked.
+    pub park_after: u32,
+    /// Longest pause between two attempts.
+    pub longest_backoff: Duration,
+    /// How long writes in work may take after a stop was asked for.
+    pub drain: Duration,
+}
+
+impl RelayConfig {
+    /// The usual settings for a worker.
+    pub fn of(worker: impl Into<String>) -> Self {
+        Self {
+            worker: worker.into(),
+            concurrency: 8,
+            lease: Duration::from_secs(15),
+            poll: Duration::from_secs(1),
+            park_after: table::PARK_AFTER,
+            longest_backoff: Duration::from_secs(60),
+            drain: Duration::from_secs(15),
+        }
+    }
+
+    /// Settings that do not fit together or those of Delius, each with what it leads to.
+    pub fn risks(&self, delius: Limits) -> Vec<&'static str> {
+        let risks = [
+            (
+                self.lease <= delius.write,
+                "the lease is not longer than a write to Delius may take: a renewal that fails makes two workers try the \
+                 same write",
+            ),
+            (
+                self.drain > Duration::from_secs(20),
+                "the drain takes so long that a stop may not end within 30 s: leases have to run out",
+            ),
+        ];
+        risks.into_iter().filter_map(|(risky, why)| risky.then_some(why)).collect()
+    }
+}
+
+/// What became of one claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Applied (or refused): recorded and finished.
+    Settled(WriteOutcome),
+    /// To be tried again later.
+    Deferred,
+    /// Given up until an operator decides.
+    Parked,
+    /// Another worker has it.
+    LeaseLost,
+    /// Given back unfinished because the service stops.
+    Released,
+}
+
+/// See the module.
+#[derive(Clone)]
+pub struct Relay {
+    store: Arc<CaseStore>,
+    delius: Delius,
+    config: RelayConfig,
+    breakers: Arc<Breakers>,
+    abandon: CancellationToken,
+}
+
+impl Relay {
+    /// A relay from the store's outbox to Delius.
+    pub fn new(store: Arc<CaseStore>, delius: Delius, config: RelayConfig) -> Self {
+        Self { store, delius, config, breakers: Arc::default(), abandon: CancellationToken::new() }
+    }
+
+    /// With the breakers that it shares with the rest of the process.
+    pub fn with_breakers(self, breakers: Arc<Breakers>) -> Self {
+        Self { breakers, ..self }
+    }
+
+    /// Claims and applies what is due now, once; empty when nothing was due.
+    ///
+    /// # Errors
+    /// When the outbox cannot be read.
+    pub async fn step(&self) -> sqlx::Result<Vec<Step>> {
+        let claims = self.claim(self.config.concurrency).await?;
+        let mut steps = vec![];
+        for (index, claim) in claims.iter().enumerate() {
+            // A lease that ran out while its claim waited for its turn would count as an attempt that died.
+            let behind = async {
+                join_all(claims[index + 1..].iter().map(|waiting| self.hold(waiting))).await;
+                std::future::pending::<Infallible>().await
+            };
+            steps.push(tokio::select! {
+                step = self.settle(claim.clone()) => step,
+                never = behind => match never {},
+            });
+        }
+        Ok(steps)
+    }
+
+    async fn claim(&self, limit: u32) -> sqlx::Result<Vec<Claim>> {
+        let claims = table::claim(self.store.pool(), &self.config.worker, limit, self.config.lease);
+        let claims = in_time(claims).await;
+        match &claims {
+            Ok(claims) => {
+                self.breakers.succeeded(&[STORE]);
+                if !claims.is_empty() {
+                    failpoint!("claimed");
+                }
+            }
+            Err(error) if database::is_outage(error) => self.breakers.failed(STORE, Instant::now()),
+            Err(_) => {}
+        }
+        claims
+    }
+
+    /// How many writes may be claimed now: one, to probe, when a pause is over; none while Delius is down, so that
+    /// nobody's attempts are used up on what cannot succeed.
+    fn admitted(&self, tasks: &TaskTracker) -> Result<u32, Duration> {
+        let busy = u32::try_from(tasks.len()).unwrap_or(u32::MAX);
+        let free = self.config.concurrency.saturating_sub(busy);
+        match self.breakers.admission(&[DELIUS], Instant::now()) {
+            _ if free == 0 => Err(self.config.poll),
+            Admission::Open => Ok(free),
+            Admission::Probe => Ok(1),
+            Admission::Paused(pause) => Err(pause),
+        }
+    }
+
+    /// Applies until cancelled, then finishes what is in work, and gives back what does not finish soon.
+    pub async fn run(self, stop: CancellationToken) {
+        let tasks = TaskTracker::new();
+        let appended = self.store.appended();
+        while !stop.is_cancelled() {
+            let woken = appended.notified();
+            tokio::pin!(woken);
+            woken.as_mut().enable();
+            let mut pause = self.config.poll;
+            let claims = match self.admitted(&tasks) {
+                Ok(free) => self.claim(free).await,
+                Err(wait) => {
+                    pause = wait;
+                    Ok(vec![])
+                }
+            };
+            let claims = claims.unwrap_or_else(|error| {
+                tracing::warn!(%error, "could not claim from the outbox; trying again");
+                vec![]
+            });
+            if claims.is_empty() {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = woken => {}
+                    () = tokio::time::sleep(pause) => {}
+                }
+            }
+            for claim in claims {
+                let (this, appended) = (self.clone(), Arc::clone(&appended));
+                tasks.spawn(async move {
+                    this.settle(claim).await;
+                    // The next write of the same case may be due now.
+                    appended.notify_waiters();
+                });
+            }
+        }
+        tasks.close();
+        if tokio::time::timeout(self.config.drain, tasks.wait()).await.is_err() {
+            self.abandon.cancel();
+            tasks.wait().await;
+        }
+    }
+
+    /// Applies one claimed write and finishes, defers or parks its row.
+    async fn settle(&self, claim: Claim) -> Step {
+        // So many attempts were never heard of again: one more could take the process with it once more.
+        if claim.unknown_failures >= self.config.park_after {
+            return self.park(&claim, "its attempts ended without a result or could not be recorded").await;
+        }
+        match unpanicked(self.attempt(&claim)).await {
+            Ok(step) => step,
+            Err(failure) if failure.known || claim.unknown_failures + 1 < self.config.park_after => {
+                self.defer(&claim, &failure).await
+            }
+            Err(failure) => self.park(&claim, &failure.error).await,
+        }
+    }
+
+    /// Applies and records, and keeps the lease all the while: one that ran out while the store was slow to take the
+    /// outcome would count as an attempt that died.
+    async fn attempt(&self, claim: &Claim) -> Result<Step, Failure> {
+        // An attempt that is dropped in the middle rolls back, or has committed and is found by the ledger.
+        tokio::select! {
+            step = self.apply_and_record(claim) => step,
+            () = self.hold(claim) => Ok(Step::LeaseLost),
+        }
+    }
+
+    async fn apply_and_record(&self, claim: &Claim) -> Result<Step, Failure> {
+        let applied = tokio::select! {
+            applied = self.delius.apply(&claim.write, Utc::now()) => applied,
+            () = self.abandon.cancelled() => return Ok(self.release(claim).await),
+        };
+        match &applied {
+            Ok(_) => {
+                self.breakers.succeeded(&[DELIUS]);
+                failpoint!("delius_committed");
+            }
+            Err(error) if error.is_outage() => self.breakers.failed(DELIUS, Instant::now()),
+            Err(_) => {}
+        }
+        self.record(claim, applied?).await
+    }
+
+    async fn release(&self, claim: &Claim) -> Step {
+        if let Err(error) = in_time(table::release(self.store.pool(), claim)).await {
+            tracing::warn!(%error, write_id = %claim.write.id, "could not give a write back; its lease ends by itself");
+        }
+        Step::Released
+    }
+
+    /// Renews the lease; returns when it is lost.
+    async fn hold(&self, claim: &Claim) {
+        loop {
+            tokio::time::sleep(self.config.lease / 3).await;
+            match in_time(table::renew(self.store.pool(), claim, self.config.lease)).await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => tracing::warn!(%error, write_id = %claim.write.id, "could not renew a lease"),
+            }
+        }
+    }
+
+    async fn record(&self, claim: &Claim, outcome: WriteOutcome) -> Result<Step, Failure> {
+        let command = CaseCommand::RecordOutcome {
+            write: claim.reference,
+            intent: claim.write.write.clone(),
+            attempt: claim.attempt,
+            outcome: outcome.clone(),
+        };
+        match self.store.execute(&claim.write.noms, command, HashMap::new()).await {
+            Ok(_) => {
+                super::telemetry::applied(claim, &outcome);
+                failpoint!("finished");
+                Ok(Step::Settled(outcome))
+            }
+            Err(ExecuteError::LeaseLost(_)) => {
+                tracing::warn!(write_id = %claim.write.id, "the lease was lost; another worker records the outcome");
+                Ok(Step::LeaseLost)
+            }
+            // Delius has the write and its ledger row: the next attempt, or the one after an operator's retry, finds
+            // the outcome there.
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Gives the write up until an operator decides. Where not even that can be recorded it stays due, and is counted
+    /// as stuck.
+    async fn park(&self, claim: &Claim, error: &str) -> Step {
+        let (noms, write_id, attempts) = (&claim.write.noms, claim.write.id, claim.attempt);
+        let note = table::note(self.store.pool(), claim, &self.config.worker, error);
+        if let Err(error) = in_time(note).await {
+            tracing::warn!(%error, %write_id, "could not keep a failed attempt");
+        }
+        let command = CaseCommand::ParkWrite { write: claim.reference, attempts, error: error.to_owned() };
+        let parked = unpanicked(async {
+            match self.store.execute(noms, command, HashMap::new()).await {
+                Ok(_) => Ok(Step::Parked),
+                Err(ExecuteError::LeaseLost(_)) => Ok(Step::LeaseLost),
+                Err(error) => Err(Failure::from(error)),
+            }
+        });
+        let parked = tokio::select! {
+            parked = parked => parked,
+            () = self.hold(claim) => Ok(Step::LeaseLost),
+        };
+        match parked {
+            Ok(Step::Parked) => {
+                tracing::error!(error, %noms, %write_id, attempts, "write parked; later writes of this case wait behind it");
+                metrics::counter!("relay_writes_total", "outcome" => "Parked").increment(1);
+                Step::Parked
+            }
+            Ok(step) => step,
+            Err(failure) => {
+                let error = format!("{error}; and it cannot be parked: {}", failure.error);
+                self.defer(claim, &Failure { error, ..failure }).await
+            }
+        }
+    }
+
+    async fn defer(&self, claim: &Claim, failure: &Failure) -> Step {
+        let ceiling =
+            self.config.longest_backoff.min(Duration::from_millis(250) * (1 << claim.attempt.min(10)));
+        let delay = ceiling.mul_f64(fastrand::f64());
+        let (noms, write_id, attempt) = (&claim.write.noms, claim.write.id, claim.attempt);
+        let Failure { error, known } = failure;
+        tracing::warn!(error, %noms, %write_id, attempt, delay_ms = delay.as_millis(), "write not applied; trying again");
+        metrics::counter!("relay_deferrals_total").increment(1);
+        let defer = table::defer(self.store.pool(), claim, &self.config.worker, error, *known, delay);
+        match in_time(defer).await {
+            Ok(true) => Step::Deferred,
+            Ok(false) => Step::LeaseLost,
+            Err(error) => {
+                tracing::warn!(%error, %write_id, "could not put the write back; its lease ends by itself");
+                Step::Deferred
+            }
+        }
+    }
+}
+
+/// An attempt that settled nothing.
+struct Failure {
+    /// Without personal data.
+    error: String,
+    /// It passes by itself: no reason to park.
+    known: bool,
+}
+
+impl From<DeliusError> for Failure {
+    fn from(error: DeliusError) -> Self {
+        Self { error: error.to_string(), known: error.is_transient() }
+    }
+}
+
+impl From<ExecuteError> for Failure {
+    fn from(error: ExecuteError) -> Self {
+        Self { error: error.to_string(), known: matches!(error, ExecuteError::Unavailable(_)) }
+    }
+}
+
+/// A panic is a failure like another: its write is tried again and parked, and the other cases go on. What the panic
+/// says of itself can be anybody's data, so it is not kept.
+async fn unpanicked(work: impl Future<Output = Result<Step, Failure>>) -> Result<Step, Failure> {
+    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
+        Err(Failure { error: "the attempt panicked; standard error says where".to_owned(), known: false })
+    })
+}

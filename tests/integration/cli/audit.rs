@@ -1,0 +1,130 @@
+//! The auditor's commands as they are run: what they print and how they exit.
+
+use std::path::PathBuf;
+
+use manage_pom_cases_and_delius::audit::journal::Journal;
+use serde_json::Value;
+use sqlx::{ConnectOptions, PgPool};
+use tokio::process::Command;
+
+use crate::helpers::audit::{enter, noms, settle, tamper, three_cases};
+
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+pub(crate) async fn run(pool: &PgPool, arguments: &[&str]) -> Ran {
+    let output = Command::new(env!("CARGO_BIN_EXE_manage-pom-cases-and-delius"))
+        .args(arguments)
+        .env("DATABASE_URL", pool.connect_options().to_url_lossy().as_str())
+        .env("USER", "auditor")
+        .env("RUST_LOG", "warn")
+        .env_remove("DELIUS_DATABASE_URL")
+        .output()
+        .await
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
+}
+
+/// A file of its own for the digests of one test.
+struct DigestFile(PathBuf);
+
+impl DigestFile {
+    fn new() -> Self {
+        Self(std::env::temp_dir().join(format!("digests-{}", uuid::Uuid::now_v7())))
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for DigestFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn a_history_is_printed_and_its_reading_recorded(pool: PgPool) {
+    three_cases(&pool).await;
+    let table = run(&pool, &["history", "a1111aa"]).await;
+    assert_eq!((table.code, table.err.as_str()), (0, ""));
+    assert!(table.out.contains("ADA BYRON103 (103), LEI, since 04/07/2026 10:00:00"), "{}", table.out);
+    let json = run(&pool, &["history", "A1111AA", "--as-of", "2026-07-02", "--format", "json"]).await;
+    let json: Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(json["answer"]["holder"]["staffCode"], 101);
+    let readers: Vec<String> =
+        sqlx::query_scalar("select by_whom || ' ' || format from access_log order by id")
+            .fetch_all(&pool)
+            .await
+            .unwrap();
+    assert_eq!(readers, ["auditor table", "auditor json"]);
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn what_cannot_be_answered_is_told_in_one_line(pool: PgPool) {
+    let unknown = run(&pool, &["history", "Z9999ZZ"]).await;
+    assert_eq!(
+        (unknown.code, unknown.err.as_str()),
+        (1, "error: nothing is recorded for NOMS number Z9999ZZ\n")
+    );
+    let by_crn = run(&pool, &["history", "X123456"]).await;
+    assert_eq!(by_crn.code, 2);
+    assert!(by_crn.err.starts_with("error: DELIUS_DATABASE_URL: not set"), "{}", by_crn.err);
+    assert_eq!(run(&pool, &["replay", "Z9999ZZ"]).await.code, 1);
+    assert_eq!(run(&pool, &["history", "A1111AA", "--as-of", "yesterday"]).await.code, 2);
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn an_entry_is_explained_and_found_by_its_row(pool: PgPool) {
+    three_cases(&pool).await;
+    settle(&pool, &noms("A1111AA"), 4, 1, "77").await;
+    let explained = run(&pool, &["history", "A1111AA", "--explain", "1"]).await;
+    assert!(explained.out.contains("SNS message   A1111AA-0"), "{}", explained.out);
+    assert!(explained.out.contains("prison_offender_manager:77 inserted, version 1"), "{}", explained.out);
+    let by_row = run(&pool, &["history", "--delius-row", "prison_offender_manager:77"]).await;
+    assert_eq!(by_row.out, explained.out);
+    assert_eq!(run(&pool, &["history", "A1111AA", "--explain", "99"]).await.code, 1);
+    for format in ["csv", "html"] {
+        let other = run(&pool, &["history", "A1111AA", "--explain", "1", "--format", format]).await;
+        let said = "error: --format: an entry is explained as table or json only\n";
+        assert_eq!((other.code, other.out.as_str(), other.err.as_str()), (2, "", said));
+    }
+    assert_eq!(run(&pool, &["history", "--delius-row", "contact:77"]).await.code, 1);
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn verify_and_replay_exit_with_what_they_found(pool: PgPool) {
+    three_cases(&pool).await;
+    enter(&pool, &Journal::new(pool.clone()), 12).await;
+    let file = DigestFile::new();
+    let intact = run(&pool, &["verify", "--digest", file.path()]).await;
+    assert_eq!(intact.code, 0, "{}{}", intact.out, intact.err);
+    assert!(intact.out.starts_with("intact: 12 events\n"), "{}", intact.out);
+    assert!(intact.out.contains("NOTHING WAS NOTED BEFORE in "), "{}", intact.out);
+    assert!(std::fs::read_to_string(file.path()).unwrap().starts_with("12 "));
+    let again = run(&pool, &["verify", "--digest", file.path()]).await;
+    assert!(again.out.contains("agrees with 1 noted positions"), "{}", again.out);
+    assert!(!again.out.contains("NOTHING WAS NOTED"), "{}", again.out);
+    let replayed = run(&pool, &["replay", "--all"]).await;
+    assert_eq!(replayed.code, 0, "{}", replayed.err);
+    assert!(replayed.out.starts_with("identical: 12 events mean the 12 writes"), "{}", replayed.out);
+
+    tamper(&pool, "delete from journal where position > 10; delete from events e where not exists (select from journal j where j.aggregate_id = e.aggregate_id and j.sequence = e.sequence); delete from message_receipts r where not exists (select from events e where e.metadata ->> 'messageId' = r.message_id)").await;
+    assert_eq!(run(&pool, &["verify"]).await.code, 0, "a cut-off end shows by the digest only");
+    let truncated = run(&pool, &["verify", "--digest", file.path()]).await;
+    assert_eq!(truncated.code, 1);
+    assert!(truncated.out.starts_with("not intact: first at position 11: truncated."), "{}", truncated.out);
+    let replayed = run(&pool, &["replay", "--all"]).await;
+    assert_eq!(replayed.code, 1, "two writes have lost their events");
+
+    let rebuilt = run(&pool, &["rebuild"]).await;
+    assert_eq!(rebuilt.code, 1, "a rebuild adds; it does not take away what it cannot explain");
+    std::fs::write(file.path(), "nonsense").unwrap();
+    let unreadable = run(&pool, &["verify", "--digest", file.path()]).await;
+    assert!(unreadable.err.contains("line 1 is no digest"), "{}", unreadable.err);
+}

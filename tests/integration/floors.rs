@@ -1,0 +1,86 @@
+//! Rooms depend downwards only, as the table of floors in `src/lib.rs` says.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// `room -> floor`, from the table in the documentation of the library.
+fn floors() -> BTreeMap<String, u32> {
+    let table = include_str!("../../src/lib.rs");
+    let rows = table.lines().filter_map(|line| line.strip_prefix("//! | "));
+    let cells = rows.filter_map(|row| row.split_once(" | ")).filter_map(|(floor, rest)| {
+        let rooms = rest.split_once(" | ")?.0;
+        Some((
+            floor.parse::<u32>().ok()?,
+            rooms.split(", ").map(|room| room.trim_matches(['`', '[', ']']).to_owned()),
+        ))
+    });
+    cells.flat_map(|(floor, rooms)| rooms.map(move |room| (room, floor))).collect()
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        // Tests may look at everything.
+        if path.is_dir() && name != "tests" {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|it| it == "rs") && !name.ends_with("tests") {
+            found.push(path);
+        }
+    }
+}
+
+/// The rooms that a file names: `crate::room`, and the first names within `use crate::{…}`.
+fn rooms_named(code: &str) -> Vec<String> {
+    let mut rooms = vec![];
+    for (at, _) in code.match_indices("crate::") {
+        let mut depth = 0;
+        let mut name = String::new();
+        for character in code[at + "crate::".len()..].chars() {
+            match character {
+                '{' => depth += 1,
+                '}' => depth -= 1,
+                _ if depth <= 1 && (character.is_alphanumeric() || character == '_') => {
+                    name.push(character);
+                    continue;
+                }
+                _ => {}
+            }
+            let ends = !name.is_empty();
+            rooms.extend(ends.then(|| std::mem::take(&mut name)));
+            if depth == 0 && (ends || character == ';') {
+                break;
+            }
+        }
+    }
+    rooms
+}
+
+#[test]
+fn rooms_depend_downwards_only() {
+    let floors = floors();
+    assert!(floors.len() > 15, "the table of floors was not found: {floors:?}");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = vec![];
+    sources(&root, &mut files);
+    let mut upward = vec![];
+    for file in files {
+        let inside = file.strip_prefix(&root).unwrap();
+        let room = inside.iter().next().unwrap().to_string_lossy().replace(".rs", "");
+        let Some(floor) = floors.get(&room) else {
+            assert!(["lib", "main"].contains(&room.as_str()), "{room} is missing from the table of floors");
+            continue;
+        };
+        let code = fs::read_to_string(&file).unwrap();
+        let code = code.split("#[cfg(test)]\nmod").next().unwrap();
+        for used in rooms_named(code).iter().filter(|used| **used != room) {
+            if floors.get(used).is_some_and(|other| other >= floor && *floor > 1) {
+                upward.push(format!("{} uses {used}", inside.display()));
+            }
+        }
+    }
+    assert!(upward.is_empty(), "upward imports: {upward:#?}");
+}

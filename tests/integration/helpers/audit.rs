@@ -1,0 +1,186 @@
+//! An invented case, appended by the repository that the service appends with.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use cqrs_es::{
+    DomainEvent,
+    persist::{PersistedEventRepository, SerializedEvent},
+};
+use manage_pom_cases_and_delius::{
+    audit::journal::Journal,
+    case::{
+        Case, CaseEvent, DeliusWrite, Evidence, Fetched, NameSource, NomsNumber, OutcomeName, Pom,
+        PrisonCode, Provenance, RowAction, RowChange, StaffMember, WriteOutcome, WriteRef, WriteResult,
+    },
+    event_store::CaseRepository,
+    outbox::projector,
+};
+use serde_json::json;
+use sqlx::PgPool;
+
+pub(crate) fn noms(text: &str) -> NomsNumber {
+    text.parse().unwrap()
+}
+
+pub(crate) fn utc(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+pub(crate) fn provenance(message: &str, at: DateTime<Utc>) -> Provenance {
+    Provenance {
+        message_id: message.to_owned(),
+        event_type: "offender-management.allocation.changed".to_owned(),
+        occurred_at: at,
+        received_at: at + TimeDelta::seconds(1),
+        message: Evidence::of(format!("{{\"message\":\"{message}\"}}")),
+        fetched: vec![],
+        code_version: "0.1.0".to_owned(),
+    }
+}
+
+pub(crate) fn allocated(message: &str, at: &str, staff_code: i64) -> CaseEvent {
+    CaseEvent::PomAllocated {
+        provenance: provenance(message, utc(at)),
+        at: utc(at),
+        pom: Pom {
+            prison: "LEI".parse::<PrisonCode>().unwrap(),
+            staff_code: Some(staff_code),
+            forename: "ADA".to_owned(),
+            surname: format!("BYRON{staff_code}"),
+            email: None,
+        },
+        named_by: NameSource::Answer,
+        reflects: None,
+        followed_by: None,
+    }
+}
+
+/// Appends the events to the stream, which holds `before` events already.
+pub(crate) async fn append(pool: &PgPool, noms: &NomsNumber, before: usize, events: &[CaseEvent]) {
+    let serialized: Vec<SerializedEvent> = events
+        .iter()
+        .zip(before + 1..)
+        .map(|(event, sequence)| {
+            let message = event.provenance().map_or("none", |provenance| &provenance.message_id);
+            let metadata = json!({
+                "messageId": message, "eventType": "offender-management.allocation.changed",
+                "bodySha256": "00", "receiveCount": "1", "receivedAt": "2026-07-01T09:00:01Z",
+            });
+            SerializedEvent::new(
+                noms.to_string(),
+                sequence,
+                "case".to_owned(),
+                event.event_type(),
+                event.event_version(),
+                serde_json::to_value(event).unwrap(),
+                metadata,
+            )
+        })
+        .collect();
+    CaseRepository::new(pool.clone()).persist::<Case>(&serialized, None).await.unwrap();
+}
+
+/// Appends the outcome of a write as the relay would, having claimed it; the row in Delius has the id.
+pub(crate) async fn settle(pool: &PgPool, noms: &NomsNumber, before: usize, sequence: u64, row_id: &str) {
+    sqlx::query("update outbox set attempt = 1 where case_id = $1 and sequence = $2")
+        .bind(noms.as_str())
+        .bind(sequence.cast_signed())
+        .execute(pool)
+        .await
+        .unwrap();
+    let intent: serde_json::Value =
+        sqlx::query_scalar("select intent from outbox where case_id = $1 and sequence = $2")
+            .bind(noms.as_str())
+            .bind(sequence.cast_signed())
+            .fetch_one(pool)
+            .await
+            .unwrap();
+    let intent: DeliusWrite = serde_json::from_value(intent).unwrap();
+    let change = RowChange {
+        table: "prison_offender_manager".to_owned(),
+        row_id: row_id.to_owned(),
+        action: RowAction::Insert,
+        row_version: 1,
+        columns: [].into(),
+    };
+    let outcome = WriteOutcome {
+        name: OutcomeName::PomAllocated,
+        applied_at: utc("2026-07-01T09:00:09Z"),
+        changes: vec![change],
+        properties: [].into(),
+    };
+    let write = WriteRef { sequence, ordinal: 0 };
+    let code_version = "0.1.0".to_owned();
+    let event = CaseEvent::DeliusUpdated(WriteResult { write, intent, attempt: 1, outcome, code_version });
+    append(pool, noms, before, &[event]).await;
+}
+
+/// Three cases with twelve events in all, each in a transaction of its own.
+pub(crate) async fn three_cases(pool: &PgPool) {
+    for round in 0..4 {
+        for case in ["A1111AA", "B2222BB", "C3333CC"] {
+            let at = format!("2026-07-0{}T09:00:00Z", round + 1);
+            let message = format!("{case}-{round}");
+            append(pool, &noms(case), round, &[allocated(&message, &at, 100 + round as i64)]).await;
+        }
+    }
+}
+
+/// Changes the database as somebody who may do anything there, past the triggers.
+pub(crate) async fn tamper(pool: &PgPool, sql: &str) {
+    let mut transaction = pool.begin().await.unwrap();
+    let past_triggers = "set local session_replication_role = replica";
+    sqlx::query(past_triggers).execute(&mut *transaction).await.unwrap();
+    let changed = sqlx::raw_sql(sql).execute(&mut *transaction).await.unwrap();
+    assert!(changed.rows_affected() > 0, "nothing was changed by {sql}");
+    transaction.commit().await.unwrap();
+}
+
+/// The identity that the projector gives to the first write of an event.
+pub(crate) fn first_write(noms: &NomsNumber, sequence: u64) -> uuid::Uuid {
+    projector::write_id(noms, WriteRef { sequence, ordinal: 0 })
+}
+
+/// Steps until the journal holds so many entries. Transactions of other tests hold it back too: their numbers are
+/// drawn from the same cluster.
+pub(crate) async fn enter(pool: &PgPool, journal: &Journal, entries: i64) {
+    let entering = async {
+        while sqlx::query_scalar::<_, i64>("select count(*) from journal").fetch_one(pool).await.unwrap()
+            < entries
+        {
+            journal.step().await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(120), entering).await.expect("entered in time");
+}
+
+pub(crate) fn superseded(message: &str, at: &str, staff_code: i64) -> CaseEvent {
+    CaseEvent::AllocationSuperseded {
+        provenance: provenance(message, utc(at)),
+        at: utc(at),
+        prison: "LEI".parse::<PrisonCode>().unwrap(),
+        staff_code,
+    }
+}
+
+/// An allocation whose answer named the POM.
+pub(crate) fn learned(message: &str, at: &str, staff_code: i64) -> CaseEvent {
+    let mut event = allocated(message, at, staff_code);
+    if let CaseEvent::PomAllocated { provenance, .. } = &mut event {
+        let staff = StaffMember {
+            code: staff_code,
+            forename: "ADA".to_owned(),
+            surname: format!("BYRON{staff_code}"),
+            email: None,
+        };
+        provenance.fetched.push(Fetched {
+            url: "https://mpc.example/api/allocation/A1234BC/primary_pom".to_owned(),
+            status: 200,
+            at: utc(at) + TimeDelta::seconds(1),
+            answer: Evidence::of("{}"),
+            staff: Some(staff),
+        });
+    }
+    event
+}

@@ -1,0 +1,10 @@
+pub(crate) mod api;
+pub(crate) mod audit;
+pub(crate) mod command;
+pub(crate) mod delius;
+pub(crate) mod people;
+pub(crate) mod scripted;
+pub(crate) mod severable;
+pub(crate) mod slapd;
+pub(crate) mod sqs;
+pub(crate) mod world;

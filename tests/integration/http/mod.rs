@@ -1,0 +1,5 @@
+mod history;
+mod limits;
+mod queue_admin;
+mod records;
+mod tokens;

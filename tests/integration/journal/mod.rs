@@ -1,0 +1,4 @@
+mod lag;
+mod order;
+mod strays;
+mod tamper;

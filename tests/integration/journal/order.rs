@@ -1,0 +1,158 @@
+//! The journal takes every committed event once, in one order, whatever transactions do.
+
+use manage_pom_cases_and_delius::audit::journal::{Journal, LEADER, Step, verify::verify};
+use sqlx::{PgConnection, PgPool};
+
+use crate::helpers::audit::{allocated, append, enter, noms, tamper, three_cases};
+
+/// Inserts an event in a transaction of the test's own.
+async fn insert(connection: &mut PgConnection, case: &str, sequence: i64) {
+    sqlx::query(
+        "insert into events
+             (aggregate_type, aggregate_id, sequence, event_type, event_version, payload, metadata)
+         values ('case', $1, $2, 'PomDeallocated', '1.0.0', '{}', '{}')",
+    )
+    .bind(case)
+    .bind(sequence)
+    .execute(connection)
+    .await
+    .unwrap();
+}
+
+/// Cases in the order of the journal, with their positions.
+async fn order(pool: &PgPool) -> Vec<(i64, String)> {
+    sqlx::query_as("select position, aggregate_id from journal order by position")
+        .fetch_all(pool)
+        .await
+        .unwrap()
+}
+
+fn positions(cases: &[&str]) -> Vec<(i64, String)> {
+    (1..).zip(cases.iter().map(|case| (*case).to_owned())).collect()
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn an_older_transaction_that_is_open_hides_newer_commits_and_loses_none(pool: PgPool) {
+    let journal = Journal::new(pool.clone());
+    let mut older = pool.begin().await.unwrap();
+    insert(&mut older, "A1111AA", 1).await;
+    append(&pool, &noms("B2222BB"), 0, &[allocated("m1", "2026-07-01T09:00:00Z", 1)]).await;
+    assert_eq!(journal.step().await.unwrap(), Step::UpToDate);
+    older.commit().await.unwrap();
+    enter(&pool, &journal, 2).await;
+    assert_eq!(order(&pool).await, positions(&["A1111AA", "B2222BB"]));
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn a_transaction_that_starts_first_and_inserts_last_is_not_skipped(pool: PgPool) {
+    let journal = Journal::new(pool.clone());
+    let mut slow = pool.begin().await.unwrap();
+    sqlx::query("select pg_current_xact_id()").execute(&mut *slow).await.unwrap();
+    append(&pool, &noms("B2222BB"), 0, &[allocated("m1", "2026-07-01T09:00:00Z", 1)]).await;
+    assert_eq!(journal.step().await.unwrap(), Step::UpToDate);
+    insert(&mut slow, "A1111AA", 1).await;
+    slow.commit().await.unwrap();
+    append(&pool, &noms("C3333CC"), 0, &[allocated("m2", "2026-07-01T09:00:00Z", 1)]).await;
+    enter(&pool, &journal, 3).await;
+    assert_eq!(order(&pool).await, positions(&["A1111AA", "B2222BB", "C3333CC"]));
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn a_rolled_back_transaction_leaves_no_hole(pool: PgPool) {
+    let journal = Journal::new(pool.clone());
+    append(&pool, &noms("A1111AA"), 0, &[allocated("m1", "2026-07-01T09:00:00Z", 1)]).await;
+    let mut given_up = pool.begin().await.unwrap();
+    insert(&mut given_up, "B2222BB", 1).await;
+    given_up.rollback().await.unwrap();
+    append(&pool, &noms("C3333CC"), 0, &[allocated("m2", "2026-07-01T09:00:00Z", 1)]).await;
+    enter(&pool, &journal, 2).await;
+    assert_eq!(order(&pool).await, positions(&["A1111AA", "C3333CC"]));
+    assert_eq!(verify(&pool, &[], |_, _| {}).await.unwrap().unwrap().count, 2);
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn a_leader_killed_in_the_middle_of_a_batch_leaves_nothing_behind(pool: PgPool) {
+    three_cases(&pool).await;
+    let journal = Journal::new(pool.clone());
+    let mut leader = pool.begin().await.unwrap();
+    let leads: bool = sqlx::query_scalar("select pg_try_advisory_xact_lock($1)")
+        .bind(LEADER)
+        .fetch_one(&mut *leader)
+        .await
+        .unwrap();
+    assert!(leads);
+    sqlx::query(
+        "insert into journal (position, aggregate_type, aggregate_id, sequence, event_xid, event_id, event_digest, hash)
+         select 1, aggregate_type, aggregate_id, sequence, xid, id, sha256('half'), sha256('done')
+         from events order by xid, id limit 1",
+    )
+    .execute(&mut *leader)
+    .await
+    .unwrap();
+    assert_eq!(journal.step().await.unwrap(), Step::NotLeader);
+
+    let backend: i32 = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut *leader).await.unwrap();
+    sqlx::query("select pg_terminate_backend($1, 10000)").bind(backend).execute(&pool).await.unwrap();
+    enter(&pool, &journal, 12).await;
+    assert_eq!(verify(&pool, &[], |_, _| {}).await.unwrap().unwrap().count, 12);
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn replicas_that_race_enter_every_event_once(pool: PgPool) {
+    let appending = tokio::spawn({
+        let pool = pool.clone();
+        async move { three_cases(&pool).await }
+    });
+    let racing: Vec<_> = (0..4)
+        .map(|_| {
+            let (journal, pool) = (Journal::new(pool.clone()).with_batch(2), pool.clone());
+            tokio::spawn(async move { enter(&pool, &journal, 12).await })
+        })
+        .collect();
+    appending.await.unwrap();
+    for replica in racing {
+        replica.await.unwrap();
+    }
+    let intact = verify(&pool, &[], |_, _| {}).await.unwrap().unwrap();
+    assert_eq!((intact.count, intact.waiting), (12, 0));
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn after_a_restore_into_a_younger_cluster_nothing_is_lost(pool: PgPool) {
+    let journal = Journal::new(pool.clone());
+    // As in a dump from a cluster whose transaction numbers were far higher: one event entered, one not yet.
+    append(&pool, &noms("A1111AA"), 0, &[allocated("m1", "2026-07-01T09:00:00Z", 1)]).await;
+    tamper(&pool, "update events set xid = '900000000000'").await;
+    enter(&pool, &journal, 1).await;
+    append(&pool, &noms("B2222BB"), 0, &[allocated("m2", "2026-07-01T09:00:00Z", 1)]).await;
+    tamper(&pool, "update events set xid = '900000000001' where aggregate_id = 'B2222BB'").await;
+    append(&pool, &noms("C3333CC"), 0, &[allocated("m3", "2026-07-01T09:00:00Z", 1)]).await;
+    enter(&pool, &journal.with_batch(1), 3).await;
+    append(&pool, &noms("D4444DD"), 0, &[allocated("m4", "2026-07-01T09:00:00Z", 1)]).await;
+    enter(&pool, &Journal::new(pool.clone()), 4).await;
+    assert_eq!(order(&pool).await, positions(&["A1111AA", "B2222BB", "C3333CC", "D4444DD"]));
+    let intact = verify(&pool, &[], |_, _| {}).await.unwrap().unwrap();
+    assert_eq!((intact.count, intact.waiting), (4, 0));
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn a_running_journal_is_woken_by_appends_and_stops_when_told(pool: PgPool) {
+    let stop = std::sync::Arc::new(tokio::sync::Notify::new());
+    let running = tokio::spawn({
+        let (journal, stop) = (Journal::new(pool.clone()), stop.clone());
+        async move { journal.run(async move { stop.notified().await }).await }
+    });
+    three_cases(&pool).await;
+    let entered = async {
+        while Journal::new(pool.clone()).last().await.unwrap().is_none_or(|(position, _)| position < 12) {
+            sqlx::query("select pg_notify('events_appended', '')").execute(&pool).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), entered).await.expect("entered in time");
+    stop.notify_one();
+    tokio::time::timeout(std::time::Duration::from_secs(60), running)
+        .await
+        .expect("stopped in time")
+        .unwrap();
+}

@@ -1,0 +1,5 @@
+mod cache;
+mod directory;
+mod edges;
+mod fields;
+mod replicas;

@@ -1,0 +1,3 @@
+mod expand_only;
+mod given_up;
+mod migrations;

@@ -1,0 +1,9 @@
+mod allocation;
+mod handover;
+mod lookups;
+mod once;
+mod order;
+mod outcome_topic;
+mod relay;
+mod relay_parks;
+mod relay_stops;
