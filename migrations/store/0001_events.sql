@@ -10,10 +10,13 @@ create table events (
     metadata       jsonb       not null,
     id             bigint      generated always as identity,
     xid            xid8        not null default pg_current_xact_id(), -- order of the journal: see its migration
-    recorded_at    timestamptz not null default clock_timestamp(),
+    recorded_at    timestamptz not null default clock_timestamp() check (isfinite(recorded_at)),
     primary key (aggregate_type, aggregate_id, sequence)
 );
 create index events_by_commit on events (xid, id);
+-- From a row in Delius back to the events that changed it.
+create index events_by_delius_row on events using gin ((payload #> '{outcome,changes}') jsonb_path_ops)
+    where event_type = 'DeliusUpdated';
 
 create function refuse_change() returns trigger language plpgsql as $$
 begin

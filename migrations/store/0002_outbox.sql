@@ -30,3 +30,7 @@ create table outbox_attempts (
     at        timestamptz not null default clock_timestamp(),
     primary key (outbox_id, attempt)
 );
+create trigger outbox_attempts_are_append_only before update or delete on outbox_attempts
+    for each row execute function refuse_change();
+create trigger outbox_attempts_are_never_truncated before truncate on outbox_attempts
+    for each statement execute function refuse_change();

@@ -41,3 +41,54 @@ create table parked_decisions (
     why       text        not null,
     at        timestamptz not null default clock_timestamp()
 );
+-- What became of the messages of a run.
+create index message_receipts_of_bulk_runs on message_receipts (message_id) where message_id like 'bulk:%';
+
+-- The history is told from these too, so the service never changes them.
+create trigger message_receipts_are_append_only before update or delete on message_receipts
+    for each row execute function refuse_change();
+create trigger message_receipts_are_never_truncated before truncate on message_receipts
+    for each statement execute function refuse_change();
+create trigger parked_decisions_are_append_only before update or delete on parked_decisions
+    for each row execute function refuse_change();
+create trigger parked_decisions_are_never_truncated before truncate on parked_decisions
+    for each statement execute function refuse_change();
+
+-- Every parking of a message with what was known then: a message that is parked again for another reason must not
+-- change what the history showed of the time before. Kept by a trigger, so that every version of the service keeps it.
+create table parkings (
+    id         bigint      generated always as identity primary key,
+    parked_id  bigint      not null references parked_messages (id),
+    event_type text,
+    case_id    text,
+    reason     text        not null,
+    detail     text        not null,
+    at         timestamptz not null default clock_timestamp()
+);
+create index parkings_by_message on parkings (parked_id);
+create index parkings_by_case on parkings (case_id);
+
+create trigger parkings_are_append_only before update or delete on parkings
+    for each row execute function refuse_change();
+create trigger parkings_are_never_truncated before truncate on parkings
+    for each statement execute function refuse_change();
+
+-- With the rights of the owner: the service may not have been given any on the new table yet.
+create function keep_parking() returns trigger language plpgsql security definer set search_path from current as $$
+begin
+    insert into parkings (parked_id, event_type, case_id, reason, detail)
+    values (new.id, new.event_type, new.case_id, new.reason, new.detail);
+    return null;
+end $$;
+create trigger parked_messages_keep_their_parkings after insert or update of reason, detail on parked_messages
+    for each row execute function keep_parking();
+
+-- How often an answer that explains nothing (a 404 without a documented body, another status) was given for a message
+-- that is still in its queue. What SQS counts will not do: outages use up its receives too.
+create table unexplained_answers (
+    message_id text        not null,
+    answer     text        not null, -- the status, or what was missing
+    tries      integer     not null default 1,
+    last_at    timestamptz not null default clock_timestamp(),
+    primary key (message_id, answer)
+);

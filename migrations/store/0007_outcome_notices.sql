@@ -12,3 +12,5 @@ create table outcome_notices (
     sent_at      timestamptz
 );
 create index outcome_notices_due on outcome_notices (available_at) where sent_at is null;
+-- Sent notices are forgotten after a while; the announcer looks for them now and then.
+create index outcome_notices_sent on outcome_notices (sent_at) where sent_at is not null;

@@ -1,3 +1,15 @@
+-- Rebuilds of what is derived from the events, so that one that was stopped goes on where it was.
+create table rebuilds (
+    id          bigint      generated always as identity primary key,
+    started_at  timestamptz not null default clock_timestamp(),
+    last_case   text        not null default '', -- all cases up to this one are done
+    cases       bigint      not null default 0,
+    added       bigint      not null default 0,  -- writes that were missing
+    corrected   bigint      not null default 0,  -- writes whose state was not what the events say
+    finished_at timestamptz
+);
+create unique index one_rebuild_at_a_time on rebuilds ((true)) where finished_at is null;
+
 -- Runs of the bulk handover update. One that was stopped is resumed behind its cursor: the messages of a run have ids
 -- that follow from the run and the NOMS number, so what was handed over twice is recorded once.
 create table bulk_runs (
@@ -11,6 +23,3 @@ create table bulk_runs (
     abandoned    boolean     not null default false -- an operator began another run instead
 );
 create unique index bulk_runs_unfinished on bulk_runs (dry_run) where finished_at is null;
-
--- What became of the messages of a run.
-create index message_receipts_of_bulk_runs on message_receipts (message_id) where message_id like 'bulk:%';

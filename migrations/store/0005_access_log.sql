@@ -18,7 +18,3 @@ create trigger access_log_is_append_only before update or delete on access_log
     for each row execute function refuse_change();
 create trigger access_log_is_never_truncated before truncate on access_log
     for each statement execute function refuse_change();
-
--- From a row in Delius back to the events that changed it.
-create index events_by_delius_row on events using gin ((payload #> '{outcome,changes}') jsonb_path_ops)
-    where event_type = 'DeliusUpdated';
