@@ -10,10 +10,9 @@ mod messages;
 mod report;
 mod rows;
 mod stand_in;
-#[path = "../../deploy/local/stand_ins/mod.rs"]
-mod stand_ins;
-
 use std::{path::PathBuf, time::Instant};
+
+use support::stand_ins;
 
 use anyhow::Context;
 use clap::Parser;

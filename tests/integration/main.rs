@@ -6,6 +6,7 @@
 use support::{queue, sqs_layer, stand_ins};
 
 mod cli;
+mod docs;
 mod floors;
 mod helpers;
 mod history;

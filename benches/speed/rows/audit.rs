@@ -4,9 +4,9 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
-use manage_pom_cases_and_delius::{
-    event_store::journal::{Journal, verify},
-    history::replay,
+use manage_pom_cases_and_delius::audit::{
+    journal::{Journal, verify},
+    replay,
 };
 use sha2::{Digest, Sha256};
 use sqlx::{PgPool, postgres::PgPoolCopyExt};
