@@ -1,5 +1,5 @@
-//! The developer's tools of this project: stand-ins for the services around it, queues, invented cases and the
-//! demonstration that `make run` shows. An example target, so that nothing of it is in the release binary.
+//! Development tools: stand-ins for the services around this one, queues, invented cases, and the demonstration of
+//! `make run`. This is an example target, so nothing of it is in the release binary.
 
 mod demo;
 mod queues;
@@ -17,13 +17,13 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Runs stand-ins for Manage POM Cases and HMPPS Auth until a signal ends them
+    /// Run stand-ins for Manage POM Cases and HMPPS Auth until a signal arrives
     StandIns(serve_stand_ins::Arguments),
-    /// Makes a topic, a queue with its dead-letter queue, and the subscription; prints their names as shell exports
+    /// Create a topic, queues with their dead-letter queues, and the subscription; print their names as shell exports
     Queues(queues::Arguments),
-    /// Adds invented prisons, staff and cases to a development Delius
+    /// Add invented prisons, staff and cases to a development Delius
     Seed(seed::Arguments),
-    /// Publishes the event samples, waits for what they lead to and shows it
+    /// Publish the event samples, wait for the result and show it
     Demo(demo::Arguments),
 }
 

@@ -1,5 +1,5 @@
-//! `local queues`: what an environment has to provide, made on a local SQS and SNS: a topic, a queue with its
-//! dead-letter queue, the subscription of the queue to the topic, and a queue for bulk runs with its own.
+//! `local queues`: creates on a local SQS and SNS what an environment provides: a topic, a queue with its dead-letter
+//! queue, the subscription of the queue to the topic, and a queue for bulk runs with its dead-letter queue.
 
 use std::process::ExitCode;
 
@@ -10,13 +10,13 @@ use serde_json::json;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Names begin with this
+    /// Prefix of all names
     #[arg(long, default_value = "pom-cases")]
     prefix: String,
-    /// Receives after which a message goes to the dead-letter queue
+    /// Receives after which a message moves to the dead-letter queue
     #[arg(long, default_value_t = 10)]
     max_receives: u32,
-    /// Only an endpoint set by hand: nothing is ever made in a real account by mistake
+    /// Endpoint. There is no default, so that nothing is created in a real account by mistake
     #[arg(long, env = "AWS_ENDPOINT_URL")]
     endpoint: String,
 }
@@ -35,7 +35,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         .name(format!("{prefix}-domain-events"))
         .send()
         .await
-        .context("while making the topic")?
+        .context("while creating the topic")?
         .topic_arn
         .context("the topic has no ARN")?;
     sns.subscribe()
@@ -59,7 +59,7 @@ struct Queue {
     arn: String,
 }
 
-/// A queue, and the one that gets what cannot be handled.
+/// A queue and its dead-letter queue.
 async fn with_dead_letters(
     sqs: &aws_sdk_sqs::Client,
     prefix: &str,
@@ -82,7 +82,7 @@ async fn queue(sqs: &aws_sdk_sqs::Client, name: &str, redrive: Option<String>) -
         .attributes(QueueAttributeName::VisibilityTimeout, "30")
         .send()
         .await
-        .with_context(|| format!("while making the queue {name}"))?
+        .with_context(|| format!("while creating the queue {name}"))?
         .queue_url
         .context("the queue has no URL")?;
     if let Some(redrive) = redrive {

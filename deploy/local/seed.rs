@@ -10,7 +10,7 @@ const SEED: &str = include_str!("seed.sql");
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The development Delius, with its schema
+    /// Database of the development Delius, with its schema
     #[arg(long, env = "DELIUS_DATABASE_URL", hide_env_values = true)]
     delius_database_url: String,
 }
@@ -19,13 +19,13 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let mut delius = PgConnection::connect(&arguments.delius_database_url)
         .await
         .context("while connecting to DELIUS_DATABASE_URL")?;
-    // The same cases twice would be two persons with one NOMS number.
+    // Adding the same cases twice would create two persons with one NOMS number.
     let seeded: bool = sqlx::query_scalar("select exists (select from offender where crn = 'X100001')")
         .fetch_one(&mut delius)
         .await
         .context("while looking for the schema; run `manage-pom-cases-and-delius migrate --delius` first")?;
     if seeded {
-        println!("the invented cases are already there");
+        println!("the invented cases exist already");
         return Ok(ExitCode::SUCCESS);
     }
     let mut transaction = delius.begin().await?;

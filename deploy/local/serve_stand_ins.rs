@@ -1,4 +1,4 @@
-//! `local stand-ins`: both stand-ins in the foreground, with the answers of a file.
+//! `local stand-ins`: runs both stand-ins in the foreground, with answers from a file.
 
 use std::{net::SocketAddr, path::PathBuf, process::ExitCode};
 
@@ -6,7 +6,7 @@ use anyhow::Context;
 use support::stand_ins::{Client, MPC_ROLE, StandIns, StandInsConfig};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Roles of the client that people use to try the API.
+/// Roles of the client for trying the API.
 const READER_ROLES: &[&str] = &[
     "ROLE_PROBATION_API__MANAGE_POM_CASES__CASE_DETAIL",
     "ROLE_PROBATION_API__MANAGE_POM_CASES__AUDIT",
@@ -16,22 +16,22 @@ const READER_ROLES: &[&str] = &[
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Address; port 0 picks one
+    /// Address to listen on; port 0 picks a free one
     #[arg(long, default_value = "127.0.0.1:0")]
     bind: SocketAddr,
     /// Answers of Manage POM Cases: path → { "status": …, "body": … }
     #[arg(long, default_value = "deploy/local/mpc-answers.json")]
     answers: PathBuf,
-    /// File that gets the address as soon as both listen
+    /// File to write the address to, once both listen
     #[arg(long)]
     ready_file: Option<PathBuf>,
-    /// Client of the service
+    /// Client id of the service
     #[arg(long, env = "CLIENT_ID")]
     client_id: String,
     /// Its secret
     #[arg(long, env = "CLIENT_SECRET", hide_env_values = true)]
     client_secret: String,
-    /// Client of people who try the API, with every role of the API
+    /// Client id for trying the API, with every role
     #[arg(long, env = "READER_ID", default_value = "reader")]
     reader_id: String,
     /// Its secret
@@ -65,7 +65,7 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
-        () = stand_ins.wait() => anyhow::bail!("the server ended by itself"),
+        () = stand_ins.wait() => anyhow::bail!("the server stopped unexpectedly"),
     }
     stand_ins.stop().await;
     Ok(ExitCode::SUCCESS)

@@ -1,4 +1,4 @@
-//! What became of a message, read from our store: its receipt, the events it became, and what came of their writes.
+//! The outcome of a message, read from our store: its receipt, its events and the outcomes of their writes.
 
 use std::{collections::BTreeSet, fmt::Write};
 
@@ -6,13 +6,13 @@ use anyhow::Context;
 use manage_pom_cases_and_delius::case::{CaseEvent, DeliusWrite, RowAction, RowChange, WriteResult};
 use sqlx::{PgPool, types::Json};
 
-/// What became of one message so far.
+/// The outcome of one message so far.
 #[derive(Default)]
 pub(crate) struct Finding {
     /// NOMS number, when the message became part of a case.
     pub(crate) case: Option<String>,
-    /// The names to compare with the promise: outcomes of the writes, or the events that mean no write, or how else
-    /// the message was accounted for.
+    /// The names to compare with the expectation: outcomes of the writes, events without a write, or how else the message
+    /// was accounted for.
     pub(crate) names: BTreeSet<String>,
     /// What happened, line by line.
     pub(crate) told: Vec<String>,
@@ -115,7 +115,7 @@ fn read_fact(events: &[(u64, CaseEvent)], sequence: u64, event: &CaseEvent, find
     }
 }
 
-/// Who was to be allocated where, in words; the rows only have numbers.
+/// Who was to be allocated where, in words; the rows have only ids.
 fn intent(write: &DeliusWrite) -> String {
     match write {
         DeliusWrite::AllocatePom { pom, .. } => {
@@ -125,7 +125,7 @@ fn intent(write: &DeliusWrite) -> String {
     }
 }
 
-/// One row change in one line, without what is the same for every row.
+/// One row change in one line, without the columns that every row has.
 fn line(change: &RowChange) -> String {
     let action = match change.action {
         RowAction::Insert => "insert",

@@ -1,5 +1,5 @@
-//! `local demo`: publishes the event samples to SNS, waits until the running service has accounted for each and
-//! applied its writes, and shows what a person wants to see. Fails when a sample did not do what its line promises.
+//! `local demo`: publishes the event samples to SNS, waits until the running service has accounted for each and applied
+//! its writes, and prints the result. Fails when a sample did not lead to what its line `leadsTo` says.
 
 mod evidence;
 mod samples;
@@ -24,39 +24,39 @@ pub(crate) struct Arguments {
     /// Directory of the samples
     #[arg(long, default_value = "event-samples")]
     samples: PathBuf,
-    /// Directory that gets the samples with their addresses pointed at MPC_URL
+    /// Directory for copies of the samples whose addresses are on MPC_URL
     #[arg(long)]
     rewritten: PathBuf,
     /// Our store
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     database_url: String,
-    /// Where Manage POM Cases is
+    /// Origin of Manage POM Cases
     #[arg(long, env = "MPC_URL")]
     mpc_url: String,
-    /// Topic that the queue is subscribed to
+    /// SNS topic that the queue is subscribed to
     #[arg(long, env = "TOPIC_ARN")]
     topic_arn: String,
-    /// The service's program
+    /// Program of the service
     #[arg(long)]
     service: PathBuf,
-    /// Where its API listens
+    /// Address of its API
     #[arg(long)]
     api_url: String,
     /// HMPPS Auth
     #[arg(long, env = "AUTH_URL")]
     auth_url: String,
-    /// Client of people who try the API
+    /// Client id for trying the API
     #[arg(long, env = "READER_ID", default_value = "reader")]
     reader_id: String,
-    /// Its secret
+    /// Client secret for trying the API
     #[arg(long, env = "READER_SECRET", default_value = "reader", hide_env_values = true)]
     reader_secret: String,
-    /// Seconds without any progress after which waiting ends
+    /// Stop waiting after this many seconds without progress
     #[arg(long, default_value_t = 60)]
     patience: u64,
 }
 
-/// A sample on its way.
+/// A published sample.
 struct Published {
     sample: Sample,
     message_id: String,
@@ -72,7 +72,7 @@ impl Published {
 pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let samples = samples::load(&arguments.samples, &arguments.mpc_url, &arguments.rewritten)?;
     println!(
-        "{} event samples, their addresses pointed from https://mpc.example to {} ({})",
+        "{} event samples; https://mpc.example in them is replaced by {} ({})",
         samples.len(),
         arguments.mpc_url,
         arguments.rewritten.display()
@@ -85,16 +85,16 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<ExitCode> {
         show::sample(one);
     }
     let kept = published.iter().filter(|one| one.is_kept()).count();
-    println!("\n{kept} of {} samples did what their line promises", published.len());
+    println!("\n{kept} of {} samples led to what was expected", published.len());
     let history = show::history(&arguments.service, "A1001AA").await;
     let reads = show::reads(&arguments).await;
     history?;
     reads?;
     if kept < published.len() {
         for one in published.iter().filter(|one| !one.is_kept()) {
-            println!("not as promised: {}", one.sample.file);
+            println!("not as expected: {}", one.sample.file);
         }
-        bail!("{} samples did not do what their line promises; see above", published.len() - kept);
+        bail!("{} samples did not lead to what was expected; see above", published.len() - kept);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -111,7 +111,7 @@ async fn publish(samples: Vec<Sample>, topic: &str) -> anyhow::Result<Vec<Publis
     Ok(published)
 }
 
-/// Waits until every sample did what it promises, or nothing has moved for the given time.
+/// Waits until every sample led to what is expected, or nothing has changed for the given time.
 async fn wait(store: &PgPool, published: &mut [Published], patience: Duration) -> anyhow::Result<()> {
     let bar = ProgressBar::new(published.len() as u64);
     bar.set_style(ProgressStyle::with_template("{msg} {bar:30} {pos}/{len}  {elapsed}")?);

@@ -1,4 +1,4 @@
-//! The event samples: read, and pointed at the Manage POM Cases of this run.
+//! Reads the event samples and replaces their addresses with that of this run's Manage POM Cases.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,20 +9,20 @@ use anyhow::{Context, ensure};
 use chrono::Utc;
 use manage_pom_cases_and_delius::ingest::{Delivery, message};
 
-/// The origin that the samples are written with.
+/// The origin in the sample files.
 const PLACEHOLDER: &str = "https://mpc.example";
 
 /// One sample.
 pub(crate) struct Sample {
     /// File name.
     pub(crate) file: String,
-    /// What its line promises, as written: `Name + Name: in words`.
+    /// What its line `leadsTo` says: `Name + Name: in words`.
     pub(crate) leads_to: String,
-    /// The names in that promise.
+    /// The names before the colon.
     pub(crate) promised: BTreeSet<String>,
-    /// The file's text, with its addresses pointed at this run.
+    /// The text, with the addresses of this run.
     pub(crate) text: String,
-    /// The event type that it travels under, if any.
+    /// The event type in its message attributes, if any.
     pub(crate) event_type: Option<String>,
 }
 
@@ -68,7 +68,7 @@ fn named(file: String, leads_to: String, text: String) -> Sample {
     Sample { file, leads_to, promised, text, event_type }
 }
 
-/// The line, also of a file that is not JSON on purpose.
+/// Searches the text, because one sample is not JSON on purpose.
 fn promise(text: &str) -> Option<String> {
     let (_, rest) = text.split_once("\"leadsTo\":")?;
     serde_json::Deserializer::from_str(rest).into_iter::<String>().next()?.ok()

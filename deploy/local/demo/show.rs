@@ -9,26 +9,26 @@ use tokio::process::Command;
 
 use super::{Arguments, Published};
 
-/// What arrived, what its line promises and what it did.
+/// The sample, what was expected and what happened.
 pub(crate) fn sample(one: &Published) {
     let Published { sample, finding, .. } = one;
     let mark = if one.is_kept() { "✓" } else { "✗" };
     let event_type = sample.event_type.as_deref().unwrap_or("no event type");
     let case = finding.case.as_deref().unwrap_or("no case");
     println!("\n{mark} {}  {event_type}  {case}", sample.file);
-    println!("    promised  {}", sample.leads_to);
+    println!("    expected  {}", sample.leads_to);
     if finding.names.is_empty() && finding.told.is_empty() {
-        println!("    did       nothing yet (message {})", one.message_id);
+        println!("    actual    nothing yet (message {})", one.message_id);
         return;
     }
     let names: Vec<_> = finding.names.iter().map(String::as_str).collect();
-    println!("    did       {}", names.join(" + "));
+    println!("    actual    {}", names.join(" + "));
     for line in &finding.told {
         println!("              {line}");
     }
 }
 
-/// One case's history, as an auditor would print it.
+/// The history of one case, as an auditor would print it.
 pub(crate) async fn history(service: &Path, noms: &str) -> anyhow::Result<()> {
     println!("\n$ {} history {noms}", service.file_name().unwrap_or_default().to_string_lossy());
     let output = Command::new(service)
@@ -46,7 +46,7 @@ pub(crate) async fn history(service: &Path, noms: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Reads a record by both identifiers, and prints lines for doing it again by hand.
+/// Reads a record by both identifiers and prints `curl` lines that do the same.
 pub(crate) async fn reads(arguments: &Arguments) -> anyhow::Result<()> {
     let http = reqwest::Client::new();
     let credentials = STANDARD.encode(format!("{}:{}", arguments.reader_id, arguments.reader_secret));
@@ -61,7 +61,7 @@ pub(crate) async fn reads(arguments: &Arguments) -> anyhow::Result<()> {
         .await
         .context("while asking for a token")?;
     let token = grant.get("access_token").and_then(Value::as_str).context("no token in the answer")?;
-    println!("\nThe read API, with a token that is valid for an hour:\n\nexport TOKEN='{token}'");
+    println!("\nThe read API, with a token that is valid for one hour:\n\nexport TOKEN='{token}'");
     let mut records = Vec::new();
     for path in ["case-records/X100001", "case-records/A1001AA", "case-records/X100001/risks/mappa"] {
         let url = format!("{}/{path}", arguments.api_url);
@@ -72,13 +72,13 @@ pub(crate) async fn reads(arguments: &Arguments) -> anyhow::Result<()> {
         let (status, body) = (answer.status(), answer.text().await?);
         println!("{body}");
         ensure!(status.is_success(), "{url} answered {status}");
-        records.push((url, etag.with_context(|| format!("{path} came without an entity tag"))?));
+        records.push((url, etag.with_context(|| format!("{path} has no entity tag"))?));
     }
     if let Some((url, etag)) = records.first() {
         println!("\ncurl -siH \"Authorization: Bearer $TOKEN\" -H 'If-None-Match: {etag}' {url}");
         let answer = http.get(url).bearer_auth(token).header("if-none-match", etag).send().await?;
         println!("{}", answer.status());
-        ensure!(answer.status().as_u16() == 304, "who has the record was answered {}", answer.status());
+        ensure!(answer.status().as_u16() == 304, "expected 304 for a matching entity tag, got {}", answer.status());
     }
     println!(
         "\ncurl -sH \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/json' \\\n     \
@@ -88,7 +88,7 @@ pub(crate) async fn reads(arguments: &Arguments) -> anyhow::Result<()> {
     audit(arguments, &http, token).await
 }
 
-/// What an auditor asks over HTTP, with the same token: in the development Auth its client has every role.
+/// An auditor's questions over HTTP. The token is the same: this client of the stand-in has every role.
 async fn audit(arguments: &Arguments, http: &reqwest::Client, token: &str) -> anyhow::Result<()> {
     println!(
         "\nAn auditor's questions (roles ROLE_PROBATION_API__MANAGE_POM_CASES__AUDIT and ROLE_SAR_DATA_ACCESS; this token has both):\n"
