@@ -28,13 +28,13 @@ pub(crate) struct Arguments {
     /// Client id of the service
     #[arg(long, env = "CLIENT_ID")]
     client_id: String,
-    /// Its secret
+    /// Client secret of the service
     #[arg(long, env = "CLIENT_SECRET", hide_env_values = true)]
     client_secret: String,
     /// Client id for trying the API, with every role
     #[arg(long, env = "READER_ID", default_value = "reader")]
     reader_id: String,
-    /// Its secret
+    /// Client secret for trying the API
     #[arg(long, env = "READER_SECRET", default_value = "reader", hide_env_values = true)]
     reader_secret: String,
 }
