@@ -78,7 +78,11 @@ pub(crate) async fn reads(arguments: &Arguments) -> anyhow::Result<()> {
         println!("\ncurl -siH \"Authorization: Bearer $TOKEN\" -H 'If-None-Match: {etag}' {url}");
         let answer = http.get(url).bearer_auth(token).header("if-none-match", etag).send().await?;
         println!("{}", answer.status());
-        ensure!(answer.status().as_u16() == 304, "expected 304 for a matching entity tag, got {}", answer.status());
+        ensure!(
+            answer.status().as_u16() == 304,
+            "expected 304 for a matching entity tag, got {}",
+            answer.status()
+        );
     }
     println!(
         "\ncurl -sH \"Authorization: Bearer $TOKEN\" -H 'Content-Type: application/json' \\\n     \
