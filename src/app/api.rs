@@ -18,7 +18,7 @@ use crate::{
         tasks::Tasks,
     },
     breakers::Breakers,
-    case_records::{CaseRecords, DeliusSource, DirectoryConfig, StaffDirectory},
+    case_records::{CaseRecords, DeliusSource, DirectoryConfig, EmailDirectory},
     delius::{Delius, records::CaseReader},
     http::{Api, AuthConfig, Authenticator, Health, Server},
     operations::queue_admin::QueueAdmin,
@@ -53,7 +53,7 @@ pub(crate) struct ApiSettings {
 pub(crate) struct Listening {
     bind: SocketAddr,
     authenticator: Arc<Authenticator>,
-    directory: Option<StaffDirectory>,
+    directory: Option<EmailDirectory>,
 }
 
 impl ApiSettings {
@@ -63,7 +63,7 @@ impl ApiSettings {
         let ((bind, auth_url), directory) = both(told, self.directory())?;
         let authenticator = Arc::new(Authenticator::new(AuthConfig::new(auth_url))?);
         let directory =
-            directory.map(|config| StaffDirectory::new(config).with_breakers(Arc::clone(breakers)));
+            directory.map(|config| EmailDirectory::new(config).with_breakers(Arc::clone(breakers)));
         Ok(Listening { bind, authenticator, directory })
     }
 

@@ -11,12 +11,12 @@ use std::{
 
 use moka::future::Cache;
 
-use super::{CaseRecordsConfig, FeedHealth, feed::Heartbeat};
+use super::{CaseRecordsConfig, FeedHealth, feed::ConsumerReport};
 use crate::case::{Crn, NomsNumber};
 
 /// Number of a LISTEN connection; zero is "none". What was kept under another connection may have missed an
 /// invalidation and is not served from memory.
-pub(super) type Connection = u64;
+pub(super) type ListenConnection = u64;
 
 /// State shared by the watcher, which learns, and the readers, who ask.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(super) struct Coherence {
     born: Instant,
     connection: AtomicU64,
     connections: AtomicU64,
-    heard: AtomicU64,
+    invalidations_seen: AtomicU64,
     /// Milliseconds since birth, plus one, of the latest word that was said and came back; zero is "never".
     proven: AtomicU64,
     feed: Mutex<(FeedHealth, Option<Instant>)>,
@@ -36,7 +36,7 @@ pub(super) struct Coherence {
 
 /// What an invalidation names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Named {
+pub(super) enum InvalidatedId {
     /// A case, and the number that the invalidation has.
     Case(Crn, i64),
     /// A NOMS number, whoever has it.
@@ -51,7 +51,7 @@ impl Coherence {
             born: Instant::now(),
             connection: AtomicU64::new(0),
             connections: AtomicU64::new(0),
-            heard: AtomicU64::new(0),
+            invalidations_seen: AtomicU64::new(0),
             proven: AtomicU64::new(0),
             feed: Mutex::new((FeedHealth::Unknown, None)),
             dropped: Cache::builder().time_to_live(config.stale_limit).build(),
@@ -70,29 +70,29 @@ impl Coherence {
     pub(super) fn disconnected(&self) {
         self.connection.store(0, Ordering::SeqCst);
         self.proven.store(0, Ordering::SeqCst);
-        self.heard.fetch_add(1, Ordering::SeqCst);
+        self.invalidations_seen.fetch_add(1, Ordering::SeqCst);
     }
 
     /// An invalidation was heard.
-    pub(super) async fn hear(&self, named: Named) {
-        if let Named::Case(crn, generation) = &named {
+    pub(super) async fn invalidated(&self, named: InvalidatedId) {
+        if let InvalidatedId::Case(crn, generation) = &named {
             let known = self.dropped.get(crn).await.unwrap_or(i64::MIN);
             self.dropped.insert(crn.clone(), known.max(*generation)).await;
         }
-        if let Named::Number(noms) = named {
-            self.dropped_numbers.insert(noms, self.heard() + 1).await;
+        if let InvalidatedId::Number(noms) = named {
+            self.dropped_numbers.insert(noms, self.invalidations_seen() + 1).await;
         }
         // Last: whoever sees the new count finds what was heard.
-        self.heard.fetch_add(1, Ordering::SeqCst);
+        self.invalidations_seen.fetch_add(1, Ordering::SeqCst);
     }
 
     /// A word that was said at `said` has come back on the connection: whatever was committed before it, was heard.
-    pub(super) fn prove(&self, said: Instant) {
+    pub(super) fn confirm_listening(&self, said: Instant) {
         let stamp = u64::try_from(said.saturating_duration_since(self.born).as_millis()).unwrap_or(0) + 1;
         self.proven.fetch_max(stamp, Ordering::SeqCst);
     }
 
-    pub(super) fn observe(&self, heartbeats: Option<&[Heartbeat]>) {
+    pub(super) fn observe(&self, heartbeats: Option<&[ConsumerReport]>) {
         let health = heartbeats.map_or(FeedHealth::Unknown, |it| FeedHealth::judge(it, &self.config));
         *self.feed.lock().unwrap_or_else(PoisonError::into_inner) = (health, Some(Instant::now()));
     }
@@ -108,7 +108,7 @@ impl Coherence {
     }
 
     /// Whether invalidations reach this replica, shown within the limit.
-    pub(super) fn hears(&self) -> bool {
+    pub(super) fn receives_invalidations(&self) -> bool {
         let proven = self.proven.load(Ordering::SeqCst);
         proven > 0
             && self.born.elapsed().saturating_sub(Duration::from_millis(proven - 1))
@@ -116,17 +116,17 @@ impl Coherence {
     }
 
     /// Whether what this replica holds in memory may be served as current.
-    pub(super) fn memory_is_current(&self) -> bool {
-        self.hears() && self.feed() == FeedHealth::Current
+    pub(super) fn may_serve_from_memory(&self) -> bool {
+        self.receives_invalidations() && self.feed() == FeedHealth::Current
     }
 
-    pub(super) fn connection(&self) -> Connection {
+    pub(super) fn connection(&self) -> ListenConnection {
         self.connection.load(Ordering::SeqCst)
     }
 
     /// Number of invalidations heard so far, breaks of the connection included.
-    pub(super) fn heard(&self) -> u64 {
-        self.heard.load(Ordering::SeqCst)
+    pub(super) fn invalidations_seen(&self) -> u64 {
+        self.invalidations_seen.load(Ordering::SeqCst)
     }
 
     /// Whether an answer that contains the invalidations up to `generation` is not outdated by a later one.
@@ -136,9 +136,13 @@ impl Coherence {
 
     /// Whether a read that began after so many invalidations had been heard is not outdated by a later one of its NOMS
     /// number.
-    pub(super) async fn contains_all_of_number(&self, noms: Option<&NomsNumber>, heard: u64) -> bool {
+    pub(super) async fn contains_all_of_number(
+        &self,
+        noms: Option<&NomsNumber>,
+        invalidations_seen: u64,
+    ) -> bool {
         let Some(noms) = noms else { return true };
-        self.dropped_numbers.get(noms).await.is_none_or(|dropped| dropped <= heard)
+        self.dropped_numbers.get(noms).await.is_none_or(|dropped| dropped <= invalidations_seen)
     }
 }
 
@@ -149,23 +153,23 @@ mod tests {
     use super::*;
 
     fn current(coherence: &Coherence) {
-        coherence.observe(Some(&[Heartbeat { age: Duration::ZERO, lag: Duration::ZERO }]));
+        coherence.observe(Some(&[ConsumerReport { age: Duration::ZERO, lag: Duration::ZERO }]));
     }
 
     #[test]
     fn memory_is_trusted_only_with_a_current_feed_and_a_proof_of_hearing() {
         let coherence = Coherence::new(CaseRecordsConfig::default());
-        assert!(!coherence.memory_is_current(), "nothing is known yet");
+        assert!(!coherence.may_serve_from_memory(), "nothing is known yet");
         coherence.connected();
         current(&coherence);
-        assert!(!coherence.memory_is_current(), "connected, and nothing heard yet");
-        coherence.prove(Instant::now());
-        assert!(coherence.memory_is_current());
+        assert!(!coherence.may_serve_from_memory(), "connected, and nothing heard yet");
+        coherence.confirm_listening(Instant::now());
+        assert!(coherence.may_serve_from_memory());
         coherence.observe(None);
-        assert!(!coherence.memory_is_current(), "the store did not answer");
+        assert!(!coherence.may_serve_from_memory(), "the store did not answer");
         current(&coherence);
         coherence.disconnected();
-        assert!(!coherence.memory_is_current(), "the connection broke");
+        assert!(!coherence.may_serve_from_memory(), "the connection broke");
     }
 
     #[test]
@@ -174,8 +178,8 @@ mod tests {
         let mut coherence = Coherence::new(config);
         coherence.born = Instant::now().checked_sub(Duration::from_secs(10)).unwrap();
         coherence.connected();
-        coherence.prove(coherence.born);
-        assert!(!coherence.hears());
+        coherence.confirm_listening(coherence.born);
+        assert!(!coherence.receives_invalidations());
     }
 
     #[tokio::test]
@@ -183,8 +187,8 @@ mod tests {
         let coherence = Coherence::new(CaseRecordsConfig::default());
         let crn: Crn = "X000001".parse().unwrap();
         assert!(coherence.contains_all(&crn, 1).await);
-        coherence.hear(Named::Case(crn.clone(), 7)).await;
-        coherence.hear(Named::Case(crn.clone(), 5)).await;
+        coherence.invalidated(InvalidatedId::Case(crn.clone(), 7)).await;
+        coherence.invalidated(InvalidatedId::Case(crn.clone(), 5)).await;
         assert!(!coherence.contains_all(&crn, 6).await);
         assert!(
             coherence.contains_all(&crn, 7).await,
@@ -198,10 +202,10 @@ mod tests {
         let coherence = Coherence::new(CaseRecordsConfig::default());
         let (noms, other): (NomsNumber, NomsNumber) =
             ("A0001AA".parse().unwrap(), "A0002AA".parse().unwrap());
-        let before = coherence.heard();
-        coherence.hear(Named::Number(noms.clone())).await;
+        let before = coherence.invalidations_seen();
+        coherence.invalidated(InvalidatedId::Number(noms.clone())).await;
         assert!(!coherence.contains_all_of_number(Some(&noms), before).await);
-        assert!(coherence.contains_all_of_number(Some(&noms), coherence.heard()).await);
+        assert!(coherence.contains_all_of_number(Some(&noms), coherence.invalidations_seen()).await);
         assert!(coherence.contains_all_of_number(Some(&other), before).await);
         assert!(coherence.contains_all_of_number(None, before).await);
     }

@@ -38,7 +38,7 @@ impl Payload {
 
 /// One person's answers, ready to send.
 #[derive(Debug, Clone)]
-pub struct Document {
+pub struct RenderedRecord {
     /// What Delius said.
     pub facts: CaseFacts,
     /// The case record.
@@ -53,7 +53,7 @@ pub struct Document {
     pub(super) generation: i64,
 }
 
-impl Document {
+impl RenderedRecord {
     pub(super) fn new(
         facts: CaseFacts,
         loaded_at: DateTime<Utc>,
@@ -114,18 +114,18 @@ impl Origin {
 
 /// The answer to "what do you know of this person?".
 #[derive(Debug, Clone)]
-pub enum Answer {
+pub enum RecordAnswer {
     /// This.
-    Found(Arc<Document>, Origin),
+    Found(Arc<RenderedRecord>, Origin),
     /// There is no such person.
     NotFound,
     /// Several people in Delius share the NOMS number that was asked for.
     Shared,
 }
 
-impl Answer {
+impl RecordAnswer {
     /// The answer that a document gives to whoever asked for `person`.
-    pub(super) fn to(person: &PersonId, document: Arc<Document>, origin: Origin) -> Self {
+    pub(super) fn to(person: &PersonId, document: Arc<RenderedRecord>, origin: Origin) -> Self {
         if matches!(person, PersonId::Noms(_)) && document.facts.noms_shared {
             Self::Shared
         } else {

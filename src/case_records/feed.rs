@@ -61,7 +61,7 @@ pub async fn leave(store: &PgPool, consumer: &str) -> Result<(), sqlx::Error> {
 
 /// What one consumer last said, and how long ago.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Heartbeat {
+pub struct ConsumerReport {
     /// Time since its last successful poll.
     pub age: Duration,
     /// Age of the oldest message it had not worked through then.
@@ -81,7 +81,7 @@ pub enum FeedHealth {
 
 impl FeedHealth {
     /// Judges what the consumers last said.
-    pub fn judge(heartbeats: &[Heartbeat], config: &CaseRecordsConfig) -> Self {
+    pub fn judge(heartbeats: &[ConsumerReport], config: &CaseRecordsConfig) -> Self {
         let mut alive = heartbeats.iter().filter(|it| it.age <= config.feed_forget_after).peekable();
         if alive.peek().is_none() {
             return Self::Unknown;
@@ -108,8 +108,8 @@ impl FeedHealth {
 mod tests {
     use super::*;
 
-    fn beat(age_ms: u64, lag_ms: u64) -> Heartbeat {
-        Heartbeat { age: Duration::from_millis(age_ms), lag: Duration::from_millis(lag_ms) }
+    fn beat(age_ms: u64, lag_ms: u64) -> ConsumerReport {
+        ConsumerReport { age: Duration::from_millis(age_ms), lag: Duration::from_millis(lag_ms) }
     }
 
     #[test]

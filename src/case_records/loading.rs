@@ -3,11 +3,11 @@
 use std::{collections::HashMap, sync::Arc};
 
 use super::{
-    document::{Answer, Document, Origin},
-    memory::{Before, Memory},
-    reader::{Inner, Loaded, Unavailable, matched},
-    source::Reading,
-    store::{self, Mark},
+    document::{Origin, RecordAnswer, RenderedRecord},
+    memory::{ReadStart, RecordMemory},
+    reader::{Inner, ReadThroughResult, Unavailable, matched},
+    source::RecordReading,
+    store::{self, GenerationMark},
 };
 use crate::{
     case::{Crn, PersonId},
@@ -23,26 +23,26 @@ const NOT_KEPT: i64 = i64::MIN;
 impl Inner {
     /// Reads through to Delius and keeps what came, unless an invalidation overtook it; then it reads again, so that
     /// whoever joined after the invalidation is not given what was read before it.
-    pub(super) async fn load(&self, people: Vec<PersonId>) -> Loaded {
+    pub(super) async fn load(&self, people: Vec<PersonId>) -> ReadThroughResult {
         let mut answers = HashMap::new();
         for _ in 0..ATTEMPTS {
-            let before = Memory::before(&self.coherence);
+            let before = RecordMemory::before(&self.coherence);
             let mark = store::mark(&self.store).await.inspect_err(|error| {
                 tracing::warn!(%error, "the store of case records gives no answer; what is read is not kept");
             });
             let readings = self.read_source(&people).await?;
-            let (documents, overtaken) = self.keep(readings, mark.ok()).await?;
+            let (documents, invalidated_since) = self.keep(readings, mark.ok()).await?;
             answers = matched(&people, documents, Origin::Delius);
             self.hold(&people, &answers, before).await;
             self.drop_unknown(&people, &answers).await;
-            if !overtaken {
+            if !invalidated_since {
                 break;
             }
         }
         Ok(Arc::new(answers))
     }
 
-    async fn read_source(&self, people: &[PersonId]) -> Result<Vec<Reading>, Unavailable> {
+    async fn read_source(&self, people: &[PersonId]) -> Result<Vec<RecordReading>, Unavailable> {
         match tokio::time::timeout(self.config.load_timeout, self.source.read(people)).await {
             Ok(Ok(readings)) => {
                 self.outage.answered();
@@ -67,24 +67,24 @@ impl Inner {
     /// The documents of what was read, and whether an invalidation overtook any of it.
     async fn keep(
         &self,
-        readings: Vec<Reading>,
-        mark: Option<Mark>,
-    ) -> Result<(Vec<Arc<Document>>, bool), Unavailable> {
+        readings: Vec<RecordReading>,
+        mark: Option<GenerationMark>,
+    ) -> Result<(Vec<Arc<RenderedRecord>>, bool), Unavailable> {
         let (generation, at) = mark.map_or((NOT_KEPT, chrono::Utc::now()), |it| (it.generation, it.at));
-        let (kept, overtaken) = match mark {
-            Some(mark) => self.keep_marked(&readings, mark).await,
+        let (kept, invalidated_since) = match mark {
+            Some(mark) => self.store_marked(&readings, mark).await,
             None => (vec![], false),
         };
-        let document = |reading: Reading| {
+        let document = |reading: RecordReading| {
             let generation = if kept.contains(&reading.facts.record.crn) { generation } else { NOT_KEPT };
-            Document::new(reading.facts, at, generation).map(Arc::new).map_err(|_| Unavailable)
+            RenderedRecord::new(reading.facts, at, generation).map(Arc::new).map_err(|_| Unavailable)
         };
-        Ok((readings.into_iter().map(document).collect::<Result<_, _>>()?, overtaken))
+        Ok((readings.into_iter().map(document).collect::<Result<_, _>>()?, invalidated_since))
     }
 
     /// Who is kept, and whether an invalidation (or a later read) overtook any of them. What the store does not keep
     /// must not be held in memory either: invalidations by NOMS number are told to those whom the store knows.
-    async fn keep_marked(&self, readings: &[Reading], mark: Mark) -> (Vec<Crn>, bool) {
+    async fn store_marked(&self, readings: &[RecordReading], mark: GenerationMark) -> (Vec<Crn>, bool) {
         let all: Vec<&CaseFacts> = readings.iter().map(|it| &it.facts).collect();
         let complete: Vec<&CaseFacts> =
             readings.iter().filter(|it| it.complete).map(|it| &it.facts).collect();
@@ -93,12 +93,12 @@ impl Inner {
                 [] => vec![],
                 _ => store::keep(&self.store, mark, &complete).await?,
             };
-            let outdated = store::overtaken(&self.store, mark, &all).await?;
+            let outdated = store::invalidated_since(&self.store, mark, &all).await?;
             let (outdated_kept, kept): (Vec<Crn>, Vec<Crn>) =
                 kept.into_iter().partition(|it| outdated.contains(it));
             if !outdated_kept.is_empty() {
                 let people: Vec<_> = outdated_kept.iter().cloned().map(PersonId::Crn).collect();
-                store::drop_kept(&self.store, &people).await?;
+                store::drop_cached(&self.store, &people).await?;
             }
             let refused = kept.len() < complete.len();
             Ok::<_, sqlx::Error>((kept, refused || !outdated.is_empty()))
@@ -109,10 +109,10 @@ impl Inner {
         })
     }
 
-    async fn hold(&self, people: &[PersonId], answers: &HashMap<PersonId, Answer>, before: Before) {
+    async fn hold(&self, people: &[PersonId], answers: &HashMap<PersonId, RecordAnswer>, before: ReadStart) {
         for person in people {
             match answers.get(person) {
-                Some(Answer::Found(document, _)) if document.generation != NOT_KEPT => {
+                Some(RecordAnswer::Found(document, _)) if document.generation != NOT_KEPT => {
                     self.memory.hold(person, document, before).await;
                 }
                 Some(_) => {}
@@ -122,7 +122,7 @@ impl Inner {
     }
 
     /// What is kept of people whom Delius does not know (any more) must not be served again.
-    async fn drop_unknown(&self, people: &[PersonId], answers: &HashMap<PersonId, Answer>) {
+    async fn drop_unknown(&self, people: &[PersonId], answers: &HashMap<PersonId, RecordAnswer>) {
         let unknown: Vec<_> = people.iter().filter(|it| !answers.contains_key(it)).cloned().collect();
         if unknown.is_empty() {
             return;

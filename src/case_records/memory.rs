@@ -12,8 +12,8 @@ use moka::future::Cache;
 
 use super::{
     CaseRecordsConfig,
-    coherence::{Coherence, Connection},
-    document::Document,
+    coherence::{Coherence, ListenConnection},
+    document::RenderedRecord,
 };
 use crate::case::PersonId;
 
@@ -22,57 +22,57 @@ const NOT_LOOKED_YET: u64 = u64::MAX;
 
 /// What is held of one person.
 #[derive(Debug, Clone)]
-enum Held {
-    Document(Arc<HeldDocument>),
-    NotFound { heard: u64 },
+enum CachedRecord {
+    RenderedRecord(Arc<CachedBody>),
+    NotFound { invalidations_seen: u64 },
 }
 
 #[derive(Debug)]
-struct HeldDocument {
-    document: Arc<Document>,
-    before: Before,
+struct CachedBody {
+    document: Arc<RenderedRecord>,
+    before: ReadStart,
     /// Number of invalidations heard when the document was last seen to contain all of its case. As long as none
     /// more is heard, there is nothing to look up.
     contains: AtomicU64,
 }
 
-impl HeldDocument {
+impl CachedBody {
     /// Whether no invalidation outdates the document.
     async fn contains_all(&self, coherence: &Coherence) -> bool {
-        let heard = coherence.heard(); // before the look, so that one heard meanwhile is looked for next time
-        if self.contains.load(Ordering::SeqCst) == heard {
+        let invalidations_seen = coherence.invalidations_seen(); // before the look, so that one heard meanwhile is looked for next time
+        if self.contains.load(Ordering::SeqCst) == invalidations_seen {
             return true;
         }
         let contains = is_not_outdated(&self.document, self.before, coherence).await;
         if contains {
-            self.contains.store(heard, Ordering::SeqCst);
+            self.contains.store(invalidations_seen, Ordering::SeqCst);
         }
         contains
     }
 }
 
 /// What memory has to say.
-pub(super) enum Recall {
-    Document(Arc<Document>),
+pub(super) enum MemoryAnswer {
+    RenderedRecord(Arc<RenderedRecord>),
     NotFound,
     Nothing,
 }
 
 /// The point before a read, so that what was read is not held for more than it is.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Before {
-    connection: Connection,
-    heard: u64,
+pub(super) struct ReadStart {
+    connection: ListenConnection,
+    invalidations_seen: u64,
 }
 
 #[derive(Debug)]
-pub(super) struct Memory {
-    held: Cache<PersonId, Held>,
-    unknown: Cache<PersonId, Held>,
+pub(super) struct RecordMemory {
+    held: Cache<PersonId, CachedRecord>,
+    unknown: Cache<PersonId, CachedRecord>,
     max_age: Duration,
 }
 
-impl Memory {
+impl RecordMemory {
     pub(super) fn new(config: &CaseRecordsConfig) -> Self {
         Self {
             held: Cache::builder()
@@ -88,28 +88,32 @@ impl Memory {
     }
 
     /// Must be taken before a read begins.
-    pub(super) fn before(coherence: &Coherence) -> Before {
-        Before { connection: coherence.connection(), heard: coherence.heard() }
+    pub(super) fn before(coherence: &Coherence) -> ReadStart {
+        ReadStart { connection: coherence.connection(), invalidations_seen: coherence.invalidations_seen() }
     }
 
     /// What may be served as current.
-    pub(super) async fn recall(&self, person: &PersonId, coherence: &Coherence) -> Recall {
-        if !coherence.memory_is_current() {
-            return Recall::Nothing;
+    pub(super) async fn recall(&self, person: &PersonId, coherence: &Coherence) -> MemoryAnswer {
+        if !coherence.may_serve_from_memory() {
+            return MemoryAnswer::Nothing;
         }
         match self.held.get(person).await {
-            Some(Held::Document(held))
+            Some(CachedRecord::RenderedRecord(held))
                 if held.before.connection == coherence.connection()
                     && held.document.age() <= self.max_age
                     && held.contains_all(coherence).await =>
             {
-                return Recall::Document(Arc::clone(&held.document));
+                return MemoryAnswer::RenderedRecord(Arc::clone(&held.document));
             }
             _ => {}
         }
         match self.unknown.get(person).await {
-            Some(Held::NotFound { heard }) if heard == coherence.heard() => Recall::NotFound,
-            _ => Recall::Nothing,
+            Some(CachedRecord::NotFound { invalidations_seen })
+                if invalidations_seen == coherence.invalidations_seen() =>
+            {
+                MemoryAnswer::NotFound
+            }
+            _ => MemoryAnswer::Nothing,
         }
     }
 
@@ -118,22 +122,26 @@ impl Memory {
         &self,
         person: &PersonId,
         coherence: &Coherence,
-    ) -> Option<Arc<Document>> {
+    ) -> Option<Arc<RenderedRecord>> {
         match self.held.get(person).await? {
-            Held::Document(held) if held.contains_all(coherence).await => Some(Arc::clone(&held.document)),
+            CachedRecord::RenderedRecord(held) if held.contains_all(coherence).await => {
+                Some(Arc::clone(&held.document))
+            }
             _ => None,
         }
     }
 
-    pub(super) async fn hold(&self, person: &PersonId, document: &Arc<Document>, before: Before) {
+    pub(super) async fn hold(&self, person: &PersonId, document: &Arc<RenderedRecord>, before: ReadStart) {
         let held =
-            HeldDocument { document: Arc::clone(document), before, contains: AtomicU64::new(NOT_LOOKED_YET) };
-        self.held.insert(person.clone(), Held::Document(Arc::new(held))).await;
+            CachedBody { document: Arc::clone(document), before, contains: AtomicU64::new(NOT_LOOKED_YET) };
+        self.held.insert(person.clone(), CachedRecord::RenderedRecord(Arc::new(held))).await;
     }
 
-    pub(super) async fn hold_not_found(&self, person: &PersonId, before: Before) {
+    pub(super) async fn hold_not_found(&self, person: &PersonId, before: ReadStart) {
         self.held.invalidate(person).await;
-        self.unknown.insert(person.clone(), Held::NotFound { heard: before.heard }).await;
+        self.unknown
+            .insert(person.clone(), CachedRecord::NotFound { invalidations_seen: before.invalidations_seen })
+            .await;
     }
 
     /// Frees what is outdated. (That it is not served any more is seen to by [`Coherence`].)
@@ -143,7 +151,7 @@ impl Memory {
 }
 
 /// Whether no invalidation has come since the read, neither of the case nor of its NOMS number.
-async fn is_not_outdated(document: &Document, before: Before, coherence: &Coherence) -> bool {
+async fn is_not_outdated(document: &RenderedRecord, before: ReadStart, coherence: &Coherence) -> bool {
     coherence.contains_all(&document.facts.record.crn, document.generation).await
-        && coherence.contains_all_of_number(document.noms(), before.heard).await
+        && coherence.contains_all_of_number(document.noms(), before.invalidations_seen).await
 }

@@ -15,14 +15,14 @@
 
 mod coherence;
 mod config;
-mod directory;
 mod document;
+mod email_directory;
 pub mod feed;
-mod flights;
 mod loading;
 mod memory;
 mod outage;
 mod reader;
+mod single_flight;
 mod source;
 mod store;
 mod watch;
@@ -30,11 +30,11 @@ mod watch;
 use std::time::Duration;
 
 pub use config::CaseRecordsConfig;
-pub use directory::{DirectoryConfig, StaffDirectory};
-pub use document::{Answer, Document, Origin, Payload};
+pub use document::{Origin, Payload, RecordAnswer, RenderedRecord};
+pub use email_directory::{DirectoryConfig, EmailDirectory};
 pub use feed::FeedHealth;
-pub use reader::{CaseRecords, Demand, Unavailable};
-pub use source::{DeliusSource, Reading, Source};
+pub use reader::{CaseRecords, FreshnessDemand, Unavailable};
+pub use source::{DeliusSource, RecordReading, RecordSource};
 use sqlx::PgPool;
 
 use crate::{case::PersonId, database};
@@ -54,7 +54,7 @@ use crate::{case::PersonId, database};
 /// # }
 /// ```
 pub async fn invalidate(store: &PgPool, people: &[PersonId]) -> Result<(), sqlx::Error> {
-    store::drop_kept(store, people).await?;
+    store::drop_cached(store, people).await?;
     metrics::counter!("case_record_invalidations_total").increment(people.len() as u64);
     Ok(())
 }
@@ -69,7 +69,7 @@ pub const OUTLIVED: Duration = Duration::from_secs(300);
 ///
 /// # Errors
 /// When the store cannot be written: nothing must be purged then.
-pub async fn distrust(store: &PgPool, queue: &str) -> Result<(), sqlx::Error> {
+pub async fn distrust_after_purge(store: &PgPool, queue: &str) -> Result<(), sqlx::Error> {
     const PURGING: Duration = Duration::from_secs(60);
     let mut transaction = database::begin(store).await?;
     feed::hold(&mut transaction, &format!("purge of {queue}"), PURGING, OUTLIVED).await?;

@@ -30,7 +30,7 @@ impl Outage {
     }
 
     /// Whether a reader should make do with what is kept. One at a time is told to try.
-    pub(super) fn goes_on(&self) -> bool {
+    pub(super) fn is_ongoing(&self) -> bool {
         let mut try_again = self.lock();
         match *try_again {
             None => false,
@@ -54,13 +54,13 @@ mod tests {
     #[test]
     fn one_reader_at_a_time_tries_whether_an_outage_is_over() {
         let outage = Outage::new(Duration::from_secs(3600));
-        assert!(!outage.goes_on());
+        assert!(!outage.is_ongoing());
         outage.failed();
-        assert!(outage.goes_on(), "it has just failed");
+        assert!(outage.is_ongoing(), "it has just failed");
         *outage.lock() = Some(Instant::now());
-        assert!(!outage.goes_on(), "one tries");
-        assert!(outage.goes_on(), "the others do not");
+        assert!(!outage.is_ongoing(), "one tries");
+        assert!(outage.is_ongoing(), "the others do not");
         outage.answered();
-        assert!(!outage.goes_on());
+        assert!(!outage.is_ongoing());
     }
 }

@@ -5,19 +5,19 @@ use std::{collections::HashMap, sync::Arc};
 use sqlx::PgPool;
 
 use super::{
-    CaseRecordsConfig, FeedHealth, Source,
+    CaseRecordsConfig, FeedHealth, RecordSource,
     coherence::Coherence,
-    document::{Answer, Document, Origin},
-    flights::{Abandoned, Flights},
-    memory::{Memory, Recall},
+    document::{Origin, RecordAnswer, RenderedRecord},
+    memory::{MemoryAnswer, RecordMemory},
     outage::Outage,
+    single_flight::{ReadAbandoned, SingleFlight},
     store,
 };
 use crate::case::PersonId;
 
 /// How fresh an answer the caller wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Demand {
+pub enum FreshnessDemand {
     /// One that is known to be current; a stale one, marked as such, while Delius gives none.
     Current,
     /// Straight from Delius, whatever is kept.
@@ -30,10 +30,10 @@ pub enum Demand {
 pub struct Unavailable;
 
 /// Outcome of one read-through: the answers by person, or none at all.
-pub(super) type Loaded = Result<Arc<HashMap<PersonId, Answer>>, Unavailable>;
+pub(super) type ReadThroughResult = Result<Arc<HashMap<PersonId, RecordAnswer>>, Unavailable>;
 
-impl From<Abandoned> for Loaded {
-    fn from(_: Abandoned) -> Self {
+impl From<ReadAbandoned> for ReadThroughResult {
+    fn from(_: ReadAbandoned) -> Self {
         Err(Unavailable)
     }
 }
@@ -45,10 +45,10 @@ pub struct CaseRecords {
 
 pub(super) struct Inner {
     pub(super) store: PgPool,
-    pub(super) source: Arc<dyn Source>,
+    pub(super) source: Arc<dyn RecordSource>,
     pub(super) coherence: Coherence,
-    pub(super) memory: Memory,
-    pub(super) flights: Flights<Loaded>,
+    pub(super) memory: RecordMemory,
+    pub(super) flights: SingleFlight<ReadThroughResult>,
     pub(super) outage: Outage,
     pub(super) config: CaseRecordsConfig,
 }
@@ -56,14 +56,14 @@ pub(super) struct Inner {
 impl CaseRecords {
     /// Keeps records in `store` and reads them from `source`. Until [`CaseRecords::watch`] runs, every read goes
     /// through to the source.
-    pub fn new(store: PgPool, source: Arc<dyn Source>, config: CaseRecordsConfig) -> Self {
-        let (coherence, memory) = (Coherence::new(config.clone()), Memory::new(&config));
+    pub fn new(store: PgPool, source: Arc<dyn RecordSource>, config: CaseRecordsConfig) -> Self {
+        let (coherence, memory) = (Coherence::new(config.clone()), RecordMemory::new(&config));
         let inner = Inner {
             store,
             source,
             coherence,
             memory,
-            flights: Flights::new(),
+            flights: SingleFlight::new(),
             outage: Outage::new(config.load_timeout),
             config,
         };
@@ -76,17 +76,21 @@ impl CaseRecords {
     }
 
     /// Whether invalidations reach this replica.
-    pub fn hears_invalidations(&self) -> bool {
-        self.inner.coherence.hears()
+    pub fn receives_invalidations(&self) -> bool {
+        self.inner.coherence.receives_invalidations()
     }
 
     /// What is known of one person.
     ///
     /// # Errors
     /// [`Unavailable`] when neither Delius nor what is kept can answer.
-    pub async fn read(&self, person: &PersonId, demand: Demand) -> Result<Answer, Unavailable> {
+    pub async fn read(
+        &self,
+        person: &PersonId,
+        demand: FreshnessDemand,
+    ) -> Result<RecordAnswer, Unavailable> {
         let inner = &self.inner;
-        if demand == Demand::Current {
+        if demand == FreshnessDemand::Current {
             if let Some(answer) = inner.recall(person).await {
                 return Ok(answer);
             }
@@ -94,7 +98,7 @@ impl CaseRecords {
             if let Some(answer) = kept.get(person) {
                 return Ok(answer.clone());
             }
-            if inner.outage.goes_on()
+            if inner.outage.is_ongoing()
                 && let Some(stale) = inner.stale(std::slice::from_ref(person)).await.remove(person)
             {
                 return Ok(stale);
@@ -103,18 +107,18 @@ impl CaseRecords {
         let people = vec![person.clone()];
         let reading = Arc::clone(inner);
         let loaded = match demand {
-            Demand::Current => {
+            FreshnessDemand::Current => {
                 inner.flights.join(person, move || async move { reading.load(people).await }).await
             }
-            Demand::ReadThrough => inner.load(people).await,
+            FreshnessDemand::ReadThrough => inner.load(people).await,
         };
         match (loaded, demand) {
-            (Ok(answers), _) => Ok(answers.get(person).cloned().unwrap_or(Answer::NotFound)),
-            (Err(_), Demand::Current) => {
+            (Ok(answers), _) => Ok(answers.get(person).cloned().unwrap_or(RecordAnswer::NotFound)),
+            (Err(_), FreshnessDemand::Current) => {
                 let stale = inner.stale(std::slice::from_ref(person)).await;
                 stale.get(person).cloned().ok_or(Unavailable)
             }
-            (Err(error), Demand::ReadThrough) => Err(error),
+            (Err(error), FreshnessDemand::ReadThrough) => Err(error),
         }
     }
 
@@ -125,21 +129,21 @@ impl CaseRecords {
     pub async fn read_all(
         &self,
         people: &[PersonId],
-        demand: Demand,
-    ) -> Result<HashMap<PersonId, Answer>, Unavailable> {
+        demand: FreshnessDemand,
+    ) -> Result<HashMap<PersonId, RecordAnswer>, Unavailable> {
         let inner = &self.inner;
         let (mut answers, mut open) = (HashMap::new(), Vec::new());
         for person in people {
-            match if demand == Demand::Current { inner.recall(person).await } else { None } {
+            match if demand == FreshnessDemand::Current { inner.recall(person).await } else { None } {
                 Some(answer) => drop(answers.insert(person.clone(), answer)),
                 None => open.push(person.clone()),
             }
         }
-        if demand == Demand::Current && !open.is_empty() {
+        if demand == FreshnessDemand::Current && !open.is_empty() {
             answers.extend(inner.fetch(&open).await);
             open.retain(|person| !answers.contains_key(person));
         }
-        if demand == Demand::Current && !open.is_empty() && inner.outage.goes_on() {
+        if demand == FreshnessDemand::Current && !open.is_empty() && inner.outage.is_ongoing() {
             let stale = inner.stale(&open).await;
             if stale.len() == open.len() {
                 answers.extend(stale);
@@ -152,12 +156,12 @@ impl CaseRecords {
         match inner.load(open.clone()).await {
             Ok(loaded) => {
                 let answer = |person: PersonId| {
-                    let answer = loaded.get(&person).cloned().unwrap_or(Answer::NotFound);
+                    let answer = loaded.get(&person).cloned().unwrap_or(RecordAnswer::NotFound);
                     (person, answer)
                 };
                 answers.extend(open.into_iter().map(answer));
             }
-            Err(error) if demand == Demand::ReadThrough => return Err(error),
+            Err(error) if demand == FreshnessDemand::ReadThrough => return Err(error),
             Err(error) => {
                 let stale = inner.stale(&open).await;
                 for person in open {
@@ -171,27 +175,29 @@ impl CaseRecords {
 }
 
 impl Inner {
-    async fn recall(&self, person: &PersonId) -> Option<Answer> {
+    async fn recall(&self, person: &PersonId) -> Option<RecordAnswer> {
         match self.memory.recall(person, &self.coherence).await {
-            Recall::Document(document) => Some(Answer::to(person, document, Origin::Memory)),
-            Recall::NotFound => Some(Answer::NotFound),
-            Recall::Nothing => None,
+            MemoryAnswer::RenderedRecord(document) => {
+                Some(RecordAnswer::to(person, document, Origin::Memory))
+            }
+            MemoryAnswer::NotFound => Some(RecordAnswer::NotFound),
+            MemoryAnswer::Nothing => None,
         }
     }
 
     /// What the store keeps and the state of the feed allows to be served.
-    async fn fetch(&self, people: &[PersonId]) -> HashMap<PersonId, Answer> {
+    async fn fetch(&self, people: &[PersonId]) -> HashMap<PersonId, RecordAnswer> {
         if self.coherence.feed() != FeedHealth::Current {
             return HashMap::new();
         }
-        let before = Memory::before(&self.coherence);
+        let before = RecordMemory::before(&self.coherence);
         match store::fetch(&self.store, people).await {
             Ok(kept) => {
                 let fresh =
                     kept.into_iter().filter(|it| it.age() <= self.config.max_age).map(Arc::new).collect();
                 let answers = matched(people, fresh, Origin::Store);
                 for (person, answer) in &answers {
-                    if let Answer::Found(document, _) = answer {
+                    if let RecordAnswer::Found(document, _) = answer {
                         self.memory.hold(person, document, before).await;
                     }
                 }
@@ -205,7 +211,7 @@ impl Inner {
     }
 
     /// The last that was known of these people, up to the limit. The store is asked first: it knows what was dropped.
-    async fn stale(&self, people: &[PersonId]) -> HashMap<PersonId, Answer> {
+    async fn stale(&self, people: &[PersonId]) -> HashMap<PersonId, RecordAnswer> {
         let documents = match store::fetch(&self.store, people).await {
             Ok(kept) => kept.into_iter().map(Arc::new).collect(),
             Err(_) => {
@@ -216,7 +222,8 @@ impl Inner {
                 held
             }
         };
-        let within = documents.into_iter().filter(|it: &Arc<Document>| it.age() <= self.config.stale_limit);
+        let within =
+            documents.into_iter().filter(|it: &Arc<RenderedRecord>| it.age() <= self.config.stale_limit);
         matched(people, within.collect(), Origin::Stale)
     }
 }
@@ -224,17 +231,17 @@ impl Inner {
 /// Who is who. A NOMS number that leads to several people leads to none.
 pub(super) fn matched(
     people: &[PersonId],
-    documents: Vec<Arc<Document>>,
+    documents: Vec<Arc<RenderedRecord>>,
     origin: Origin,
-) -> HashMap<PersonId, Answer> {
+) -> HashMap<PersonId, RecordAnswer> {
     let mut answers = HashMap::new();
     for person in people {
         let mut of_person = documents.iter().filter(|it| it.is(person));
         match (of_person.next(), of_person.next()) {
             (Some(document), None) => {
-                answers.insert(person.clone(), Answer::to(person, Arc::clone(document), origin));
+                answers.insert(person.clone(), RecordAnswer::to(person, Arc::clone(document), origin));
             }
-            (Some(_), Some(_)) => drop(answers.insert(person.clone(), Answer::Shared)),
+            (Some(_), Some(_)) => drop(answers.insert(person.clone(), RecordAnswer::Shared)),
             (None, _) => {}
         }
     }

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 
-use super::directory::StaffDirectory;
+use super::email_directory::EmailDirectory;
 use crate::{
     case::PersonId,
     delius::records::{CaseFacts, CaseReader, RecordsError},
@@ -12,7 +12,7 @@ use crate::{
 
 /// What was read of one person.
 #[derive(Debug, Clone)]
-pub struct Reading {
+pub struct RecordReading {
     /// What is known.
     pub facts: CaseFacts,
     /// Nothing is missing for want of an answer. What is incomplete is served and not kept.
@@ -21,30 +21,30 @@ pub struct Reading {
 
 /// A place that records are read from.
 #[async_trait]
-pub trait Source: Send + Sync {
+pub trait RecordSource: Send + Sync {
     /// Reads these people, in one round trip to Delius. Who is not found is left out.
     ///
     /// # Errors
     /// When there was no answer. "Not found" is one.
-    async fn read(&self, people: &[PersonId]) -> Result<Vec<Reading>, RecordsError>;
+    async fn read(&self, people: &[PersonId]) -> Result<Vec<RecordReading>, RecordsError>;
 }
 
 /// Delius, with the e-mail address from the staff directory when there is one.
 pub struct DeliusSource {
     reader: CaseReader,
-    directory: Option<Arc<StaffDirectory>>,
+    directory: Option<Arc<EmailDirectory>>,
 }
 
 impl DeliusSource {
     /// Without a directory every e-mail address is null.
-    pub fn new(reader: CaseReader, directory: Option<Arc<StaffDirectory>>) -> Self {
+    pub fn new(reader: CaseReader, directory: Option<Arc<EmailDirectory>>) -> Self {
         Self { reader, directory }
     }
 }
 
 #[async_trait]
-impl Source for DeliusSource {
-    async fn read(&self, people: &[PersonId]) -> Result<Vec<Reading>, RecordsError> {
+impl RecordSource for DeliusSource {
+    async fn read(&self, people: &[PersonId]) -> Result<Vec<RecordReading>, RecordsError> {
         let found = self.reader.find(people).await?;
         let users: Vec<String> = found.iter().filter_map(|it| it.manager_user.clone()).collect();
         let emails = match &self.directory {
@@ -56,9 +56,9 @@ impl Source for DeliusSource {
             .map(|facts| match facts.manager_user.clone() {
                 Some(user) if self.directory.is_some() => {
                     let email = emails.get(&user).cloned();
-                    Reading { complete: email.is_some(), facts: facts.with_email(email.flatten()) }
+                    RecordReading { complete: email.is_some(), facts: facts.with_email(email.flatten()) }
                 }
-                _ => Reading { facts, complete: true },
+                _ => RecordReading { facts, complete: true },
             })
             .collect())
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool, types::Json};
 
-use super::{document::Document, feed::Heartbeat};
+use super::{document::RenderedRecord, feed::ConsumerReport};
 use crate::{
     case::{Crn, NomsNumber, PersonId},
     database::{in_time, within},
@@ -14,7 +14,7 @@ use crate::{
 
 /// The point before a read of Delius: invalidations up to `generation` are contained in what it reads.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Mark {
+pub(super) struct GenerationMark {
     pub(super) generation: i64,
     pub(super) at: DateTime<Utc>,
 }
@@ -26,15 +26,19 @@ const ANSWER: Duration = Duration::from_secs(2);
 pub(super) const CHANNEL: &str = "case_records";
 
 /// Takes the mark that a read-through must take before it asks Delius.
-pub(super) async fn mark(store: &PgPool) -> Result<Mark, sqlx::Error> {
+pub(super) async fn mark(store: &PgPool) -> Result<GenerationMark, sqlx::Error> {
     let asked = sqlx::query_as("SELECT last_value, clock_timestamp() FROM case_record_generation");
     let (generation, at) = within(ANSWER, asked.fetch_one(store)).await?;
-    Ok(Mark { generation, at })
+    Ok(GenerationMark { generation, at })
 }
 
 /// Keeps what a read-through brought, unless the case was invalidated after its mark or a later read was kept.
 /// Returns the CRNs that were kept.
-pub(super) async fn keep(store: &PgPool, mark: Mark, facts: &[&CaseFacts]) -> Result<Vec<Crn>, sqlx::Error> {
+pub(super) async fn keep(
+    store: &PgPool,
+    mark: GenerationMark,
+    facts: &[&CaseFacts],
+) -> Result<Vec<Crn>, sqlx::Error> {
     let crns: Vec<_> = facts.iter().map(|it| it.record.crn.as_str()).collect();
     let noms: Vec<_> = facts.iter().map(|it| it.record.noms_id.as_ref().map(NomsNumber::as_str)).collect();
     let bodies: Vec<_> = facts.iter().map(|it| Json(*it)).collect();
@@ -60,14 +64,14 @@ pub(super) async fn keep(store: &PgPool, mark: Mark, facts: &[&CaseFacts]) -> Re
 
 /// Those of the facts that an invalidation after the mark has outdated: one of the CRN, or one that knew the NOMS number
 /// alone. To be asked after they were kept: an invalidation that is not seen here sees what was kept.
-pub(super) async fn overtaken(
+pub(super) async fn invalidated_since(
     store: &PgPool,
-    mark: Mark,
+    mark: GenerationMark,
     facts: &[&CaseFacts],
 ) -> Result<Vec<Crn>, sqlx::Error> {
     let crns: Vec<_> = facts.iter().map(|it| it.record.crn.as_str()).collect();
     let noms: Vec<_> = facts.iter().map(|it| it.record.noms_id.as_ref().map(NomsNumber::as_str)).collect();
-    let overtaken: Vec<String> = sqlx::query_scalar(
+    let invalidated_since: Vec<String> = sqlx::query_scalar(
         "SELECT crn FROM unnest($1::text[], $2::text[]) AS read (crn, noms_number)
           WHERE EXISTS (SELECT FROM case_records AS held
                          WHERE held.crn = ANY (ARRAY[read.crn, read.noms_number]) AND held.generation > $3)",
@@ -77,11 +81,11 @@ pub(super) async fn overtaken(
     .bind(mark.generation)
     .fetch_all(store)
     .await?;
-    Ok(overtaken.into_iter().filter_map(|crn| crn.parse().ok()).collect())
+    Ok(invalidated_since.into_iter().filter_map(|crn| crn.parse().ok()).collect())
 }
 
 /// The kept records of these people. A row that this version cannot read is as good as none.
-pub(super) async fn fetch(store: &PgPool, people: &[PersonId]) -> Result<Vec<Document>, sqlx::Error> {
+pub(super) async fn fetch(store: &PgPool, people: &[PersonId]) -> Result<Vec<RenderedRecord>, sqlx::Error> {
     let (crns, noms) = identifiers(people);
     let asked = sqlx::query_as(
         "SELECT generation, facts, extract(epoch FROM clock_timestamp() - loaded_at)::float8
@@ -95,10 +99,10 @@ pub(super) async fn fetch(store: &PgPool, people: &[PersonId]) -> Result<Vec<Doc
     Ok(rows.into_iter().filter_map(|(generation, facts, age)| document(generation, facts?.0, age)).collect())
 }
 
-fn document(generation: i64, facts: serde_json::Value, age_s: f64) -> Option<Document> {
+fn document(generation: i64, facts: serde_json::Value, age_s: f64) -> Option<RenderedRecord> {
     let age = chrono::Duration::milliseconds((age_s * 1000.0) as i64);
     let facts = serde_json::from_value(facts).ok()?;
-    Document::new(facts, Utc::now() - age, generation).ok()
+    RenderedRecord::new(facts, Utc::now() - age, generation).ok()
 }
 
 /// Drops what is kept of these people, gives the drop a number, and tells every replica: one transaction.
@@ -106,7 +110,7 @@ fn document(generation: i64, facts: serde_json::Value, age_s: f64) -> Option<Doc
 /// Whom a NOMS number leads to may be known to nobody but a read under way. So an invalidation by NOMS number leaves a
 /// row of its own, named by the number, and in a transaction before: a read that does not find it there was kept
 /// before, and is found here.
-pub(super) async fn drop_kept(store: &PgPool, people: &[PersonId]) -> Result<(), sqlx::Error> {
+pub(super) async fn drop_cached(store: &PgPool, people: &[PersonId]) -> Result<(), sqlx::Error> {
     let (crns, noms) = identifiers(people);
     if !noms.is_empty() {
         sqlx::query(
@@ -186,7 +190,7 @@ pub(super) async fn drop_unknown(store: &PgPool, people: &[PersonId]) -> Result<
 }
 
 /// Says a word on the channel, to hear whether it arrives, and asks how current the change feed is.
-pub(super) async fn probe(store: &PgPool, word: &str) -> Result<Vec<Heartbeat>, sqlx::Error> {
+pub(super) async fn probe(store: &PgPool, word: &str) -> Result<Vec<ConsumerReport>, sqlx::Error> {
     let rows: Vec<(Option<f64>, Option<i64>)> = sqlx::query_as(
         "WITH said AS MATERIALIZED (SELECT pg_notify($1, $2))
          SELECT extract(epoch FROM now() - polled_at)::float8, lag_ms
@@ -200,7 +204,10 @@ pub(super) async fn probe(store: &PgPool, word: &str) -> Result<Vec<Heartbeat>, 
     Ok(rows
         .into_iter()
         .filter_map(|(age, lag)| {
-            Some(Heartbeat { age: millis((age?.max(0.0) * 1000.0) as u64), lag: millis(lag?.unsigned_abs()) })
+            Some(ConsumerReport {
+                age: millis((age?.max(0.0) * 1000.0) as u64),
+                lag: millis(lag?.unsigned_abs()),
+            })
         })
         .collect())
 }

@@ -12,7 +12,7 @@ use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
 use super::{
-    coherence::Named,
+    coherence::InvalidatedId,
     reader::{CaseRecords, Inner},
     store::{self, CHANNEL},
 };
@@ -23,21 +23,25 @@ use crate::{
 
 /// Words that were said and have not come back yet.
 #[derive(Default)]
-struct Said {
+struct SentTokens {
     last: u64,
     at: HashMap<u64, Instant>,
 }
 
-struct Watch {
+struct InvalidationListener {
     inner: Arc<Inner>,
     replica: Uuid,
-    said: Mutex<Said>,
+    said: Mutex<SentTokens>,
 }
 
 impl CaseRecords {
     /// Runs until `shutdown` resolves. Takes one connection to the store beside the pool.
     pub async fn watch(&self, shutdown: impl Future<Output = ()> + Send) {
-        let watch = Watch { inner: Arc::clone(&self.inner), replica: Uuid::now_v7(), said: Mutex::default() };
+        let watch = InvalidationListener {
+            inner: Arc::clone(&self.inner),
+            replica: Uuid::now_v7(),
+            said: Mutex::default(),
+        };
         tokio::select! {
             () = shutdown => {}
             () = watch.listen() => {}
@@ -48,7 +52,7 @@ impl CaseRecords {
     }
 }
 
-impl Watch {
+impl InvalidationListener {
     async fn listen(&self) {
         let mut pause = Duration::from_millis(100);
         loop {
@@ -72,9 +76,9 @@ impl Watch {
         *pause = Duration::from_millis(100);
         // The words that are said all the time come back on it. One that hears none has died without telling.
         let silence = self.inner.config.coherence_limit * 2;
-        while let Ok(heard) = tokio::time::timeout(silence, listener.try_recv()).await {
-            match heard? {
-                Some(notification) => self.hear(notification.payload()).await,
+        while let Ok(invalidations_seen) = tokio::time::timeout(silence, listener.try_recv()).await {
+            match invalidations_seen? {
+                Some(notification) => self.invalidated(notification.payload()).await,
                 None => break,
             }
         }
@@ -82,25 +86,28 @@ impl Watch {
     }
 
     /// `<crn> <generation>`, a NOMS number, or a word of a replica's own.
-    async fn hear(&self, payload: &str) {
+    async fn invalidated(&self, payload: &str) {
         let inner = &self.inner;
         let mut words = payload.split(' ');
         match (words.next(), words.next(), words.next()) {
             (Some("probe"), Some(replica), Some(number)) => {
                 if replica == self.replica.to_string() {
-                    self.came_back(number);
+                    self.token_returned(number);
                 }
             }
             (Some(crn), Some(generation), None) => {
                 if let (Ok(crn), Ok(generation)) = (crn.parse::<Crn>(), generation.parse()) {
-                    inner.coherence.hear(Named::Case(crn.clone(), generation)).await;
+                    inner.coherence.invalidated(InvalidatedId::Case(crn.clone(), generation)).await;
                     inner.flights.forget(Some(&crn));
                     inner.memory.release(PersonId::Crn(crn)).await;
                 }
             }
             (number, _, _) => {
                 let noms = number.and_then(|it| it.parse::<NomsNumber>().ok());
-                inner.coherence.hear(noms.clone().map_or(Named::Unclear, Named::Number)).await;
+                inner
+                    .coherence
+                    .invalidated(noms.clone().map_or(InvalidatedId::Unclear, InvalidatedId::Number))
+                    .await;
                 inner.flights.forget(None);
                 if let Some(noms) = noms {
                     inner.memory.release(PersonId::Noms(noms)).await;
@@ -109,10 +116,10 @@ impl Watch {
         }
     }
 
-    fn came_back(&self, number: &str) {
+    fn token_returned(&self, number: &str) {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(at) = number.parse().ok().and_then(|number| said.at.remove(&number)) {
-            self.inner.coherence.prove(at);
+            self.inner.coherence.confirm_listening(at);
         }
     }
 
@@ -121,7 +128,7 @@ impl Watch {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            let word = self.say();
+            let word = self.send_token();
             let limit = self.inner.config.coherence_limit;
             let heartbeats = match tokio::time::timeout(limit, store::probe(&self.inner.store, &word)).await {
                 Ok(Ok(heartbeats)) => Some(heartbeats),
@@ -132,7 +139,7 @@ impl Watch {
                 Err(_) => None,
             };
             self.inner.coherence.observe(heartbeats.as_deref());
-            let current = self.inner.coherence.memory_is_current();
+            let current = self.inner.coherence.may_serve_from_memory();
             metrics::gauge!("case_records_current").set(if current { 1.0 } else { 0.0 });
             if let Some(lag) = heartbeats.iter().flatten().map(|it| it.lag + it.age).max() {
                 metrics::gauge!("change_feed_lag_seconds").set(lag.as_secs_f64());
@@ -140,7 +147,7 @@ impl Watch {
         }
     }
 
-    fn say(&self) -> String {
+    fn send_token(&self) -> String {
         let limit = self.inner.config.coherence_limit;
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         said.at.retain(|_, at| at.elapsed() <= limit);

@@ -5,24 +5,29 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use warp::reply::Response;
 
-use crate::case_records::{Demand, Document, Origin, Payload};
+use crate::case_records::{FreshnessDemand, Origin, Payload, RenderedRecord};
 
 /// Personal data: for the caller alone, and to be asked for again each time (a conditional request is cheap).
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("private, no-cache");
 
 /// `Cache-Control: no-cache` (or `max-age=0`) asks for an answer straight from Delius.
-pub(super) fn demand(headers: &HeaderMap) -> Demand {
+pub(super) fn demand(headers: &HeaderMap) -> FreshnessDemand {
     let directives = headers.get_all(header::CACHE_CONTROL).iter().chain(headers.get_all(header::PRAGMA));
     let read_through = directives
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .map(str::trim)
         .any(|it| it.eq_ignore_ascii_case("no-cache") || it.eq_ignore_ascii_case("max-age=0"));
-    if read_through { Demand::ReadThrough } else { Demand::Current }
+    if read_through { FreshnessDemand::ReadThrough } else { FreshnessDemand::Current }
 }
 
 /// Sends a part of a document, or 304 when the caller has it already.
-pub(super) fn send(headers: &HeaderMap, payload: &Payload, document: &Document, origin: Origin) -> Response {
+pub(super) fn send(
+    headers: &HeaderMap,
+    payload: &Payload,
+    document: &RenderedRecord,
+    origin: Origin,
+) -> Response {
     let mut response = if has_it(headers, &payload.etag) {
         let mut response = Response::default();
         *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -89,11 +94,15 @@ mod tests {
     #[test]
     fn a_caller_who_wants_no_cache_is_read_through() {
         for value in ["no-cache", "No-Cache", "no-store, no-cache", "max-age=0"] {
-            assert_eq!(demand(&headers(header::CACHE_CONTROL, value)), Demand::ReadThrough, "{value}");
+            assert_eq!(
+                demand(&headers(header::CACHE_CONTROL, value)),
+                FreshnessDemand::ReadThrough,
+                "{value}"
+            );
         }
-        assert_eq!(demand(&headers(header::PRAGMA, "no-cache")), Demand::ReadThrough);
-        assert_eq!(demand(&headers(header::CACHE_CONTROL, "max-age=60")), Demand::Current);
-        assert_eq!(demand(&HeaderMap::new()), Demand::Current);
+        assert_eq!(demand(&headers(header::PRAGMA, "no-cache")), FreshnessDemand::ReadThrough);
+        assert_eq!(demand(&headers(header::CACHE_CONTROL, "max-age=60")), FreshnessDemand::Current);
+        assert_eq!(demand(&HeaderMap::new()), FreshnessDemand::Current);
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl Api {
     ) -> Self {
         let watched = Arc::clone(&records);
         let health = health.with("caseRecords", move || {
-            let heard = if watched.hears_invalidations() { "yes" } else { "no" };
+            let heard = if watched.receives_invalidations() { "yes" } else { "no" };
             let component = Component::up().detail("changeFeed", watched.feed_health().as_str());
             std::future::ready(component.detail("hearsInvalidations", heard))
         });

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     case::PersonId,
-    case_records::{Answer, Document, Origin, Unavailable},
+    case_records::{Origin, RecordAnswer, RenderedRecord, Unavailable},
     http::Problem,
 };
 
@@ -24,13 +24,15 @@ pub fn parse(text: &str) -> Result<PersonId, Problem> {
 /// The document of an answer, or the error that says why there is none.
 pub(super) fn found(
     person: &PersonId,
-    answer: Result<Answer, Unavailable>,
-) -> Result<(Arc<Document>, Origin), Problem> {
+    answer: Result<RecordAnswer, Unavailable>,
+) -> Result<(Arc<RenderedRecord>, Origin), Problem> {
     count(answer.as_ref());
     match answer {
-        Ok(Answer::Found(document, origin)) => Ok((document, origin)),
-        Ok(Answer::NotFound) => Err(Problem::not_found(format!("Person with {} not found", named(person)))),
-        Ok(Answer::Shared) => Err(shared(person)),
+        Ok(RecordAnswer::Found(document, origin)) => Ok((document, origin)),
+        Ok(RecordAnswer::NotFound) => {
+            Err(Problem::not_found(format!("Person with {} not found", named(person))))
+        }
+        Ok(RecordAnswer::Shared) => Err(shared(person)),
         Err(Unavailable) => Err(unavailable()),
     }
 }
@@ -56,7 +58,7 @@ pub(super) fn named(person: &PersonId) -> String {
 }
 
 /// Counts reads by where the answer came from.
-pub(super) fn count(answer: Result<&Answer, &Unavailable>) {
+pub(super) fn count(answer: Result<&RecordAnswer, &Unavailable>) {
     macro_rules! read_from {
         ($from:literal) => {
             metrics::counter!("case_record_reads_total", "from" => $from)
@@ -64,12 +66,12 @@ pub(super) fn count(answer: Result<&Answer, &Unavailable>) {
     }
     // Names that are known to the compiler cost no search among all figures.
     match answer {
-        Ok(Answer::Found(_, Origin::Memory)) => read_from!("memory"),
-        Ok(Answer::Found(_, Origin::Store)) => read_from!("store"),
-        Ok(Answer::Found(_, Origin::Delius)) => read_from!("delius"),
-        Ok(Answer::Found(_, Origin::Stale)) => read_from!("stale"),
-        Ok(Answer::NotFound) => read_from!("not-found"),
-        Ok(Answer::Shared) => read_from!("shared"),
+        Ok(RecordAnswer::Found(_, Origin::Memory)) => read_from!("memory"),
+        Ok(RecordAnswer::Found(_, Origin::Store)) => read_from!("store"),
+        Ok(RecordAnswer::Found(_, Origin::Delius)) => read_from!("delius"),
+        Ok(RecordAnswer::Found(_, Origin::Stale)) => read_from!("stale"),
+        Ok(RecordAnswer::NotFound) => read_from!("not-found"),
+        Ok(RecordAnswer::Shared) => read_from!("shared"),
         Err(Unavailable) => read_from!("unavailable"),
     }
     .increment(1);

@@ -9,7 +9,7 @@ use warp::{Filter, reply::Response};
 
 use crate::{
     case::PersonId,
-    case_records::Answer,
+    case_records::RecordAnswer,
     delius::records::CaseRecord,
     http::{
         Api, Call, Problem, ProblemBody, Role, Route, body,
@@ -23,7 +23,7 @@ use crate::{
 /// Most identifiers in one request.
 const MOST: usize = 500;
 
-/// Answer to a batch.
+/// RecordAnswer to a batch.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct BatchBody<'a> {
@@ -81,17 +81,17 @@ pub(super) fn route(api: &Api) -> Route {
                 let mut body = BatchBody { records: Vec::new(), not_found: Vec::new(), shared: Vec::new() };
                 let (mut told, mut freshness) = (HashSet::new(), Freshness::default());
                 for person in &people {
-                    let answer = answers.get(person).unwrap_or(&Answer::NotFound);
+                    let answer = answers.get(person).unwrap_or(&RecordAnswer::NotFound);
                     person::count(Ok(answer));
                     match answer {
-                        Answer::Found(document, origin) => {
+                        RecordAnswer::Found(document, origin) => {
                             if told.insert(&document.facts.record.crn) {
                                 body.records.push(&document.facts.record);
                             }
                             freshness.add(document.age(), *origin);
                         }
-                        Answer::Shared => body.shared.push(person.to_string()),
-                        Answer::NotFound => body.not_found.push(person.to_string()),
+                        RecordAnswer::Shared => body.shared.push(person.to_string()),
+                        RecordAnswer::NotFound => body.not_found.push(person.to_string()),
                     }
                 }
                 let mut response = json(StatusCode::OK, &body);

@@ -3,7 +3,7 @@
 use warp::{Filter, reply::Response};
 
 use crate::{
-    case_records::{Document, Payload},
+    case_records::{Payload, RenderedRecord},
     delius::records::{Mappa, Rosh},
     http::{
         Api, Call, Problem, ProblemBody, Role, Route, conditional,
@@ -61,7 +61,7 @@ pub(crate) fn document_rosh() {}
 pub(super) fn routes(api: &Api) -> [Route; 2] {
     let mappa = warp::path!("case-records" / String / "risks" / "mappa").boxed();
     let rosh = warp::path!("case-records" / String / "risks" / "rosh").boxed();
-    let part = |template, path, name, pick: fn(&Document) -> Option<&Payload>| {
+    let part = |template, path, name, pick: fn(&RenderedRecord) -> Option<&Payload>| {
         let records = api.records();
         Route::protected(
             READ,

@@ -141,7 +141,9 @@ impl QueueAdmin {
         let found = self.count(url).await?;
         // Before the purge: what breaks in between leaves records distrusted for nothing, and never trusted for nothing.
         // Whichever queue it is: the process that serves the API need not know which one carries the change feed.
-        case_records::distrust(&self.store, name).await.map_err(QueueAdminError::StoreUnavailable)?;
+        case_records::distrust_after_purge(&self.store, name)
+            .await
+            .map_err(QueueAdminError::StoreUnavailable)?;
         let purged = self.sqs.purge_queue().queue_url(url).send().await;
         purged.map_err(|error| match error.code() {
             Some(code) if code.contains("PurgeQueueInProgress") => QueueAdminError::PurgeInProgress,

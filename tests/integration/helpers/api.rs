@@ -7,7 +7,7 @@ use std::{
 };
 
 use manage_pom_cases_and_delius::{
-    case_records::{self, CaseRecords, CaseRecordsConfig, DeliusSource, FeedHealth, Source},
+    case_records::{self, CaseRecords, CaseRecordsConfig, DeliusSource, FeedHealth, RecordSource},
     delius,
     delius::records::CaseReader,
     http::{Api, ApiConfig, AuthConfig, Authenticator, Component, Health, Role, Server},
@@ -70,7 +70,7 @@ pub(crate) async fn stand_ins() -> StandIns {
 }
 
 /// Case records from the test's Delius.
-pub(crate) fn from_delius(delius: &PgPool) -> Arc<dyn Source> {
+pub(crate) fn from_delius(delius: &PgPool) -> Arc<dyn RecordSource> {
     Arc::new(DeliusSource::new(CaseReader::new(delius.clone()), None))
 }
 
@@ -89,7 +89,7 @@ impl Replica {
     /// A replica that reads from `source` and watches the store.
     pub(crate) async fn start(
         store: &PgPool,
-        source: Arc<dyn Source>,
+        source: Arc<dyn RecordSource>,
         auth: &StandIns,
         settings: Settings,
     ) -> Self {
@@ -133,7 +133,7 @@ impl Replica {
     /// Waits until the replica trusts what it holds in memory.
     pub(crate) async fn trusts_its_memory(&self) {
         until("the replica hears invalidations and the feed is current", || async {
-            self.records.hears_invalidations() && self.records.feed_health() == FeedHealth::Current
+            self.records.receives_invalidations() && self.records.feed_health() == FeedHealth::Current
         })
         .await;
     }

@@ -11,7 +11,10 @@ use std::{
 use async_trait::async_trait;
 use manage_pom_cases_and_delius::{
     case::{Crn, NomsNumber, PersonId},
-    case_records::{Answer, CaseRecords, CaseRecordsConfig, Demand, FeedHealth, Origin, Reading, Source},
+    case_records::{
+        CaseRecords, CaseRecordsConfig, FeedHealth, FreshnessDemand, Origin, RecordAnswer, RecordReading,
+        RecordSource,
+    },
     delius::records::{CaseFacts, CaseRecord, RecordsError},
 };
 use sqlx::PgPool;
@@ -62,8 +65,8 @@ pub(crate) fn noms_of(crn: &str) -> String {
 }
 
 #[async_trait]
-impl Source for Scripted {
-    async fn read(&self, people: &[PersonId]) -> Result<Vec<Reading>, RecordsError> {
+impl RecordSource for Scripted {
+    async fn read(&self, people: &[PersonId]) -> Result<Vec<RecordReading>, RecordsError> {
         let tiers = self.tiers.lock().unwrap().clone();
         let complete = self.complete.load(Ordering::SeqCst);
         self.began.fetch_add(1, Ordering::SeqCst);
@@ -74,7 +77,7 @@ impl Source for Scripted {
         let known = tiers.into_iter().filter(|(crn, _)| {
             people.iter().any(|it| it.to_string() == *crn || it.to_string() == noms_of(crn))
         });
-        Ok(known.map(|(crn, tier)| Reading { facts: facts(&crn, tier), complete }).collect())
+        Ok(known.map(|(crn, tier)| RecordReading { facts: facts(&crn, tier), complete }).collect())
     }
 }
 
@@ -97,9 +100,9 @@ pub(crate) fn id(text: &str) -> PersonId {
 }
 
 /// Tier and origin of the answer, or what else it is.
-pub(crate) fn said(answer: Result<Answer, impl std::fmt::Debug>) -> (String, Option<Origin>) {
+pub(crate) fn said(answer: Result<RecordAnswer, impl std::fmt::Debug>) -> (String, Option<Origin>) {
     match answer {
-        Ok(Answer::Found(document, origin)) => {
+        Ok(RecordAnswer::Found(document, origin)) => {
             (document.facts.record.current_tier.clone().unwrap(), Some(origin))
         }
         Ok(other) => (format!("{other:?}"), None),
@@ -120,7 +123,7 @@ impl Drop for Replica {
 
 impl Replica {
     pub(crate) async fn start(store: &PgPool, source: &Arc<Scripted>, config: CaseRecordsConfig) -> Self {
-        let source: Arc<dyn Source> = Arc::clone(source) as Arc<dyn Source>;
+        let source: Arc<dyn RecordSource> = Arc::clone(source) as Arc<dyn RecordSource>;
         let records = Arc::new(CaseRecords::new(store.clone(), source, config));
         let stop = CancellationToken::new();
         let (watched, stopped) = (Arc::clone(&records), stop.clone());
@@ -133,13 +136,13 @@ impl Replica {
         let replica = Self::start(store, source, Settings::default().records).await;
         feed_is_current(store).await;
         until("the replica trusts its memory", || async {
-            replica.records.hears_invalidations() && replica.records.feed_health() == FeedHealth::Current
+            replica.records.receives_invalidations() && replica.records.feed_health() == FeedHealth::Current
         })
         .await;
         replica
     }
 
     pub(crate) async fn read(&self, person: &str) -> (String, Option<Origin>) {
-        said(self.records.read(&id(person), Demand::Current).await)
+        said(self.records.read(&id(person), FreshnessDemand::Current).await)
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use manage_pom_cases_and_delius::case_records::{
-    Answer, CaseRecordsConfig, Demand, FeedHealth, Origin, feed, invalidate,
+    CaseRecordsConfig, FeedHealth, FreshnessDemand, Origin, RecordAnswer, feed, invalidate,
 };
 use sqlx::PgPool;
 
@@ -74,7 +74,7 @@ async fn a_read_that_began_before_an_invalidation_leaves_nothing_old_behind(stor
         let replica = Replica::trusting(&store, &source).await;
         source.hold_up();
         let records = Arc::clone(&replica.records);
-        let old = tokio::spawn(async move { said(records.read(&id(by), Demand::Current).await) });
+        let old = tokio::spawn(async move { said(records.read(&id(by), FreshnessDemand::Current).await) });
         until("the old read has begun", || async { source.reads() == 1 }).await;
 
         source.set("X000001", "A2");
@@ -102,11 +102,13 @@ async fn an_older_read_that_ends_later_does_not_replace_a_newer_one(store: PgPoo
     let replica = Replica::start(&store, &source, Settings::default().records).await;
     source.hold_up();
     let records = Arc::clone(&replica.records);
-    let old = tokio::spawn(async move { said(records.read(&id("X000001"), Demand::ReadThrough).await) });
+    let old =
+        tokio::spawn(async move { said(records.read(&id("X000001"), FreshnessDemand::ReadThrough).await) });
     until("the old read has begun", || async { source.reads() == 1 }).await;
     source.set("X000001", "A2");
     let records = Arc::clone(&replica.records);
-    let new = tokio::spawn(async move { said(records.read(&id("X000001"), Demand::ReadThrough).await) });
+    let new =
+        tokio::spawn(async move { said(records.read(&id("X000001"), FreshnessDemand::ReadThrough).await) });
     until("the new read has begun", || async { source.reads() == 2 }).await;
     // Both are let go; whichever stores first, the newer one stays.
     source.let_go(100);
@@ -127,7 +129,7 @@ async fn many_askers_share_one_read(store: PgPool) {
     source.hold_up();
     let asking = (0..50).map(|_| {
         let records = Arc::clone(&replica.records);
-        tokio::spawn(async move { said(records.read(&id("X000001"), Demand::Current).await) })
+        tokio::spawn(async move { said(records.read(&id("X000001"), FreshnessDemand::Current).await) })
     });
     let asking: Vec<_> = asking.collect();
     until("a read has begun", || async { source.reads() > 0 }).await;
@@ -144,7 +146,7 @@ async fn nothing_kept_is_served_while_the_feed_is_unknown_or_lags(store: PgPool)
     let source = Scripted::new();
     source.set("X000001", "A1");
     let replica = Replica::start(&store, &source, Settings::default().records).await;
-    until("the replica hears", || async { replica.records.hears_invalidations() }).await;
+    until("the replica hears", || async { replica.records.receives_invalidations() }).await;
     for tier in ["A1", "A2", "A3"] {
         source.set("X000001", tier);
         assert_eq!(
@@ -178,7 +180,7 @@ async fn a_change_without_message_is_unseen_only_up_to_the_bound_and_never_by_wh
     source.set("X000001", "A2");
     assert_eq!(replica.read("X000001").await, ("A1".into(), Some(Origin::Memory)));
     assert_eq!(
-        said(replica.records.read(&id("X000001"), Demand::ReadThrough).await),
+        said(replica.records.read(&id("X000001"), FreshnessDemand::ReadThrough).await),
         ("A2".into(), Some(Origin::Delius))
     );
     assert_eq!(replica.read("X000001").await.0, "A2", "what was read through is kept");
@@ -205,16 +207,16 @@ async fn while_delius_is_down_the_last_record_is_served_as_stale_but_not_one_tha
     assert_eq!(replica.read("X000001").await, ("A1".into(), Some(Origin::Stale)));
     assert_eq!(replica.read("A0001AA").await, ("A1".into(), Some(Origin::Stale)));
     assert_eq!(replica.read("X000003").await.0, "Unavailable", "a fault is never \"not found\"");
-    let no_cache = replica.records.read(&id("X000001"), Demand::ReadThrough).await;
+    let no_cache = replica.records.read(&id("X000001"), FreshnessDemand::ReadThrough).await;
     assert_eq!(said(no_cache).0, "Unavailable", "who wants no cache gets none");
 
     invalidate(&store, &[id("X000002")]).await.unwrap();
     assert_eq!(replica.read("X000002").await.0, "Unavailable", "its reader was told that it changed");
 
     let people = [id("X000001"), id("X000002")];
-    assert!(replica.records.read_all(&people, Demand::Current).await.is_err());
-    let some = replica.records.read_all(&people[..1], Demand::Current).await.unwrap();
-    assert!(matches!(some[&people[0]], Answer::Found(_, Origin::Stale)));
+    assert!(replica.records.read_all(&people, FreshnessDemand::Current).await.is_err());
+    let some = replica.records.read_all(&people[..1], FreshnessDemand::Current).await.unwrap();
+    assert!(matches!(some[&people[0]], RecordAnswer::Found(_, Origin::Stale)));
 
     source.down.store(false, Ordering::SeqCst);
     until("Delius is tried again", || async {
@@ -261,7 +263,7 @@ async fn a_person_who_is_gone_from_delius_is_gone_from_what_is_kept(store: PgPoo
     let replica = Replica::trusting(&store, &source).await;
     replica.read("X000001").await;
     source.tiers.lock().unwrap().clear();
-    assert_eq!(said(replica.records.read(&id("A0001AA"), Demand::ReadThrough).await).0, "NotFound");
+    assert_eq!(said(replica.records.read(&id("A0001AA"), FreshnessDemand::ReadThrough).await).0, "NotFound");
     until("nobody is found", || async { replica.read("X000001").await.0 == "NotFound" }).await;
 }
 
@@ -291,7 +293,7 @@ async fn a_batch_reads_only_what_is_not_kept_and_all_of_that_at_once(store: PgPo
     other.read("X000002").await;
     assert_eq!(source.reads(), 2);
     let people = ["X000001", "X000002", "X000003", "A0004AA", "X000009"].map(id);
-    let answers = replica.records.read_all(&people, Demand::Current).await.unwrap();
+    let answers = replica.records.read_all(&people, FreshnessDemand::Current).await.unwrap();
     let origins: Vec<_> = people.iter().map(|it| said(Ok::<_, ()>(answers[it].clone())).1).collect();
     let (memory, kept, delius) = (Some(Origin::Memory), Some(Origin::Store), Some(Origin::Delius));
     assert_eq!(origins, [memory, kept, delius, delius, None]);

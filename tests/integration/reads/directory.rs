@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures_util::FutureExt;
 use manage_pom_cases_and_delius::{
     breakers::{BreakerConfig, BreakerState, Breakers, DIRECTORY},
-    case_records::{DeliusSource, DirectoryConfig, Source, StaffDirectory},
+    case_records::{DeliusSource, DirectoryConfig, EmailDirectory, RecordSource},
     delius::records::CaseReader,
 };
 use sqlx::PgPool;
@@ -25,14 +25,14 @@ fn config(slapd: &Slapd) -> DirectoryConfig {
 }
 
 /// A directory whose breaker lets the next one try after this pause.
-fn pausing(config: DirectoryConfig, pause: Duration) -> (Arc<StaffDirectory>, Arc<Breakers>) {
+fn pausing(config: DirectoryConfig, pause: Duration) -> (Arc<EmailDirectory>, Arc<Breakers>) {
     let breakers = BreakerConfig { first_pause: pause, longest_pause: pause, ..BreakerConfig::default() };
     let breakers = Arc::new(Breakers::new(breakers));
-    (Arc::new(StaffDirectory::new(config).with_breakers(Arc::clone(&breakers))), breakers)
+    (Arc::new(EmailDirectory::new(config).with_breakers(Arc::clone(&breakers))), breakers)
 }
 
 /// What the directory says of a name: `None` is no answer.
-async fn asked(directory: &Arc<StaffDirectory>, name: &str) -> Option<Option<String>> {
+async fn asked(directory: &Arc<EmailDirectory>, name: &str) -> Option<Option<String>> {
     directory.emails(&[name.to_owned()]).await.remove(name)
 }
 
@@ -43,7 +43,7 @@ fn ada() -> Option<Option<String>> {
 #[tokio::test]
 async fn an_address_is_found_one_level_below_the_base_by_name_in_any_case() {
     let Some(slapd) = Slapd::start().await else { return };
-    let directory = Arc::new(StaffDirectory::new(config(&slapd)));
+    let directory = Arc::new(EmailDirectory::new(config(&slapd)));
     assert_eq!(asked(&directory, "AdaByron").await, ada());
     for (name, why) in [
         ("NoMail", "the entry has no address"),
@@ -54,14 +54,14 @@ async fn an_address_is_found_one_level_below_the_base_by_name_in_any_case() {
     ] {
         assert_eq!(asked(&directory, name).await, Some(None), "{why}");
     }
-    let fresh = Arc::new(StaffDirectory::new(config(&slapd)));
+    let fresh = Arc::new(EmailDirectory::new(config(&slapd)));
     assert_eq!(asked(&fresh, "ADABYRON").await, ada());
 }
 
 #[tokio::test]
 async fn a_batch_of_names_is_asked_together() {
     let Some(slapd) = Slapd::start().await else { return };
-    let directory = Arc::new(StaffDirectory::new(config(&slapd)));
+    let directory = Arc::new(EmailDirectory::new(config(&slapd)));
     let mut names: Vec<String> = (0..250).map(|number| format!("Nobody{number}")).collect();
     names.push("AdaByron".to_owned());
     let answers = directory.emails(&names).await;
@@ -101,9 +101,9 @@ async fn while_the_directory_is_down_nobody_waits_for_it() {
 async fn a_wrong_password_or_base_is_no_answer() {
     let Some(slapd) = Slapd::start().await else { return };
     let wrong_password = DirectoryConfig { password: Some("wrong".into()), ..config(&slapd) };
-    assert_eq!(asked(&Arc::new(StaffDirectory::new(wrong_password)), "AdaByron").await, None);
+    assert_eq!(asked(&Arc::new(EmailDirectory::new(wrong_password)), "AdaByron").await, None);
     let wrong_base = DirectoryConfig { base: "ou=Nowhere,dc=test".into(), ..config(&slapd) };
-    assert_eq!(asked(&Arc::new(StaffDirectory::new(wrong_base)), "AdaByron").await, None);
+    assert_eq!(asked(&Arc::new(EmailDirectory::new(wrong_base)), "AdaByron").await, None);
 }
 
 #[sqlx::test(migrations = "migrations/delius")]

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use manage_pom_cases_and_delius::case_records::{Demand, Origin, invalidate};
+use manage_pom_cases_and_delius::case_records::{FreshnessDemand, Origin, invalidate};
 use sqlx::PgPool;
 
 use crate::helpers::{
@@ -76,7 +76,7 @@ async fn overtaken(store: &PgPool, by: &'static str, invalidated: &str, complete
     let replica = Replica::trusting(store, &source).await;
     source.hold_up();
     let records = Arc::clone(&replica.records);
-    let old = tokio::spawn(async move { said(records.read(&id(by), Demand::Current).await) });
+    let old = tokio::spawn(async move { said(records.read(&id(by), FreshnessDemand::Current).await) });
     until("the old read has begun", || async { source.reads() == 1 }).await;
     source.set("X000001", "A2");
     invalidate(store, &[id(invalidated)]).await.unwrap();

@@ -139,7 +139,7 @@ async fn with_our_store_cut_off_reads_go_through_and_nothing_from_memory_is_serv
     assert!(replica.get("/case-records/X000001").await.headers().contains_key(header::AGE));
 
     line.sever();
-    until("the break is noticed", || async { !replica.records.hears_invalidations() }).await;
+    until("the break is noticed", || async { !replica.records.receives_invalidations() }).await;
     set_tier(&delius, "B2").await;
     invalidate(&store, &["X000001".parse().unwrap()]).await.unwrap();
     assert_eq!(tier(&replica).await, "B2", "the invalidation could not be heard, and does not have to be");

@@ -17,18 +17,18 @@ use crate::case::{Crn, PersonId};
 /// A read that began longer ago is not joined: what it brings may be older than the question.
 const JOINABLE: Duration = Duration::from_secs(1);
 
-struct Flight<T> {
+struct SharedRead<T> {
     number: u64,
     began: Instant,
     read: Shared<BoxFuture<'static, T>>,
 }
 
 /// The reads under way.
-pub(super) struct Flights<T> {
-    under_way: Mutex<(u64, HashMap<PersonId, Flight<T>>)>,
+pub(super) struct SingleFlight<T> {
+    under_way: Mutex<(u64, HashMap<PersonId, SharedRead<T>>)>,
 }
 
-impl<T: Clone + Send + Sync + 'static> Flights<T> {
+impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
     pub(super) fn new() -> Self {
         Self { under_way: Mutex::new((0, HashMap::new())) }
     }
@@ -37,7 +37,7 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
     pub(super) async fn join<F>(&self, person: &PersonId, begin: impl FnOnce() -> F) -> T
     where
         F: Future<Output = T> + Send + 'static,
-        T: From<Abandoned>,
+        T: From<ReadAbandoned>,
     {
         let (number, read) = {
             let mut guard = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
@@ -47,9 +47,9 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
                 None => {
                     let task = tokio::spawn(begin());
                     let read =
-                        async move { task.await.unwrap_or_else(|_| T::from(Abandoned)) }.boxed().shared();
+                        async move { task.await.unwrap_or_else(|_| T::from(ReadAbandoned)) }.boxed().shared();
                     *last += 1;
-                    let flight = Flight { number: *last, began: Instant::now(), read: read.clone() };
+                    let flight = SharedRead { number: *last, began: Instant::now(), read: read.clone() };
                     flights.insert(person.clone(), flight);
                     (*last, read)
                 }
@@ -76,4 +76,4 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
 
 /// A read ended without an answer: it panicked, or the runtime is shutting down.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Abandoned;
+pub(super) struct ReadAbandoned;

@@ -47,14 +47,14 @@ impl DirectoryConfig {
 }
 
 /// Client of the directory: one connection, reused and reopened when it breaks.
-pub struct StaffDirectory {
+pub struct EmailDirectory {
     config: DirectoryConfig,
     connection: Mutex<Option<Ldap>>,
     known: Cache<String, Option<String>>,
     breakers: Arc<Breakers>,
 }
 
-impl StaffDirectory {
+impl EmailDirectory {
     /// Connects when it is first asked.
     pub fn new(config: DirectoryConfig) -> Self {
         Self {
@@ -196,7 +196,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_directory_that_refuses_the_connection_leaves_names_unanswered_and_is_then_left_alone() {
-        let directory = Arc::new(StaffDirectory::new(DirectoryConfig::new("ldap://127.0.0.1:1", "ou=Users")));
+        let directory = Arc::new(EmailDirectory::new(DirectoryConfig::new("ldap://127.0.0.1:1", "ou=Users")));
         assert!(directory.emails(&["AdaByron".into()]).await.is_empty());
         assert!(directory.breakers.is_open(DIRECTORY));
         assert!(directory.emails(&["AdaByron".into()]).await.is_empty());
