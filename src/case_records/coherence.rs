@@ -1,4 +1,4 @@
-//! What this replica knows about being up to date: which invalidations it has heard, whether it would hear the next
+//! What this replica knows of its own freshness: which invalidations it received, whether it would receive the next
 //! one, and whether the change feed is current.
 
 use std::{
@@ -14,11 +14,11 @@ use moka::future::Cache;
 use super::{CaseRecordsConfig, FeedHealth, feed::ConsumerReport};
 use crate::case::{Crn, NomsNumber};
 
-/// Number of a LISTEN connection; zero is "none". What was kept under another connection may have missed an
+/// Number of a LISTEN connection; zero is "none". A record cached under another connection may have missed an
 /// invalidation and is not served from memory.
 pub(super) type ListenConnection = u64;
 
-/// State shared by the watcher, which learns, and the readers, who ask.
+/// State shared by the listener, which updates it, and the readers.
 #[derive(Debug)]
 pub(super) struct Coherence {
     config: CaseRecordsConfig,
@@ -26,20 +26,20 @@ pub(super) struct Coherence {
     connection: AtomicU64,
     connections: AtomicU64,
     invalidations_seen: AtomicU64,
-    /// Milliseconds since birth, plus one, of the latest word that was said and came back; zero is "never".
+    /// Milliseconds since creation, plus one, at which the latest returned token was sent; zero is "never".
     proven: AtomicU64,
     feed: Mutex<(FeedHealth, Option<Instant>)>,
     dropped: Cache<Crn, i64>,
-    /// By NOMS number: how many invalidations had been heard when the last one of it was.
+    /// By NOMS number: the count of invalidations at its last one.
     dropped_numbers: Cache<NomsNumber, u64>,
 }
 
 /// What an invalidation names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum InvalidatedId {
-    /// A case, and the number that the invalidation has.
+    /// A case, and the generation of the invalidation.
     Case(Crn, i64),
-    /// A NOMS number, whoever has it.
+    /// A NOMS number, whichever case has it.
     Number(NomsNumber),
     /// Something that this version does not understand.
     Unclear,
@@ -60,7 +60,7 @@ impl Coherence {
         }
     }
 
-    // What the watcher learns.
+    // Updated by the listener.
 
     pub(super) fn connected(&self) {
         let number = self.connections.fetch_add(1, Ordering::SeqCst) + 1;
@@ -73,7 +73,7 @@ impl Coherence {
         self.invalidations_seen.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// An invalidation was heard.
+    /// An invalidation was received.
     pub(super) async fn invalidated(&self, named: InvalidatedId) {
         if let InvalidatedId::Case(crn, generation) = &named {
             let known = self.dropped.get(crn).await.unwrap_or(i64::MIN);
@@ -82,11 +82,11 @@ impl Coherence {
         if let InvalidatedId::Number(noms) = named {
             self.dropped_numbers.insert(noms, self.invalidations_seen() + 1).await;
         }
-        // Last: whoever sees the new count finds what was heard.
+        // Last, so that whoever sees the new count also finds the entry.
         self.invalidations_seen.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// A word that was said at `said` has come back on the connection: whatever was committed before it, was heard.
+    /// A token sent at `said` came back on the connection: everything committed before it was received.
     pub(super) fn confirm_listening(&self, said: Instant) {
         let stamp = u64::try_from(said.saturating_duration_since(self.born).as_millis()).unwrap_or(0) + 1;
         self.proven.fetch_max(stamp, Ordering::SeqCst);
@@ -97,7 +97,7 @@ impl Coherence {
         *self.feed.lock().unwrap_or_else(PoisonError::into_inner) = (health, Some(Instant::now()));
     }
 
-    // What the readers ask.
+    // Asked by the readers.
 
     /// How current the change feed is, as far as this replica knows.
     pub(super) fn feed(&self) -> FeedHealth {
@@ -107,7 +107,7 @@ impl Coherence {
         }
     }
 
-    /// Whether invalidations reach this replica, shown within the limit.
+    /// Whether invalidations reach this replica, confirmed within the limit.
     pub(super) fn receives_invalidations(&self) -> bool {
         let proven = self.proven.load(Ordering::SeqCst);
         proven > 0
@@ -124,7 +124,7 @@ impl Coherence {
         self.connection.load(Ordering::SeqCst)
     }
 
-    /// Number of invalidations heard so far, breaks of the connection included.
+    /// Number of invalidations received so far; a broken connection counts as one.
     pub(super) fn invalidations_seen(&self) -> u64 {
         self.invalidations_seen.load(Ordering::SeqCst)
     }
@@ -134,8 +134,7 @@ impl Coherence {
         self.dropped.get(crn).await.is_none_or(|dropped| dropped <= generation)
     }
 
-    /// Whether a read that began after so many invalidations had been heard is not outdated by a later one of its NOMS
-    /// number.
+    /// Whether a read that began at this count of invalidations is not outdated by a later one of its NOMS number.
     pub(super) async fn contains_all_of_number(
         &self,
         noms: Option<&NomsNumber>,

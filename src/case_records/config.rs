@@ -1,30 +1,30 @@
-//! How long what is kept, and when it is trusted.
+//! How long records are cached, and when the cache is trusted.
 
 use std::time::Duration;
 
-/// Bounds of the cache. The defaults are what the README promises.
+/// Bounds of the cache.
 #[derive(Debug, Clone)]
 pub struct CaseRecordsConfig {
-    /// A kept record older than this is read again, even though no message asked for it: the bound on how long a
-    /// change that Delius announces with no message (a renamed team) can go unseen. Default 5 minutes. An
-    /// e-mail address may be as old again: the directory's answers are believed for as long.
+    /// A cached record older than this is read again although no message invalidated it: the bound on how long a
+    /// change that Delius publishes no message for (a renamed team) can go unseen. Default 5 minutes. An e-mail
+    /// address may be twice as old: the directory's answers are cached for as long.
     pub max_age: Duration,
-    /// While Delius gives no answer a kept record may be served, marked as stale, up to this age. Default 4 hours.
+    /// While Delius does not answer, a cached record may be served, marked as stale, up to this age. Default 4 hours.
     pub stale_limit: Duration,
-    /// How long "no such person" is believed. Default 2 seconds: less than the 3 seconds after which Manage POM
-    /// Cases reads a case that it was told about.
+    /// How long "no such person" is cached. Default 2 seconds: less than the 3 seconds after which Manage POM Cases
+    /// reads a case after an event.
     pub negative_age: Duration,
     /// A consumer of the change feed must have polled within this time, or the feed counts as unknown. Default
     /// 5 seconds: it polls every 2.
     pub feed_poll_limit: Duration,
     /// The oldest unprocessed message of the feed may be this old. Default 1 second.
     pub feed_lag_limit: Duration,
-    /// A consumer that fell silent without taking leave may still hold a message: until this time has passed, the
-    /// feed counts as unknown. Must exceed the queue's visibility timeout. Default 5 minutes.
+    /// A consumer that stopped reporting without signing off may still have a message in flight: until this time has
+    /// passed, the feed counts as unknown. Must exceed the queue's visibility timeout. Default 5 minutes.
     pub feed_forget_after: Duration,
-    /// How old the last proof may be that invalidations reach this replica. Default 2 seconds.
+    /// How old the last confirmation may be that invalidations reach this replica. Default 2 seconds.
     pub coherence_limit: Duration,
-    /// How often that proof is sought. Default 500 milliseconds.
+    /// How often that is confirmed. Default 500 milliseconds.
     pub coherence_interval: Duration,
     /// One read of Delius may take this long. Default 5 seconds.
     pub load_timeout: Duration,

@@ -26,7 +26,7 @@ impl Payload {
     /// Serialises a value.
     ///
     /// # Errors
-    /// When the value has no JSON form.
+    /// When the value cannot be serialised.
     pub fn of(value: &impl Serialize) -> Result<Self, serde_json::Error> {
         let bytes = Bytes::from(serde_json::to_vec(value)?);
         let digest = Sha256::digest(&bytes);
@@ -39,7 +39,7 @@ impl Payload {
 /// One person's answers, ready to send.
 #[derive(Debug, Clone)]
 pub struct RenderedRecord {
-    /// What Delius said.
+    /// The facts as read from Delius.
     pub facts: CaseFacts,
     /// The case record.
     pub record: Payload,
@@ -78,7 +78,7 @@ impl RenderedRecord {
         self.facts.record.noms_id.as_ref()
     }
 
-    /// Whether this is the person who is meant.
+    /// Whether this record is of that person.
     pub(super) fn is(&self, person: &PersonId) -> bool {
         match person {
             PersonId::Crn(crn) => *crn == self.facts.record.crn,
@@ -96,7 +96,7 @@ pub enum Origin {
     Store,
     /// Delius, now.
     Delius,
-    /// Kept, and no longer known to be current: Delius gave no answer.
+    /// Cached, and no longer known to be current, because Delius did not answer.
     Stale,
 }
 
@@ -112,10 +112,9 @@ impl Origin {
     }
 }
 
-/// The answer to "what do you know of this person?".
+/// The answer to a read of one person.
 #[derive(Debug, Clone)]
 pub enum RecordAnswer {
-    /// This.
     Found(Arc<RenderedRecord>, Origin),
     /// There is no such person.
     NotFound,
@@ -124,7 +123,7 @@ pub enum RecordAnswer {
 }
 
 impl RecordAnswer {
-    /// The answer that a document gives to whoever asked for `person`.
+    /// The answer for `person`, given the record that was found.
     pub(super) fn to(person: &PersonId, document: Arc<RenderedRecord>, origin: Origin) -> Self {
         if matches!(person, PersonId::Noms(_)) && document.facts.noms_shared {
             Self::Shared

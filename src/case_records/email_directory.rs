@@ -1,4 +1,4 @@
-//! The staff directory: e-mail addresses from LDAP. It may be slow, down or empty; a record is served all the same.
+//! The e-mail directory (LDAP). It may be slow, down or empty; the record is served without an address then.
 
 use std::{
     collections::HashMap,
@@ -15,7 +15,7 @@ use crate::breakers::{Admission, Breakers, DIRECTORY};
 /// Names in one search: keeps a batch to a few searches and each filter to a few kilobytes.
 const NAMES_PER_SEARCH: usize = 100;
 
-/// Where the directory is and how long it is waited for.
+/// Address and limits of the directory.
 #[derive(Clone)]
 pub struct DirectoryConfig {
     /// `ldap://host:port` or `ldaps://host:port`.
@@ -24,11 +24,11 @@ pub struct DirectoryConfig {
     pub bind_dn: Option<String>,
     /// Password of who binds.
     pub password: Option<String>,
-    /// The entry below which, one level down, the staff are.
+    /// Base of the search; the staff are one level below it.
     pub base: String,
     /// Limit of connecting, and of each search. Default 2 seconds.
     pub timeout: Duration,
-    /// How long an address (or its absence) is believed. Default 5 minutes.
+    /// How long an address (or its absence) is cached. Default 5 minutes.
     pub max_age: Duration,
 }
 
@@ -65,13 +65,13 @@ impl EmailDirectory {
         }
     }
 
-    /// With the breakers that it shares with the rest of the process.
+    /// Shares the breakers of the process.
     pub fn with_breakers(self, breakers: Arc<Breakers>) -> Self {
         Self { breakers, ..self }
     }
 
-    /// The e-mail address of each user name, `None` for who has none. A name about which the directory gave no
-    /// answer is left out.
+    /// The e-mail address of each user name; `None` for a name without one. A name that the directory did not answer for
+    /// is missing from the map.
     pub async fn emails(self: &Arc<Self>, users: &[String]) -> HashMap<String, Option<String>> {
         let (mut answers, mut open) = (HashMap::new(), Vec::new());
         for user in users {
@@ -93,12 +93,12 @@ impl EmailDirectory {
         answers
     }
 
-    /// One search, unless the directory is down: then nobody waits for it but one probe now and then. In a task of its
-    /// own: the LDAP library panics on an answer that it cannot read.
+    /// One search, unless the breaker is open. It runs in a task of its own because the LDAP library panics on an answer
+    /// that it cannot decode.
     async fn ask(self: &Arc<Self>, names: &[String]) -> Option<HashMap<String, String>> {
         let admission = self.breakers.turn(DIRECTORY, Instant::now());
         if matches!(admission, Admission::Paused(_)) {
-            metrics::counter!("staff_directory_left_alone_total").increment(1);
+            metrics::counter!("email_directory_skipped_total").increment(1);
             return None;
         }
         let (directory, names) = (Arc::clone(self), names.to_vec());
@@ -111,19 +111,16 @@ impl EmailDirectory {
             Ok(Err(error)) => error.to_string(),
             Err(_) => "the answer could not be read".to_owned(),
         };
-        metrics::counter!("staff_directory_failures_total").increment(1);
-        tracing::warn!(
-            failure,
-            "the staff directory gives no answer; records are served without e-mail addresses"
-        );
-        // Those who were on their way when it went down say nothing new: the pauses grow with the probes alone.
+        metrics::counter!("email_directory_failures_total").increment(1);
+        tracing::warn!(failure, "e-mail directory unavailable; records are served without e-mail addresses");
+        // Requests already in flight when the breaker opened must not lengthen its pause: only probes do.
         if admission == Admission::Probe || !self.breakers.is_open(DIRECTORY) {
             self.breakers.failed_once_too_often(DIRECTORY, Instant::now());
         }
         None
     }
 
-    /// A kept connection may have been closed by the other side: the first failure on it is answered by a new one.
+    /// A reused connection may have been closed by the server: its first failure is retried on a new connection.
     async fn search_again_if_broken(&self, names: &[String]) -> Result<HashMap<String, String>, LdapError> {
         let (kept, ldap) = self.connection().await?;
         match self.search(ldap, names).await {
@@ -136,7 +133,7 @@ impl EmailDirectory {
         }
     }
 
-    /// The connection and whether it was there before. Searches on it run side by side.
+    /// The connection, and whether it was reused. Searches on it run concurrently.
     async fn connection(&self) -> Result<(bool, Ldap), LdapError> {
         let mut connection = self.connection.lock().await;
         if let Some(ldap) = connection.as_mut()
@@ -148,7 +145,7 @@ impl EmailDirectory {
         let (driver, mut ldap) = LdapConnAsync::with_settings(settings, &self.config.url).await?;
         tokio::spawn(async move {
             if let Err(error) = driver.drive().await {
-                tracing::debug!(%error, "the connection to the staff directory ended");
+                tracing::debug!(%error, "the connection to the e-mail directory ended");
             }
         });
         if let Some(bind_dn) = &self.config.bind_dn {
@@ -178,7 +175,7 @@ impl EmailDirectory {
     }
 }
 
-/// Any of these names, with whatever is special in a filter escaped.
+/// A filter for any of these names, with special characters escaped.
 fn filter(names: &[String]) -> String {
     let terms: String = names.iter().map(|name| format!("(cn={})", ldap_escape(name.as_str()))).collect();
     if names.len() == 1 { terms } else { format!("(|{terms})") }

@@ -1,4 +1,4 @@
-//! How current the change feed is: its consumers say so in the store, the readers judge.
+//! How current the change feed is: its consumers report to the store, the readers evaluate the reports.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use sqlx::{PgConnection, PgPool};
 
 use super::CaseRecordsConfig;
 
-/// Notes that a consumer of the change feed has just polled it, and how old the oldest message is that it knows of
-/// and has not worked through (zero when the poll came back empty and nothing is in hand).
+/// Records that a consumer of the change feed has just polled it, and the age of the oldest message that it knows of
+/// and has not processed (zero when the poll came back empty and nothing is in flight).
 ///
-/// Call it after every successful poll, and poll at least every two seconds: silence makes readers go to Delius.
+/// Call it after every successful poll, and poll at least every two seconds: without a report, reads go to Delius.
 ///
 /// # Errors
-/// When the store cannot be written; the readers then see silence, which is safe.
+/// When the store cannot be written; readers then see no report, which is safe.
 pub async fn heartbeat(store: &PgPool, consumer: &str, lag: Duration) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO change_feed_heartbeat (consumer, polled_at, lag_ms) VALUES ($1, now(), $2)
@@ -25,8 +25,8 @@ pub async fn heartbeat(store: &PgPool, consumer: &str, lag: Duration) -> Result<
     Ok(())
 }
 
-/// Makes the feed lag on behalf of nobody who polls: for as long as `until_then`, and then until it is forgotten like a
-/// consumer that fell silent. `lag` is what is told of it meanwhile.
+/// Makes the feed lag under the name of no real consumer: for `until_then`, and then until it expires like a consumer
+/// that stopped reporting. `lag` is the lag that is reported meanwhile.
 pub(super) async fn hold(
     connection: &mut PgConnection,
     name: &str,
@@ -46,8 +46,8 @@ pub(super) async fn hold(
     Ok(())
 }
 
-/// Takes a consumer off the list when it stops with nothing in hand. One that just falls silent makes the feed
-/// unknown for a while, because it may hold a message that nobody else can see.
+/// Removes a consumer that stops with no message in flight. One that merely stops reporting makes the feed unknown
+/// for a while, because it may have a message in flight that nobody else can see.
 ///
 /// # Errors
 /// When the store cannot be written.
@@ -59,28 +59,28 @@ pub async fn leave(store: &PgPool, consumer: &str) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-/// What one consumer last said, and how long ago.
+/// The last report of one consumer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConsumerReport {
     /// Time since its last successful poll.
     pub age: Duration,
-    /// Age of the oldest message it had not worked through then.
+    /// Age of the oldest message that it had not processed then.
     pub lag: Duration,
 }
 
-/// Whether what is kept may be trusted.
+/// Whether cached records may be trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FeedHealth {
-    /// Every consumer has polled of late and is up to date.
+    /// Every consumer polled recently and is up to date.
     Current,
-    /// A consumer has messages in hand that are older than allowed.
+    /// A consumer has messages in flight that are older than allowed.
     Lagging,
-    /// No consumer, or one that fell silent, or the store could not be asked.
+    /// No consumer, or one that stopped reporting, or the store did not answer.
     Unknown,
 }
 
 impl FeedHealth {
-    /// Judges what the consumers last said.
+    /// Evaluates the consumers' last reports.
     pub fn judge(heartbeats: &[ConsumerReport], config: &CaseRecordsConfig) -> Self {
         let mut alive = heartbeats.iter().filter(|it| it.age <= config.feed_forget_after).peekable();
         if alive.peek().is_none() {

@@ -1,4 +1,4 @@
-//! Reading through to Delius, and keeping what came.
+//! Reading through to Delius, and caching the answer.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -14,21 +14,21 @@ use crate::{
     delius::records::CaseFacts,
 };
 
-/// A read-through overtaken by an invalidation is made again, this often.
+/// How often a read-through is repeated when an invalidation arrives while it runs.
 const ATTEMPTS: usize = 3;
 
-/// Generation of a document that is served once and not kept.
+/// Generation of a record that is served once and not cached.
 const NOT_KEPT: i64 = i64::MIN;
 
 impl Inner {
-    /// Reads through to Delius and keeps what came, unless an invalidation overtook it; then it reads again, so that
-    /// whoever joined after the invalidation is not given what was read before it.
+    /// Reads through to Delius and caches the answer. When an invalidation arrived meanwhile it reads again, so that a
+    /// caller that joined after the invalidation does not get an answer from before it.
     pub(super) async fn load(&self, people: Vec<PersonId>) -> ReadThroughResult {
         let mut answers = HashMap::new();
         for _ in 0..ATTEMPTS {
             let before = RecordMemory::before(&self.coherence);
             let mark = store::mark(&self.store).await.inspect_err(|error| {
-                tracing::warn!(%error, "the store of case records gives no answer; what is read is not kept");
+                tracing::warn!(%error, "the store did not answer; the record is served and not cached");
             });
             let readings = self.read_source(&people).await?;
             let (documents, invalidated_since) = self.keep(readings, mark.ok()).await?;
@@ -50,21 +50,21 @@ impl Inner {
             }
             Ok(Err(error)) => {
                 self.outage.failed();
-                tracing::warn!(error = &error as &dyn std::error::Error, "Delius gives no answer");
+                tracing::warn!(error = &error as &dyn std::error::Error, "Delius did not answer");
                 Err(Unavailable)
             }
             Err(_) => {
                 self.outage.failed();
                 tracing::warn!(
                     limit_ms = self.config.load_timeout.as_millis(),
-                    "Delius takes too long to answer"
+                    "Delius did not answer within the limit"
                 );
                 Err(Unavailable)
             }
         }
     }
 
-    /// The documents of what was read, and whether an invalidation overtook any of it.
+    /// The records to serve, and whether an invalidation arrived for any of them during the read.
     async fn keep(
         &self,
         readings: Vec<RecordReading>,
@@ -82,8 +82,8 @@ impl Inner {
         Ok((readings.into_iter().map(document).collect::<Result<_, _>>()?, invalidated_since))
     }
 
-    /// Who is kept, and whether an invalidation (or a later read) overtook any of them. What the store does not keep
-    /// must not be held in memory either: invalidations by NOMS number are told to those whom the store knows.
+    /// Which cases were cached, and whether an invalidation (or a later read) came first for any of them. What the store
+    /// does not hold must not be held in memory either: an invalidation by NOMS number reaches only stored cases.
     async fn store_marked(&self, readings: &[RecordReading], mark: GenerationMark) -> (Vec<Crn>, bool) {
         let all: Vec<&CaseFacts> = readings.iter().map(|it| &it.facts).collect();
         let complete: Vec<&CaseFacts> =
@@ -104,7 +104,7 @@ impl Inner {
             Ok::<_, sqlx::Error>((kept, refused || !outdated.is_empty()))
         };
         kept.await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "the store of case records gives no answer; what was read is not kept");
+            tracing::warn!(%error, "the store did not answer; the record is served and not cached");
             (vec![], false)
         })
     }
@@ -121,14 +121,14 @@ impl Inner {
         }
     }
 
-    /// What is kept of people whom Delius does not know (any more) must not be served again.
+    /// Cached records of people whom Delius does not know (any more) must not be served again.
     async fn drop_unknown(&self, people: &[PersonId], answers: &HashMap<PersonId, RecordAnswer>) {
         let unknown: Vec<_> = people.iter().filter(|it| !answers.contains_key(it)).cloned().collect();
         if unknown.is_empty() {
             return;
         }
         if let Err(error) = store::drop_unknown(&self.store, &unknown).await {
-            tracing::warn!(%error, "the store of case records gives no answer; what it keeps of unknown people stays");
+            tracing::warn!(%error, "the store did not answer; cached records of unknown people stay");
         }
     }
 }

@@ -17,10 +17,10 @@ use super::{
 };
 use crate::case::PersonId;
 
-/// More invalidations than are ever heard.
+/// More invalidations than can ever be received.
 const NOT_LOOKED_YET: u64 = u64::MAX;
 
-/// What is held of one person.
+/// What memory holds for one person.
 #[derive(Debug, Clone)]
 enum CachedRecord {
     RenderedRecord(Arc<CachedBody>),
@@ -31,15 +31,15 @@ enum CachedRecord {
 struct CachedBody {
     document: Arc<RenderedRecord>,
     before: ReadStart,
-    /// Number of invalidations heard when the document was last seen to contain all of its case. As long as none
-    /// more is heard, there is nothing to look up.
+    /// Count of invalidations when the record was last found to be current. While the count is unchanged nothing has to
+    /// be looked up.
     contains: AtomicU64,
 }
 
 impl CachedBody {
-    /// Whether no invalidation outdates the document.
+    /// Whether no invalidation outdates the record.
     async fn contains_all(&self, coherence: &Coherence) -> bool {
-        let invalidations_seen = coherence.invalidations_seen(); // before the look, so that one heard meanwhile is looked for next time
+        let invalidations_seen = coherence.invalidations_seen(); // read first: an invalidation received meanwhile is found next time
         if self.contains.load(Ordering::SeqCst) == invalidations_seen {
             return true;
         }
@@ -51,14 +51,14 @@ impl CachedBody {
     }
 }
 
-/// What memory has to say.
+/// The answer from memory.
 pub(super) enum MemoryAnswer {
     RenderedRecord(Arc<RenderedRecord>),
     NotFound,
     Nothing,
 }
 
-/// The point before a read, so that what was read is not held for more than it is.
+/// The state before a read, so that its answer is not taken for newer than it is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ReadStart {
     connection: ListenConnection,
@@ -117,7 +117,7 @@ impl RecordMemory {
         }
     }
 
-    /// The last that was known, whether or not it is current; but not what is known to be outdated.
+    /// The last record, current or not; never one that is known to be outdated.
     pub(super) async fn recall_stale(
         &self,
         person: &PersonId,
@@ -144,13 +144,13 @@ impl RecordMemory {
             .await;
     }
 
-    /// Frees what is outdated. (That it is not served any more is seen to by [`Coherence`].)
+    /// Frees the memory of an outdated record. ([`Coherence`] already keeps it from being served.)
     pub(super) async fn release(&self, person: PersonId) {
         self.held.invalidate(&person).await;
     }
 }
 
-/// Whether no invalidation has come since the read, neither of the case nor of its NOMS number.
+/// Whether no invalidation came since the read, neither of the case nor of its NOMS number.
 async fn is_not_outdated(document: &RenderedRecord, before: ReadStart, coherence: &Coherence) -> bool {
     coherence.contains_all(&document.facts.record.crn, document.generation).await
         && coherence.contains_all_of_number(document.noms(), before.invalidations_seen).await

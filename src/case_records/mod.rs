@@ -1,15 +1,15 @@
-//! The read model: case records, kept while they are known to be current.
+//! The read model: case records, cached while they are known to be current.
 //!
-//! A record is read from Delius in one round trip, kept in the store (so that it survives a restart and serves every
-//! replica) and held in memory as the bytes to send. It is served from there only while all of this is known:
+//! A record is read from Delius in one round trip, stored in our database (so that it survives a restart and serves
+//! every replica) and held in memory as the bytes to send. It is served from the cache only while all of this holds:
 //!
-//! - the change feed is current: each of its consumers polled of late and has nothing old in hand ([`feed`]);
-//! - this replica hears invalidations: a word it says on the channel comes back to it;
-//! - no invalidation of the case came after the read that brought the record.
+//! - the change feed is current: every consumer polled recently and has no old message in flight ([`feed`]);
+//! - this replica receives invalidations: a token that it sends on the channel comes back;
+//! - no invalidation of the case is newer than the read that produced the record.
 //!
-//! Otherwise the read goes through to Delius. While Delius gives no answer, the last record that was not invalidated
-//! is served and said to be stale, up to a limit. A record that *was* invalidated is not: its reader was just told
-//! that it changed, and would keep the old one for a day.
+//! Otherwise the read goes through to Delius. While Delius does not answer, the last record that was not invalidated
+//! is served and marked as stale, up to a limit. An invalidated record is never served: its reader was just notified
+//! of the change, and would store the old record for a day.
 //!
 //! Architecture invariant: this room asks Delius only through `delius::records`.
 
@@ -39,9 +39,9 @@ use sqlx::PgPool;
 
 use crate::{case::PersonId, database};
 
-/// Drops what is kept of these people, on every replica. To be called when a message of the change feed names them,
+/// Drops the cached records of these people, on every replica. Call it when a message of the change feed names them,
 /// before that message is acknowledged; with both identifiers when the message has both, because a NOMS number that
-/// moved to another person outdates whoever had it before.
+/// moved to another person also outdates the record of its previous holder.
 ///
 /// # Errors
 /// When the store cannot be written: the message must then stay in its queue.
@@ -59,13 +59,13 @@ pub async fn invalidate(store: &PgPool, people: &[PersonId]) -> Result<(), sqlx:
     Ok(())
 }
 
-/// How long a message that was lost may make a record outdated: records loaded before it was lost are too old by
-/// themselves after this time ([`CaseRecordsConfig::max_age`]), and records loaded later contain what it told of.
+/// How long a lost message can leave a record outdated: records loaded before the loss exceed their maximum age after
+/// this time ([`CaseRecordsConfig::max_age`]), and records loaded later contain the change.
 pub const OUTLIVED: Duration = Duration::from_secs(300);
 
-/// To be called before messages of the change feed are purged, with the queue's name: drops every kept record, on
-/// every replica, and keeps all from being trusted until no record can be left that one of those messages would have
-/// dropped. SQS takes up to a minute to purge, and takes messages with it that come in meanwhile.
+/// Call this before messages of the change feed are purged, with the queue's name. It drops every cached record on
+/// every replica, and sends all reads through to Delius until no record can be left that one of those messages would
+/// have dropped. SQS takes up to a minute to purge, and removes messages that arrive in that minute too.
 ///
 /// # Errors
 /// When the store cannot be written: nothing must be purged then.
@@ -78,7 +78,7 @@ pub async fn distrust_after_purge(store: &PgPool, queue: &str) -> Result<(), sql
     tracing::warn!(
         queue,
         dropped,
-        "a queue is purged: cached case records are dropped and not trusted for a while"
+        "queue purge: cached case records dropped; reads go through to Delius for some minutes"
     );
     Ok(())
 }

@@ -1,14 +1,14 @@
-//! Whether Delius is known to be away: then a reader for whom something stale is kept need not wait for its time-out.
+//! Whether Delius is known to be unavailable: then a read with a stale record at hand need not wait for the timeout.
 
 use std::{
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
-/// After a failure, the first reader to try again does so after this time.
+/// How long after a failure the next read may try Delius again.
 const REST: Duration = Duration::from_secs(1);
 
-/// The present outage, if any.
+/// The current outage, if any.
 #[derive(Debug)]
 pub(super) struct Outage {
     try_again: Mutex<Option<Instant>>,
@@ -16,7 +16,7 @@ pub(super) struct Outage {
 }
 
 impl Outage {
-    /// `one_try` is how long one attempt can take: for so long nobody else tries.
+    /// `one_try` is how long one attempt can take: nobody else tries meanwhile.
     pub(super) fn new(one_try: Duration) -> Self {
         Self { try_again: Mutex::new(None), one_try }
     }
@@ -29,7 +29,7 @@ impl Outage {
         *self.lock() = None;
     }
 
-    /// Whether a reader should make do with what is kept. One at a time is told to try.
+    /// Whether a read should use the cached record. One read at a time gets `false` and tries Delius.
     pub(super) fn is_ongoing(&self) -> bool {
         let mut try_again = self.lock();
         match *try_again {

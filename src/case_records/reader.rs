@@ -18,15 +18,15 @@ use crate::case::PersonId;
 /// How fresh an answer the caller wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FreshnessDemand {
-    /// One that is known to be current; a stale one, marked as such, while Delius gives none.
+    /// A record that is known to be current; a stale one, marked as such, while Delius does not answer.
     Current,
-    /// Straight from Delius, whatever is kept.
+    /// Read through to Delius, whatever is cached.
     ReadThrough,
 }
 
-/// The answer cannot be had: Delius gave none, and nothing is kept that may be served.
+/// Delius did not answer, and no cached record may be served.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the answer cannot be had at the moment")]
+#[error("no answer is available at the moment")]
 pub struct Unavailable;
 
 /// Outcome of one read-through: the answers by person, or none at all.
@@ -54,8 +54,8 @@ pub(super) struct Inner {
 }
 
 impl CaseRecords {
-    /// Keeps records in `store` and reads them from `source`. Until [`CaseRecords::watch`] runs, every read goes
-    /// through to the source.
+    /// Caches records in `store` and reads them from `source`. Until [`CaseRecords::watch`] runs, every read goes through
+    /// to the source.
     pub fn new(store: PgPool, source: Arc<dyn RecordSource>, config: CaseRecordsConfig) -> Self {
         let (coherence, memory) = (Coherence::new(config.clone()), RecordMemory::new(&config));
         let inner = Inner {
@@ -80,10 +80,10 @@ impl CaseRecords {
         self.inner.coherence.receives_invalidations()
     }
 
-    /// What is known of one person.
+    /// The record of one person.
     ///
     /// # Errors
-    /// [`Unavailable`] when neither Delius nor what is kept can answer.
+    /// [`Unavailable`] when neither Delius nor the cache can answer.
     pub async fn read(
         &self,
         person: &PersonId,
@@ -122,10 +122,10 @@ impl CaseRecords {
         }
     }
 
-    /// What is known of several people: one question to the store and one to Delius for all that memory cannot say.
+    /// The records of several people: one query to the store and one to Delius for all that memory does not hold.
     ///
     /// # Errors
-    /// [`Unavailable`] when there is one among them about whom nothing can be said.
+    /// [`Unavailable`] when one of them cannot be answered.
     pub async fn read_all(
         &self,
         people: &[PersonId],
@@ -185,7 +185,7 @@ impl Inner {
         }
     }
 
-    /// What the store keeps and the state of the feed allows to be served.
+    /// Records from the store, as far as the state of the feed allows them to be served.
     async fn fetch(&self, people: &[PersonId]) -> HashMap<PersonId, RecordAnswer> {
         if self.coherence.feed() != FeedHealth::Current {
             return HashMap::new();
@@ -204,13 +204,13 @@ impl Inner {
                 answers
             }
             Err(error) => {
-                tracing::warn!(%error, "the store of case records gives no answer; reading through to Delius");
+                tracing::warn!(%error, "the store did not answer; reading through to Delius");
                 HashMap::new()
             }
         }
     }
 
-    /// The last that was known of these people, up to the limit. The store is asked first: it knows what was dropped.
+    /// The last records of these people, up to the age limit. The store is asked first: it knows what was invalidated.
     async fn stale(&self, people: &[PersonId]) -> HashMap<PersonId, RecordAnswer> {
         let documents = match store::fetch(&self.store, people).await {
             Ok(kept) => kept.into_iter().map(Arc::new).collect(),
@@ -228,7 +228,7 @@ impl Inner {
     }
 }
 
-/// Who is who. A NOMS number that leads to several people leads to none.
+/// The answers by the identifier that was asked for. A NOMS number of several people gives no record.
 pub(super) fn matched(
     people: &[PersonId],
     documents: Vec<Arc<RenderedRecord>>,

@@ -1,4 +1,4 @@
-//! One read per person at a time: who asks while another's read is under way waits for that.
+//! Single-flight: concurrent reads of one person share one read of Delius.
 
 use std::{
     collections::HashMap,
@@ -14,7 +14,7 @@ use futures_util::{
 
 use crate::case::{Crn, PersonId};
 
-/// A read that began longer ago is not joined: what it brings may be older than the question.
+/// A read that began longer ago is not joined: its answer may be older than the request.
 const JOINABLE: Duration = Duration::from_secs(1);
 
 struct SharedRead<T> {
@@ -23,7 +23,7 @@ struct SharedRead<T> {
     read: Shared<BoxFuture<'static, T>>,
 }
 
-/// The reads under way.
+/// The reads in flight.
 pub(super) struct SingleFlight<T> {
     under_way: Mutex<(u64, HashMap<PersonId, SharedRead<T>>)>,
 }
@@ -33,7 +33,7 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
         Self { under_way: Mutex::new((0, HashMap::new())) }
     }
 
-    /// Joins the read of this person that is under way, or begins one. The read goes on when its first asker leaves.
+    /// Joins the read of this person that is in flight, or begins one. The read continues when its first caller is gone.
     pub(super) async fn join<F>(&self, person: &PersonId, begin: impl FnOnce() -> F) -> T
     where
         F: Future<Output = T> + Send + 'static,
@@ -63,8 +63,8 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
         answer
     }
 
-    /// No one shall join the reads that an invalidation of this case may have overtaken. Which case a NOMS number
-    /// leads to is known only when its read is done, so none of those is joined either.
+    /// Nobody joins a read that began before an invalidation of this case. Which case a NOMS number belongs to is known
+    /// only when its read is done, so those reads are not joined either.
     pub(super) fn forget(&self, crn: Option<&Crn>) {
         let mut guard = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
         guard.1.retain(|person, _| match person {

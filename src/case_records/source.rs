@@ -1,4 +1,4 @@
-//! Where records come from: Delius, with the e-mail address from the staff directory.
+//! The source of records: Delius, with e-mail addresses from the directory.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -10,26 +10,25 @@ use crate::{
     delius::records::{CaseFacts, CaseReader, RecordsError},
 };
 
-/// What was read of one person.
+/// What was read for one person.
 #[derive(Debug, Clone)]
 pub struct RecordReading {
-    /// What is known.
     pub facts: CaseFacts,
-    /// Nothing is missing for want of an answer. What is incomplete is served and not kept.
+    /// Whether the directory answered. An incomplete reading is served and not cached.
     pub complete: bool,
 }
 
-/// A place that records are read from.
+/// Where records are read from.
 #[async_trait]
 pub trait RecordSource: Send + Sync {
-    /// Reads these people, in one round trip to Delius. Who is not found is left out.
+    /// Reads these people in one round trip to Delius. People who are not found are missing from the answer.
     ///
     /// # Errors
-    /// When there was no answer. "Not found" is one.
+    /// When there was no answer; "not found" is an answer.
     async fn read(&self, people: &[PersonId]) -> Result<Vec<RecordReading>, RecordsError>;
 }
 
-/// Delius, with the e-mail address from the staff directory when there is one.
+/// Delius, with e-mail addresses from the directory when one is configured.
 pub struct DeliusSource {
     reader: CaseReader,
     directory: Option<Arc<EmailDirectory>>,

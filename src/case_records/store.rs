@@ -1,4 +1,4 @@
-//! The kept records in our store.
+//! The cached records in our store.
 
 use std::time::Duration;
 
@@ -19,21 +19,21 @@ pub(super) struct GenerationMark {
     pub(super) at: DateTime<Utc>,
 }
 
-/// So long a read waits for the store. Then it goes to Delius without it: a caller waits for both.
+/// How long a read waits for the store. After that it goes to Delius without it, because the caller waits for both.
 const ANSWER: Duration = Duration::from_secs(2);
 
-/// Name of the channel on which invalidations are told to every replica.
+/// The channel on which invalidations reach every replica.
 pub(super) const CHANNEL: &str = "case_records";
 
-/// Takes the mark that a read-through must take before it asks Delius.
+/// The current generation; a read-through takes it before it asks Delius.
 pub(super) async fn mark(store: &PgPool) -> Result<GenerationMark, sqlx::Error> {
     let asked = sqlx::query_as("SELECT last_value, clock_timestamp() FROM case_record_generation");
     let (generation, at) = within(ANSWER, asked.fetch_one(store)).await?;
     Ok(GenerationMark { generation, at })
 }
 
-/// Keeps what a read-through brought, unless the case was invalidated after its mark or a later read was kept.
-/// Returns the CRNs that were kept.
+/// Stores what was read, unless the case was invalidated after the mark or a later read was stored first. Returns the
+/// CRNs that were stored.
 pub(super) async fn keep(
     store: &PgPool,
     mark: GenerationMark,
@@ -62,8 +62,8 @@ pub(super) async fn keep(
     Ok(kept.into_iter().filter_map(|crn| crn.parse().ok()).collect())
 }
 
-/// Those of the facts that an invalidation after the mark has outdated: one of the CRN, or one that knew the NOMS number
-/// alone. To be asked after they were kept: an invalidation that is not seen here sees what was kept.
+/// The cases that were invalidated after the mark, by CRN or by NOMS number alone. Ask after they were stored: an
+/// invalidation that is not visible here sees the stored row.
 pub(super) async fn invalidated_since(
     store: &PgPool,
     mark: GenerationMark,
@@ -84,7 +84,7 @@ pub(super) async fn invalidated_since(
     Ok(invalidated_since.into_iter().filter_map(|crn| crn.parse().ok()).collect())
 }
 
-/// The kept records of these people. A row that this version cannot read is as good as none.
+/// The cached records of these people. A row that this version cannot read is ignored.
 pub(super) async fn fetch(store: &PgPool, people: &[PersonId]) -> Result<Vec<RenderedRecord>, sqlx::Error> {
     let (crns, noms) = identifiers(people);
     let asked = sqlx::query_as(
@@ -105,11 +105,10 @@ fn document(generation: i64, facts: serde_json::Value, age_s: f64) -> Option<Ren
     RenderedRecord::new(facts, Utc::now() - age, generation).ok()
 }
 
-/// Drops what is kept of these people, gives the drop a number, and tells every replica: one transaction.
+/// Drops the cached records of these people under a new generation, and notifies every replica: one transaction.
 ///
-/// Whom a NOMS number leads to may be known to nobody but a read under way. So an invalidation by NOMS number leaves a
-/// row of its own, named by the number, and in a transaction before: a read that does not find it there was kept
-/// before, and is found here.
+/// Which case has a NOMS number may be known only to a read in flight. So an invalidation by NOMS number first commits a
+/// row of its own, named by the number: a read that does not see that row was stored before it, and is found here.
 pub(super) async fn drop_cached(store: &PgPool, people: &[PersonId]) -> Result<(), sqlx::Error> {
     let (crns, noms) = identifiers(people);
     if !noms.is_empty() {
@@ -148,7 +147,7 @@ pub(super) async fn drop_cached(store: &PgPool, people: &[PersonId]) -> Result<(
     Ok(())
 }
 
-/// Drops everything that is kept, and tells every replica of each; how many records there were.
+/// Drops every cached record and notifies every replica of each; returns how many there were.
 pub(super) async fn drop_all(connection: &mut PgConnection) -> Result<u64, sqlx::Error> {
     let dropped = sqlx::query(
         "WITH named AS (
@@ -169,7 +168,7 @@ pub(super) async fn drop_all(connection: &mut PgConnection) -> Result<u64, sqlx:
     Ok(dropped.rows_affected())
 }
 
-/// Drops what is kept of people whom Delius does not know (any more).
+/// Drops the cached records of people whom Delius does not know (any more).
 pub(super) async fn drop_unknown(store: &PgPool, people: &[PersonId]) -> Result<(), sqlx::Error> {
     let (crns, noms) = identifiers(people);
     let drop = sqlx::query(
@@ -189,7 +188,7 @@ pub(super) async fn drop_unknown(store: &PgPool, people: &[PersonId]) -> Result<
     Ok(())
 }
 
-/// Says a word on the channel, to hear whether it arrives, and asks how current the change feed is.
+/// Sends a token on the channel, to see whether it arrives, and reads the consumers' reports.
 pub(super) async fn probe(store: &PgPool, word: &str) -> Result<Vec<ConsumerReport>, sqlx::Error> {
     let rows: Vec<(Option<f64>, Option<i64>)> = sqlx::query_as(
         "WITH said AS MATERIALIZED (SELECT pg_notify($1, $2))
@@ -212,8 +211,8 @@ pub(super) async fn probe(store: &PgPool, word: &str) -> Result<Vec<ConsumerRepo
         .collect())
 }
 
-/// Forgets rows that nobody can need any more: invalidations older than any read can last, records older than may
-/// be served.
+/// Deletes rows that nobody can need any more: invalidations older than any read can last, records older than may be
+/// served.
 pub(super) async fn forget(store: &PgPool, keep_s: f64) -> Result<u64, sqlx::Error> {
     let old = sqlx::query(
         "DELETE FROM case_records

@@ -1,5 +1,5 @@
-//! Keeps a replica's knowledge of its own freshness up to date: listens for invalidations, proves that it would hear
-//! one, and looks at the change feed.
+//! Keeps a replica's knowledge of its own freshness up to date: listens for invalidations, confirms that it would
+//! receive one, and reads the state of the change feed.
 
 use std::{
     collections::HashMap,
@@ -21,7 +21,7 @@ use crate::{
     database,
 };
 
-/// Words that were said and have not come back yet.
+/// Tokens that were sent and have not come back yet.
 #[derive(Default)]
 struct SentTokens {
     last: u64,
@@ -58,9 +58,11 @@ impl InvalidationListener {
         loop {
             match self.hear_until_it_breaks(&mut pause).await {
                 Ok(()) => {
-                    tracing::warn!("the connection that hears invalidations broke; memory is not served")
+                    tracing::warn!("the connection for invalidations broke; reads go past the memory")
                 }
-                Err(error) => tracing::warn!(%error, "invalidations cannot be heard; memory is not served"),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot listen for invalidations; reads go past the memory")
+                }
             }
             self.inner.coherence.disconnected();
             self.inner.flights.forget(None);
@@ -74,7 +76,7 @@ impl InvalidationListener {
         listener.eager_reconnect(false);
         self.inner.coherence.connected();
         *pause = Duration::from_millis(100);
-        // The words that are said all the time come back on it. One that hears none has died without telling.
+        // Tokens come back on it all the time. A connection without any has died unnoticed.
         let silence = self.inner.config.coherence_limit * 2;
         while let Ok(invalidations_seen) = tokio::time::timeout(silence, listener.try_recv()).await {
             match invalidations_seen? {
@@ -85,7 +87,7 @@ impl InvalidationListener {
         Ok(())
     }
 
-    /// `<crn> <generation>`, a NOMS number, or a word of a replica's own.
+    /// Payload: `<crn> <generation>`, a NOMS number, or `probe <replica> <number>`.
     async fn invalidated(&self, payload: &str) {
         let inner = &self.inner;
         let mut words = payload.split(' ');
@@ -133,7 +135,7 @@ impl InvalidationListener {
             let heartbeats = match tokio::time::timeout(limit, store::probe(&self.inner.store, &word)).await {
                 Ok(Ok(heartbeats)) => Some(heartbeats),
                 Ok(Err(error)) => {
-                    tracing::debug!(%error, "the change feed's heartbeats cannot be read");
+                    tracing::debug!(%error, "cannot read the consumers' reports of the change feed");
                     None
                 }
                 Err(_) => None,
@@ -163,7 +165,7 @@ impl InvalidationListener {
             tick.tick().await;
             let keep_s = self.inner.config.stale_limit.as_secs_f64();
             if let Err(error) = store::forget(&self.inner.store, keep_s).await {
-                tracing::debug!(%error, "old case records stay for now");
+                tracing::debug!(%error, "could not delete old case records; trying again later");
             }
         }
     }

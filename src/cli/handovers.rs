@@ -1,11 +1,6 @@
 //! `handovers refresh --all|ID`: the bulk handover update.
 
-use std::{
-    num::NonZeroU32,
-    process::ExitCode,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{num::NonZeroU32, process::ExitCode, sync::Arc, time::Duration};
 
 use anyhow::anyhow;
 use chrono::{SubsecRound, Utc};
@@ -24,23 +19,19 @@ use crate::{
     },
     case::{NomsNumber, PersonId},
     cli::{people, progress::Progress},
-    delius::{Delius, NomsCursor},
+    delius::Delius,
     event_store::CaseStore,
     ingest::{Disposition, Ingest},
     operations::{
-        bulk::{self, BulkRun, Destination, End, Report, runs},
+        bulk::{self, BulkRun, Destination, EnqueueEnd, Report, WaitEnd, runs},
         inline::{accept, describe, outcomes, settle},
     },
     outbox::{table, view},
     relay::{Relay, RelayConfig},
 };
 
-/// NOMS numbers read from Delius at once.
-const PAGE: u32 = 1000;
-/// Of the messages that are missing, so many are named.
+/// At most this many of the missing messages are named.
 const NAMED: usize = 20;
-/// How often to look whether all is settled, at most.
-const LOOK: Duration = Duration::from_millis(250);
 
 /// Arguments of `handovers`.
 #[derive(Debug, Args)]
@@ -63,22 +54,22 @@ struct Refresh {
     /// NOMS number or CRN of one person
     #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
     id: Option<PersonId>,
-    /// Everybody in custody
+    /// Every case in custody
     #[arg(long)]
     all: bool,
-    /// Say what would be written, and write nothing to Delius
+    /// Dry run: show what would be written, and write nothing to Delius
     #[arg(long)]
     dry_run: bool,
-    /// Give up the run that was stopped, and begin another
+    /// Abandon the run that was stopped, and begin another
     #[arg(long, requires = "all")]
     restart: bool,
     /// Messages a second
     #[arg(long, default_value = "10")]
     rate: NonZeroU32,
-    /// Give up waiting when nothing of the run has been worked off for so many seconds
+    /// Stop waiting when the run has made no progress for this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     patience: u64,
-    /// Queue for the messages of a bulk run, consumed by running services; without it this process works them off
+    /// Queue for the messages of a bulk run, consumed by running services; without it this process handles them
     #[arg(long, env = "BULK_QUEUE_URL")]
     bulk_queue_url: Option<String>,
     #[command(flatten)]
@@ -139,16 +130,22 @@ impl Refresh {
             both(both(self.store.database(), self.delius.database()), worked_off)?;
         let pool = settings::connect_store(database).await?;
         let delius = settings::connect_delius(delius).await?;
-        let Some(_turn) = runs::take_turn(&pool, self.dry_run).await? else {
-            return Err(
-                anyhow!("another process is at this bulk run; see who runs `handovers refresh`").into()
-            );
+        let Some(_turn) = runs::lock_run(&pool, self.dry_run).await? else {
+            return Err(anyhow!(
+                "another process works on this bulk run; find out who runs `handovers refresh`"
+            )
+            .into());
         };
         if self.restart && runs::abandon(&pool, self.dry_run).await? {
-            println!("the run that was stopped is given up");
+            println!("the run that was stopped is abandoned");
         }
         let (mut run, resumed) = runs::resume_or_begin(&pool, self.dry_run).await?;
-        let numbers = in_custody(&delius, &run).await?;
+        let (numbers, skipped) = bulk::remaining_cases(&delius, &run).await?;
+        if skipped > 0 {
+            println!(
+                "{skipped} persons in custody are left out: their number in Delius is not a NOMS number"
+            );
+        }
         println!("{}", opening(&run, resumed, numbers.len()));
 
         let (destination, relayed) = match worked_off {
@@ -162,7 +159,7 @@ impl Refresh {
         };
         let mut progress = Progress::new("handing over", numbers.len() as u64);
         let to = (&pool, &destination);
-        let end = bulk::hand_over(to, &mut run, numbers, self.rate, &stop, |noms, fault| {
+        let end = bulk::enqueue_all(to, &mut run, numbers, self.rate, &stop, |noms, fault| {
             progress.step();
             if let Some(fault) = fault {
                 progress.say(&format!("{noms}: NOT ACCEPTED: {fault}"));
@@ -171,7 +168,7 @@ impl Refresh {
         .await;
         progress.end();
         let report = match end {
-            Ok(End::Complete) => Some(settled(&run, &pool, Duration::from_secs(self.patience), &stop).await),
+            Ok(EnqueueEnd::Complete) => Some(self.wait(&run, &pool, &stop).await),
             _ => None,
         };
         if let Some((relay, ended)) = relayed {
@@ -180,26 +177,40 @@ impl Refresh {
         }
         end?;
         match report.transpose()? {
-            Some(Settled::All(report)) => {
+            Some(WaitEnd::All(report)) => {
                 runs::finish(&pool, &run).await?;
                 println!("{}", closing(&run, &report));
                 let failed = run.not_accepted > 0 || report.failed > 0;
                 Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
             }
-            Some(Settled::NoFurther(report)) => {
+            Some(WaitEnd::NoFurther(report)) => {
                 let missing = if report.accounted < run.handed_over.cast_unsigned() {
-                    bulk::missing(&pool, run.id, handed_over(&delius, &run).await?).await?
+                    bulk::missing(&pool, run.id, bulk::enqueued_cases(&delius, &run).await?).await?
                 } else {
                     vec![]
                 };
                 println!("{}", no_further(&run, &report, &missing, self.patience));
                 Ok(ExitCode::FAILURE)
             }
-            Some(Settled::Stopped) | None => {
+            Some(WaitEnd::Stopped) | None => {
                 println!("{}", stopped(&run));
                 Ok(ExitCode::from(130))
             }
         }
+    }
+
+    async fn wait(
+        &self,
+        run: &BulkRun,
+        store: &sqlx::PgPool,
+        stop: &CancellationToken,
+    ) -> sqlx::Result<WaitEnd> {
+        let mut progress = Progress::new("settling", run.handed_over.cast_unsigned());
+        let patience = Duration::from_secs(self.patience);
+        let end =
+            bulk::wait_until_settled(run, store, patience, stop, |finished| progress.at(finished)).await;
+        progress.end();
+        end
     }
 
     async fn queue(&self, url: &str) -> Result<Destination, Failure> {
@@ -209,77 +220,8 @@ impl Refresh {
     }
 }
 
-/// How the waiting for a run ended.
-enum Settled {
-    All(Report),
-    /// Nothing has moved for as long as the operator has patience.
-    NoFurther(Report),
-    Stopped,
-}
-
-/// Waits until every message is accounted for and every write settled.
-async fn settled(
-    run: &BulkRun,
-    store: &sqlx::PgPool,
-    patience: Duration,
-    stop: &CancellationToken,
-) -> sqlx::Result<Settled> {
-    let messages = run.handed_over.cast_unsigned();
-    let mut progress = Progress::new("settling", messages);
-    let mut last = (None, Instant::now());
-    let settled = loop {
-        let asked = Instant::now();
-        let report = bulk::report(store, run.id).await?;
-        if report.accounted >= messages && report.waiting == 0 {
-            break Settled::All(report);
-        }
-        progress.at(report.accounted.saturating_sub(report.waiting));
-        if last.0.as_ref() != Some(&report) {
-            last = (Some(report), asked);
-        } else if last.1.elapsed() >= patience {
-            break Settled::NoFurther(report);
-        }
-        // The question costs the more the larger the run is.
-        let pause = LOOK.max(asked.elapsed() * 5);
-        if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
-            break Settled::Stopped;
-        }
-    };
-    progress.end();
-    Ok(settled)
-}
-
 fn relay(store: &Arc<CaseStore>, delius: Delius) -> Relay {
     Relay::new(Arc::clone(store), delius, RelayConfig::of(format!("handovers-{}", std::process::id())))
-}
-
-/// Everybody up to the run's cursor, as far as they are in custody still.
-async fn handed_over(delius: &Delius, run: &BulkRun) -> Result<Vec<NomsNumber>, Failure> {
-    let mut numbers = vec![];
-    let mut next = run.cursor().map(|_| NomsCursor::default());
-    while let Some(cursor) = next {
-        let page = delius.noms_in_custody(&cursor, PAGE).await?;
-        next = page.next.filter(|_| page.numbers.last() <= run.cursor().as_ref());
-        numbers.extend(page.numbers.into_iter().filter(|noms| Some(noms) <= run.cursor().as_ref()));
-    }
-    Ok(numbers)
-}
-
-/// Everybody behind the run's cursor.
-async fn in_custody(delius: &Delius, run: &BulkRun) -> Result<Vec<NomsNumber>, Failure> {
-    let mut numbers = vec![];
-    let mut skipped = 0;
-    let mut next = Some(run.cursor().map_or_else(NomsCursor::default, |noms| NomsCursor::after(&noms)));
-    while let Some(cursor) = next {
-        let page = delius.noms_in_custody(&cursor, PAGE).await?;
-        numbers.extend(page.numbers);
-        skipped += page.skipped;
-        next = page.next;
-    }
-    if skipped > 0 {
-        println!("{skipped} persons in custody are left out: what Delius holds for them is no NOMS number");
-    }
-    Ok(numbers)
 }
 
 fn kind(run: &BulkRun) -> &'static str {
@@ -312,10 +254,10 @@ fn closing(run: &BulkRun, report: &Report) -> String {
     lines.join("\n")
 }
 
-/// What keeps a run from its end, and what can be done.
+/// Why a run makes no progress, and what to do.
 fn no_further(run: &BulkRun, report: &Report, missing: &[NomsNumber], patience_s: u64) -> String {
     let lacking = run.handed_over.cast_unsigned().saturating_sub(report.accounted);
-    let mut lines = vec![format!("{} {}: nothing was worked off for {patience_s} s", kind(run), run.id)];
+    let mut lines = vec![format!("{} {}: no progress for {patience_s} s", kind(run), run.id)];
     if lacking > 0 {
         let names: Vec<String> = missing.iter().take(NAMED).map(ToString::to_string).collect();
         let more = if missing.len() > NAMED { ", …" } else { "" };
@@ -330,7 +272,7 @@ fn no_further(run: &BulkRun, report: &Report, missing: &[NomsNumber], patience_s
         lines.push(format!("{} writes wait for their turn: see /health and `outbox list`", report.waiting));
     }
     let flag = if run.dry_run { " --dry-run" } else { "" };
-    lines.push(format!("the same command goes on waiting for them: handovers refresh --all{flag}"));
+    lines.push(format!("run the same command to wait again: handovers refresh --all{flag}"));
     lines.join("\n")
 }
 
@@ -338,7 +280,7 @@ fn stopped(run: &BulkRun) -> String {
     let up_to = run.cursor.as_deref().map_or_else(String::new, |cursor| format!(", up to {cursor}"));
     let flag = if run.dry_run { " --dry-run" } else { "" };
     format!(
-        "stopped after {} messages{up_to}; the same command goes on from there: handovers refresh --all{flag}",
+        "stopped after {} messages{up_to}; run the same command to continue: handovers refresh --all{flag}",
         run.handed_over,
     )
 }

@@ -58,7 +58,7 @@ pub(crate) struct DeadLetterBody {
               (status = 401, description = "No valid token", body = ProblemBody),
               (status = 403, description = "The role is missing", body = ProblemBody),
               (status = 404, description = "No dead-letter queue of this service has the name", body = ProblemBody),
-              (status = 503, description = "SQS gives no answer", body = ProblemBody)),
+              (status = 503, description = "SQS did not answer", body = ProblemBody)),
     security(("hmpps-auth" = ["ROLE_QUEUE_ADMIN"])),
 )]
 #[allow(dead_code, reason = "carries the documentation of the route")]
@@ -70,7 +70,7 @@ pub(crate) fn document_retry() {}
     responses((status = 200, description = "One entry for each dead-letter queue", body = Vec<FoundBody>),
               (status = 401, description = "No valid token", body = ProblemBody),
               (status = 403, description = "The role is missing", body = ProblemBody),
-              (status = 503, description = "SQS gives no answer", body = ProblemBody)),
+              (status = 503, description = "SQS did not answer", body = ProblemBody)),
     security(("hmpps-auth" = ["ROLE_QUEUE_ADMIN"])),
 )]
 #[allow(dead_code, reason = "carries the documentation of the route")]
@@ -85,7 +85,7 @@ pub(crate) fn document_retry_all() {}
               (status = 403, description = "The role is missing", body = ProblemBody),
               (status = 404, description = "No queue of this service has the name", body = ProblemBody),
               (status = 409, description = "It was purged less than a minute ago", body = ProblemBody),
-              (status = 503, description = "SQS gives no answer", body = ProblemBody)),
+              (status = 503, description = "SQS did not answer", body = ProblemBody)),
     security(("hmpps-auth" = ["ROLE_QUEUE_ADMIN"])),
 )]
 #[allow(dead_code, reason = "carries the documentation of the route")]
@@ -101,7 +101,7 @@ pub(crate) fn document_purge() {}
               (status = 401, description = "No valid token", body = ProblemBody),
               (status = 403, description = "The role is missing", body = ProblemBody),
               (status = 404, description = "No dead-letter queue of this service has the name", body = ProblemBody),
-              (status = 503, description = "SQS gives no answer", body = ProblemBody)),
+              (status = 503, description = "SQS did not answer", body = ProblemBody)),
     security(("hmpps-auth" = ["ROLE_QUEUE_ADMIN"])),
 )]
 #[allow(dead_code, reason = "carries the documentation of the route")]
@@ -218,11 +218,11 @@ fn problem(error: QueueAdminError) -> Problem {
         ),
         QueueAdminError::StoreUnavailable(error) => {
             tracing::warn!(%error, "a queue is not purged: cached case records cannot be dropped");
-            Problem::unavailable("The store gives no answer at the moment; nothing was purged", 5)
+            Problem::unavailable("The store did not answer; nothing was purged", 5)
         }
         QueueAdminError::Unavailable(reason) => {
             tracing::warn!(reason, "a queue could not be looked after");
-            Problem::unavailable("SQS gives no answer at the moment", 5)
+            Problem::unavailable("SQS did not answer", 5)
         }
     }
 }

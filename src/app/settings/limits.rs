@@ -31,10 +31,10 @@ pub(crate) struct ApiLimits {
     /// Seconds after which a connection on which nothing is asked is closed; longer than the ingress keeps it
     #[arg(long, env = "API_IDLE_SECONDS", default_value = "75", value_parser = seconds)]
     api_idle_seconds: Duration,
-    /// Seconds after which a kept case record is read again though no message asked for it, at most 300
+    /// Age in seconds at which a cached case record is read again although no message invalidated it, at most 300
     #[arg(long, env = "RECORD_MAX_AGE_SECONDS", default_value = "300", value_parser = record_age)]
     record_max_age_seconds: Duration,
-    /// Seconds up to which a kept case record is served, marked as stale, while Delius gives no answer
+    /// Age in seconds up to which a cached case record is served, marked as stale, while Delius does not answer
     #[arg(long, env = "RECORD_STALE_SECONDS", default_value = "14400", value_parser = seconds)]
     record_stale_seconds: Duration,
 }

@@ -1,4 +1,4 @@
-//! Where the messages of a run go: to a queue of their own, or straight into this process.
+//! Where the messages of a run go: to the bulk queue, or straight into this process.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::{
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// See the module.
+/// The destination of a run's messages.
 pub enum Destination {
     /// The queue of bulk runs, which running services consume.
     Queue {
@@ -25,30 +25,30 @@ pub enum Destination {
     Here(Ingest),
 }
 
-/// Why a message was not handed over.
+/// Why a message was not enqueued.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotHandedOver {
+pub enum EnqueueError {
     /// The run was stopped meanwhile.
     #[error("the run was stopped")]
     Stopped,
-    /// A fault of ours; going on with the next one is right.
+    /// A fault of this message; the run continues with the next one.
     #[error("{0}")]
     Fault(String),
 }
 
 impl Destination {
-    /// Hands one message over. While what is needed for it is down, it is tried again, until the run is stopped.
-    pub(crate) async fn take(
+    /// Enqueues one message. While a dependency is down it tries again, until the run is stopped.
+    pub(crate) async fn enqueue(
         &self,
         message: &InternalMessage,
         stop: &CancellationToken,
-    ) -> Result<(), NotHandedOver> {
+    ) -> Result<(), EnqueueError> {
         let delivery = message.delivery();
         let mut pause = Duration::from_millis(500);
         loop {
             let reason = match self.attempt(&delivery).await {
                 Ok(()) => return Ok(()),
-                Err(NotAccepted::Fault(fault)) => return Err(NotHandedOver::Fault(fault)),
+                Err(NotAccepted::Fault(fault)) => return Err(EnqueueError::Fault(fault)),
                 // After a few tries the message is parked.
                 Err(unexplained @ NotAccepted::Unexplained(_)) => unexplained.to_string(),
                 Err(unavailable @ NotAccepted::Unavailable { .. }) => unavailable.to_string(),
@@ -56,7 +56,7 @@ impl Destination {
             tracing::warn!(reason, noms = %message.noms, pause_ms = pause.as_millis(), "trying again");
             let jittered = pause.mul_f64(0.5 + fastrand::f64() / 2.0);
             if stop.run_until_cancelled(tokio::time::sleep(jittered)).await.is_none() {
-                return Err(NotHandedOver::Stopped);
+                return Err(EnqueueError::Stopped);
             }
             pause = LONGEST_PAUSE.min(pause * 2);
         }

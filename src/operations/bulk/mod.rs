@@ -1,22 +1,26 @@
-//! The bulk handover update: one message of our own for every NOMS number in custody, off the live queue.
+//! The bulk handover update: one internal message for every NOMS number in custody, off the live queue.
 //!
 //! A run has an id, and each of its messages an id that follows from the run and the NOMS number. So a run can be
-//! stopped anywhere and resumed: what had been handed over before is a duplicate and changes nothing.
+//! stopped anywhere and resumed: a message that was enqueued before is a duplicate and changes nothing.
 
+mod custody;
 mod destination;
-mod hand_over;
+mod enqueue;
 mod pace;
 mod report;
 pub mod runs;
+mod wait;
 
 use chrono::{DateTime, Utc};
+pub use custody::{enqueued_cases, remaining_cases};
 pub use destination::Destination;
-pub use hand_over::{End, hand_over};
+pub use enqueue::{EnqueueEnd, enqueue_all};
 pub use pace::paced;
 pub use report::{Report, missing, report};
 pub use runs::BulkRun;
 use serde_json::json;
 use uuid::Uuid;
+pub use wait::{WaitEnd, wait_until_settled};
 
 use crate::{case::NomsNumber, ingest::route::BULK_UPDATE, operations::InternalMessage};
 

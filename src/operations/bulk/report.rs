@@ -1,4 +1,4 @@
-//! What a run came to: its outcomes, counted by name.
+//! The outcomes of a run, counted by name.
 
 use std::collections::BTreeMap;
 
@@ -12,20 +12,20 @@ use crate::{
     outbox::view::{self, Standing},
 };
 
-/// What became of the messages of a run so far.
+/// The outcomes of a run's messages so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// How many messages came to what: an outcome of a write, or why there is none.
+    /// Messages by outcome of their write, or by the reason why there is none.
     pub outcomes: BTreeMap<String, u64>,
-    /// Messages that have been accounted for.
+    /// Messages that are recorded or parked.
     pub accounted: u64,
-    /// Writes that wait for nothing but their turn.
+    /// Writes that are still pending.
     pub waiting: u64,
-    /// Messages and writes that came to nothing so far, and wait for an operator or were given up by one.
+    /// Messages and writes that are parked, or were skipped by an operator.
     pub failed: u64,
 }
 
-/// Reads what became of the messages of a run.
+/// Reads the outcomes of a run's messages.
 ///
 /// # Errors
 /// When the store cannot be read.
@@ -49,7 +49,7 @@ pub async fn report(store: &PgPool, run: Uuid) -> sqlx::Result<Report> {
         }
         match standing {
             Standing::Waiting => report.waiting += count,
-            // Applied between the two questions; its outcome is there when asked again.
+            // Applied between the two queries; the next report has its outcome.
             Standing::Finished => report.waiting += count,
             Standing::Parked => {
                 report.outcomes.insert("write parked".into(), count);
@@ -65,7 +65,7 @@ pub async fn report(store: &PgPool, run: Uuid) -> sqlx::Result<Report> {
     Ok(report)
 }
 
-/// Those of the numbers whose message of the run has not been accounted for.
+/// The numbers whose message of the run is neither recorded nor parked.
 ///
 /// # Errors
 /// When the store cannot be read.

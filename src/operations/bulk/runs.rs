@@ -14,32 +14,32 @@ const LOCK: i32 = 0x6275_6c6b;
 pub struct BulkRun {
     /// Its id.
     pub id: Uuid,
-    /// Compare only.
+    /// Whether nothing is written.
     pub dry_run: bool,
     /// When it began.
     pub started_at: DateTime<Utc>,
-    /// NOMS number up to which all is handed over.
+    /// NOMS number up to which every message is enqueued.
     pub cursor: Option<String>,
-    /// Messages handed over so far.
+    /// Messages enqueued so far.
     pub handed_over: i64,
     /// Messages that could not be accepted for a fault of ours.
     pub not_accepted: i64,
 }
 
 impl BulkRun {
-    /// Where the run goes on.
+    /// Where the run continues.
     pub fn cursor(&self) -> Option<NomsNumber> {
         self.cursor.as_ref().and_then(|cursor| cursor.parse().ok())
     }
 }
 
-/// The right to be at the runs of one kind; given back when it is dropped.
-pub struct Turn {
+/// The lock on the runs of one kind; released when it is dropped.
+pub struct RunLock {
     _session: PgConnection,
 }
 
-/// Takes the turn; `None` when another process has it.
-pub async fn take_turn(pool: &PgPool, dry_run: bool) -> sqlx::Result<Option<Turn>> {
+/// Takes the lock; `None` when another process has it.
+pub async fn lock_run(pool: &PgPool, dry_run: bool) -> sqlx::Result<Option<RunLock>> {
     // A session of its own: the lock ends with it, however this process ends.
     let mut session = PgConnection::connect_with(&pool.connect_options()).await?;
     let taken: bool = sqlx::query_scalar("select pg_try_advisory_lock($1, $2)")
@@ -47,7 +47,7 @@ pub async fn take_turn(pool: &PgPool, dry_run: bool) -> sqlx::Result<Option<Turn
         .bind(i32::from(dry_run))
         .fetch_one(&mut session)
         .await?;
-    Ok(taken.then_some(Turn { _session: session }))
+    Ok(taken.then_some(RunLock { _session: session }))
 }
 
 /// The unfinished run of this kind, or a new one; `true` when it is resumed.
@@ -74,7 +74,7 @@ pub async fn resume_or_begin(pool: &PgPool, dry_run: bool) -> sqlx::Result<(Bulk
     Ok((begun, false))
 }
 
-/// Gives the unfinished run of this kind up, so that the next one is new; whether there was one.
+/// Abandons the unfinished run of this kind, so that the next one is new; returns whether there was one.
 pub async fn abandon(pool: &PgPool, dry_run: bool) -> sqlx::Result<bool> {
     let abandoned = sqlx::query(
         "update bulk_runs set finished_at = clock_timestamp(), abandoned = true
@@ -86,7 +86,7 @@ pub async fn abandon(pool: &PgPool, dry_run: bool) -> sqlx::Result<bool> {
     Ok(abandoned.rows_affected() > 0)
 }
 
-/// Moves the cursor over one NOMS number, whose message was handed over or could not be accepted.
+/// Advances the cursor past one NOMS number, whose message was enqueued or could not be accepted.
 pub(crate) async fn advance(pool: &PgPool, run: &BulkRun, noms: &NomsNumber) -> sqlx::Result<()> {
     sqlx::query("update bulk_runs set cursor = $2, handed_over = $3, not_accepted = $4 where id = $1")
         .bind(run.id)
@@ -98,7 +98,7 @@ pub(crate) async fn advance(pool: &PgPool, run: &BulkRun, noms: &NomsNumber) -> 
     Ok(())
 }
 
-/// The run has come to its end.
+/// Marks the run as finished.
 pub async fn finish(pool: &PgPool, run: &BulkRun) -> sqlx::Result<()> {
     sqlx::query("update bulk_runs set finished_at = clock_timestamp() where id = $1")
         .bind(run.id)

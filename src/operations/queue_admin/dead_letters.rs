@@ -1,7 +1,7 @@
-//! Dead letters: looked at, and moved back to where they came from.
+//! Dead letters: listed, and redriven to the queue they came from.
 //!
-//! Architecture invariant: a dead letter is deleted only after its copy was sent. What breaks in between leaves it
-//! twice, and the second copy changes nothing; the other way round it would be lost.
+//! Architecture invariant: a dead letter is deleted only after its copy was sent. A failure in between leaves it
+//! twice, and the second copy changes nothing; in the other order it would be lost.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -10,15 +10,15 @@ use tokio::time::Instant;
 
 use crate::operations::queue_admin::queues::{DeadQueue, LiveQueue, QueueAdmin, QueueAdminError};
 
-/// How long a dead letter is hidden while it is looked at or moved.
+/// Visibility timeout of a dead letter while it is listed or moved.
 const HIDDEN_S: i32 = 30;
-/// A request moves for so long; what is left is for the next one.
+/// How long one request moves messages; the next one continues.
 const BUDGET: Duration = Duration::from_secs(8);
 
-/// A receive that waits asks all servers of a queue; one that does not asks some, and misses what a few others hold.
+/// A long poll asks all servers of a queue; a short poll asks some of them and misses messages.
 const WAIT_S: i32 = 1;
-/// After so many receives in a row that brought nothing (new), nothing is there.
-const IN_VAIN: u32 = 2;
+/// After this many receives in a row without a (new) message the queue counts as empty.
+const MAX_EMPTY_RECEIVES: u32 = 2;
 
 /// A dead letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,24 +32,24 @@ pub struct DeadLetter {
 /// What is in a dead-letter queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetters {
-    /// How many there are, about.
+    /// Approximate number of dead letters.
     pub found: u64,
-    /// Those that were looked at.
+    /// The dead letters that were read.
     pub letters: Vec<DeadLetter>,
 }
 
 impl QueueAdmin {
-    /// Looks at up to `most` dead letters, and leaves them where they are.
+    /// Reads up to `most` dead letters and leaves them in place.
     ///
     /// # Errors
-    /// When no dead-letter queue of ours has the name, or SQS gives no answer.
+    /// When no dead-letter queue of ours has the name, or SQS does not answer.
     pub async fn dead_letters(&self, name: &str, most: usize) -> Result<DeadLetters, QueueAdminError> {
         let live = self.live().await?;
         let dead = sources(&live, name)?.0;
         let found = self.count(&dead.url).await?;
         let (mut letters, mut handles, mut seen) = (vec![], vec![], HashSet::new());
         let (until, mut in_vain) = (Instant::now() + BUDGET, 0);
-        while letters.len() < most && in_vain < IN_VAIN && Instant::now() < until {
+        while letters.len() < most && in_vain < MAX_EMPTY_RECEIVES && Instant::now() < until {
             let received = self.receive(&dead.url, (most - letters.len()).min(10)).await?;
             let mut news = false;
             for Message { message_id, body, receipt_handle, .. } in received {
@@ -66,8 +66,8 @@ impl QueueAdmin {
         Ok(DeadLetters { found: found.max(letters.len() as u64), letters })
     }
 
-    /// Moves the dead letters of one queue back to where they came from; how many there were, about. Letters that come
-    /// in meanwhile stay, so that one which fails at once does not go round in circles.
+    /// Moves the dead letters of one queue back to where they came from; returns about how many there were. Messages that
+    /// arrive meanwhile stay, so that one which fails at once does not circulate.
     ///
     /// # Errors
     /// When no dead-letter queue of ours has the name, or SQS fails: what was not moved is still there.
@@ -104,10 +104,10 @@ impl QueueAdmin {
     ) -> Result<u64, QueueAdminError> {
         let (dead, sources) = sources(live, name)?;
         let found = self.count(&dead.url).await?;
-        // The count is approximate: one that says none may be behind.
+        // The count is approximate: zero may be out of date.
         let most = found.max(1);
         let (mut moved, mut in_vain) = (0, 0);
-        while moved < most && in_vain < IN_VAIN && Instant::now() < until {
+        while moved < most && in_vain < MAX_EMPTY_RECEIVES && Instant::now() < until {
             let at_most = usize::try_from(most - moved).unwrap_or(10).min(10);
             let received = self.receive(&dead.url, at_most).await?;
             in_vain = if received.is_empty() { in_vain + 1 } else { 0 };
@@ -161,7 +161,7 @@ impl QueueAdmin {
         Ok(received.messages.unwrap_or_default())
     }
 
-    /// Ends the hiding of what was only looked at. A failure costs half a minute of hiding.
+    /// Makes listed messages visible again. On failure they stay invisible for half a minute.
     async fn show_again(&self, url: &str, handles: &[String]) {
         for chunk in handles.chunks(10) {
             let entry = |(position, handle): (usize, &String)| {
@@ -177,7 +177,10 @@ impl QueueAdmin {
             let request = self.sqs.change_message_visibility_batch().queue_url(url);
             if let Err(error) = request.set_entries(Some(entries)).send().await {
                 let reason = aws_sdk_sqs::error::DisplayErrorContext(&error).to_string();
-                tracing::warn!(reason, "dead letters stay hidden for a while after they were looked at");
+                tracing::warn!(
+                    reason,
+                    "listed dead letters stay invisible until their visibility timeout ends"
+                );
             }
         }
     }
@@ -194,7 +197,7 @@ fn sources<'a>(
     Ok((dead, sources))
 }
 
-/// Where a dead letter came from: SQS says so where several queues share one for their dead letters.
+/// The queue that a dead letter came from: SQS names it where several queues share one dead-letter queue.
 fn home<'a>(sources: &[&'a LiveQueue], message: &Message) -> Option<&'a LiveQueue> {
     let said = message
         .attributes()

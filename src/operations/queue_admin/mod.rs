@@ -1,7 +1,7 @@
-//! The queues as HMPPS' operators look after them over HTTP: dead letters listed, moved back, queues purged.
+//! Queue administration for HMPPS operators: dead letters listed and redriven, queues purged.
 //!
-//! Architecture invariant: only the queues that this service is configured with, and their dead-letter queues, can be
-//! named; any other name is as good as unknown.
+//! Architecture invariant: only the configured queues and their dead-letter queues can be named; any other name is
+//! unknown.
 
 mod dead_letters;
 mod queues;

@@ -10,7 +10,7 @@ use sqlx::PgPool;
 
 use crate::case_records;
 
-/// Why a queue could not be looked after.
+/// Why a queue-admin request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueAdminError {
     /// No queue of ours has this name.
@@ -19,13 +19,13 @@ pub enum QueueAdminError {
     /// SQS allows one purge of a queue a minute.
     #[error("the queue was purged less than a minute ago")]
     PurgeInProgress,
-    /// SQS gives no answer.
-    #[error("SQS gives no answer: {0}")]
+    /// SQS did not answer.
+    #[error("SQS did not answer: {0}")]
     Unavailable(String),
     /// The cached case records cannot be dropped, so nothing is purged.
-    #[error("the store gives no answer: {0}")]
+    #[error("the store did not answer: {0}")]
     StoreUnavailable(#[source] sqlx::Error),
-    /// This process was given no queue.
+    /// No queue is configured.
     #[error("no queue is configured: set QUEUE_URL")]
     NotConfigured,
 }
@@ -51,7 +51,7 @@ pub(crate) struct DeadQueue {
     pub(crate) name: String,
 }
 
-/// Looks after the configured queues.
+/// Administers the configured queues.
 #[derive(Clone)]
 pub struct QueueAdmin {
     pub(crate) sqs: Client,
@@ -60,7 +60,7 @@ pub struct QueueAdmin {
 }
 
 impl QueueAdmin {
-    /// Over the queues with these URLs. In `store` are the case records that a purge makes doubtful.
+    /// Over the queues with these URLs. A purge drops the cached case records in `store`.
     pub fn new(sqs: Client, store: PgPool, urls: impl IntoIterator<Item = String>) -> Self {
         Self { sqs, store, urls: urls.into_iter().collect() }
     }
@@ -124,8 +124,8 @@ impl QueueAdmin {
         Ok(count.unwrap_or_default())
     }
 
-    /// Deletes everything in a queue or dead-letter queue; how many messages waited there, about. Among them may be
-    /// messages of the change feed, so that no cached case record is trusted for some minutes.
+    /// Purges a queue or dead-letter queue; returns about how many messages it held. Messages of the change feed may be
+    /// among them, so no cached case record is trusted for some minutes.
     ///
     /// # Errors
     /// When no queue of ours has the name, the case records cannot be dropped, or SQS does not do it.
@@ -139,8 +139,8 @@ impl QueueAdmin {
             .or_else(|| dead.into_iter().find(|dead| dead.name == name).map(|dead| &dead.url))
             .ok_or(QueueAdminError::Unknown)?;
         let found = self.count(url).await?;
-        // Before the purge: what breaks in between leaves records distrusted for nothing, and never trusted for nothing.
-        // Whichever queue it is: the process that serves the API need not know which one carries the change feed.
+        // Before the purge: a failure in between costs some reads of Delius, and never serves an outdated record. For
+        // every queue: the process that serves the API need not know which one carries the change feed.
         case_records::distrust_after_purge(&self.store, name)
             .await
             .map_err(QueueAdminError::StoreUnavailable)?;

@@ -6,7 +6,7 @@ use manage_pom_cases_and_delius::{
     case::NomsNumber,
     delius::{Delius, NomsCursor},
     ingest::Ingest,
-    operations::bulk::{self, BulkRun, Destination, End, runs},
+    operations::bulk::{self, BulkRun, Destination, EnqueueEnd, runs},
 };
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::PgPool;
@@ -112,19 +112,19 @@ async fn a_run_that_was_stopped_goes_on_behind_its_cursor_and_does_nothing_twice
     let (destination, stop) = (here(&world), CancellationToken::new());
     stop.cancel();
     let to = (&world.store, &destination);
-    let end = bulk::hand_over(to, &mut run, numbers[..1].to_vec(), FAST, &stop, |_, _| {}).await.unwrap();
-    assert_eq!((end, run.handed_over), (End::Stopped, 0), "nothing is taken up after the stop");
+    let end = bulk::enqueue_all(to, &mut run, numbers[..1].to_vec(), FAST, &stop, |_, _| {}).await.unwrap();
+    assert_eq!((end, run.handed_over), (EnqueueEnd::Stopped, 0), "nothing is taken up after the stop");
 
     let go = CancellationToken::new();
     let first = numbers[..1].to_vec();
-    bulk::hand_over(to, &mut run, first, FAST, &go, |_, _| {}).await.unwrap();
+    bulk::enqueue_all(to, &mut run, first, FAST, &go, |_, _| {}).await.unwrap();
     let (mut again, resumed) = runs::resume_or_begin(&world.store, false).await.unwrap();
     assert!(resumed);
     assert_eq!((again.id, again.cursor(), again.handed_over), (run.id, Some(numbers[0].clone()), 1));
     assert_eq!(in_custody(&world, &again).await, numbers[1..]);
     // As after a crash between accepting and moving the cursor: everything is handed over once more.
-    let end = bulk::hand_over(to, &mut again, numbers.clone(), FAST, &go, |_, _| {}).await.unwrap();
-    assert_eq!(end, End::Complete);
+    let end = bulk::enqueue_all(to, &mut again, numbers.clone(), FAST, &go, |_, _| {}).await.unwrap();
+    assert_eq!(end, EnqueueEnd::Complete);
     world.drain().await;
     for noms in &numbers {
         assert_eq!(world.outcomes(noms.as_str()).await, ["KeyDateCreated"], "once");
@@ -146,7 +146,7 @@ async fn the_report_tells_what_waits_what_is_parked_and_what_led_to_no_write(sto
     let numbers = [NOMS, "A2001AA", "A2002AA"].map(|noms| noms.parse().unwrap()).to_vec();
     let destination = here(&world);
     let go = CancellationToken::new();
-    bulk::hand_over((&world.store, &destination), &mut run, numbers, FAST, &go, |_, _| {}).await.unwrap();
+    bulk::enqueue_all((&world.store, &destination), &mut run, numbers, FAST, &go, |_, _| {}).await.unwrap();
     let report = bulk::report(&world.store, run.id).await.unwrap();
     assert_eq!((report.accounted, report.waiting), (3, 1));
     let expected = [("HandoverNotFound".to_owned(), 1), ("message parked: InvalidDetail".to_owned(), 1)];
@@ -199,12 +199,12 @@ async fn a_run_whose_messages_are_not_worked_off_says_whose_and_does_not_wait_fo
 
 #[sqlx::test(migrations = "migrations/store")]
 async fn one_process_at_a_time_is_at_a_run(store: PgPool) {
-    let turn = runs::take_turn(&store, false).await.unwrap();
+    let turn = runs::lock_run(&store, false).await.unwrap();
     assert!(turn.is_some());
-    assert!(runs::take_turn(&store, false).await.unwrap().is_none());
-    assert!(runs::take_turn(&store, true).await.unwrap().is_some(), "a dry run is another matter");
+    assert!(runs::lock_run(&store, false).await.unwrap().is_none());
+    assert!(runs::lock_run(&store, true).await.unwrap().is_some(), "a dry run is another matter");
     drop(turn);
-    until("the turn is given back", || async { runs::take_turn(&store, false).await.unwrap().is_some() })
+    until("the turn is given back", || async { runs::lock_run(&store, false).await.unwrap().is_some() })
         .await;
 }
 
@@ -216,7 +216,7 @@ async fn with_a_queue_of_its_own_a_run_sends_and_leaves_the_work_to_the_service(
     let numbers = in_custody(&world, &run).await;
     let destination = Destination::Queue { sqs: queue.sqs.clone(), url: queue.url.clone() };
     let go = CancellationToken::new();
-    bulk::hand_over((&world.store, &destination), &mut run, numbers, FAST, &go, |_, _| {}).await.unwrap();
+    bulk::enqueue_all((&world.store, &destination), &mut run, numbers, FAST, &go, |_, _| {}).await.unwrap();
     assert_eq!(bulk::report(&world.store, run.id).await.unwrap().accounted, 0);
 
     let mut bodies = queue.take_bodies(2).await;
@@ -243,7 +243,7 @@ async fn ctrl_c_stops_a_run_that_waits_for_mpc_and_the_same_command_goes_on(stor
     let ended = running.wait_with_output().await.unwrap();
     let said = String::from_utf8(ended.stdout).unwrap();
     assert_eq!(ended.status.code(), Some(130), "{said}");
-    assert!(said.contains("goes on from there: handovers refresh --all"), "{said}");
+    assert!(said.contains("run the same command to continue: handovers refresh --all"), "{said}");
 
     world.mpc.mpc().break_down(None);
     let resumed = command::run(&world, &arguments).await;

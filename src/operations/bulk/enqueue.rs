@@ -1,4 +1,4 @@
-//! Hands the messages of a run over: in order, at a steady rate, a few at once.
+//! Enqueues the messages of a run: in order, at a steady rate, a few at once.
 
 use std::num::NonZeroU32;
 
@@ -10,43 +10,43 @@ use crate::{
     case::NomsNumber,
     operations::bulk::{
         BulkRun,
-        destination::{Destination, NotHandedOver},
+        destination::{Destination, EnqueueError},
         message,
         pace::paced,
         runs,
     },
 };
 
-/// Messages handed over at once. The cursor moves in order all the same.
+/// Messages enqueued at once. The cursor still moves in order.
 const AT_ONCE: usize = 8;
 
-/// How the handing over ended.
+/// How the enqueuing ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum EnqueueEnd {
     /// Every number has its message.
     Complete,
     /// It was stopped; the run can be resumed.
     Stopped,
 }
 
-/// Hands over a message for each number, in the order given, and moves the run's cursor along. `told` hears of each
+/// Enqueues a message for each number, in the order given, and advances the run's cursor. `report` is called for each
 /// number, with the error of one that could not be accepted.
 ///
 /// # Errors
-/// When the store does not take the cursor; the run can be resumed.
-pub async fn hand_over(
+/// When the cursor cannot be stored; the run can be resumed.
+pub async fn enqueue_all(
     (store, destination): (&PgPool, &Destination),
     run: &mut BulkRun,
     numbers: Vec<NomsNumber>,
     rate: NonZeroU32,
     stop: &CancellationToken,
-    mut told: impl FnMut(&NomsNumber, Option<&NotHandedOver>),
-) -> sqlx::Result<End> {
+    mut report: impl FnMut(&NomsNumber, Option<&EnqueueError>),
+) -> sqlx::Result<EnqueueEnd> {
     let (id, dry_run, started_at) = (run.id, run.dry_run, run.started_at);
     let handed = paced(numbers, rate)
         .take_until(stop.cancelled())
         .map(|noms| async move {
-            let taken = destination.take(&message(id, &noms, dry_run, started_at), stop).await;
+            let taken = destination.enqueue(&message(id, &noms, dry_run, started_at), stop).await;
             (noms, taken)
         })
         .buffered(AT_ONCE);
@@ -54,15 +54,15 @@ pub async fn hand_over(
     while let Some((noms, taken)) = handed.next().await {
         match &taken {
             Ok(()) => run.handed_over += 1,
-            Err(NotHandedOver::Stopped) => return Ok(End::Stopped),
-            Err(NotHandedOver::Fault(reason)) => {
+            Err(EnqueueError::Stopped) => return Ok(EnqueueEnd::Stopped),
+            Err(EnqueueError::Fault(reason)) => {
                 tracing::error!(reason, %noms, "a message of the bulk run could not be accepted");
                 run.not_accepted += 1;
             }
         }
         runs::advance(store, run, &noms).await?;
         run.cursor = Some(noms.to_string());
-        told(&noms, taken.as_ref().err());
+        report(&noms, taken.as_ref().err());
     }
-    Ok(if stop.is_cancelled() { End::Stopped } else { End::Complete })
+    Ok(if stop.is_cancelled() { EnqueueEnd::Stopped } else { EnqueueEnd::Complete })
 }
