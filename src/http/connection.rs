@@ -1,9 +1,9 @@
-//! A connection whose peer must finish the header of a request in time, and must take the answers.
+//! One connection: how long its peer may take, and how much memory it may use.
 //!
 //! The HTTP library has one limit for both the wait for a request and the arrival of its header, and sets a timer for
 //! every request. A pooled connection may well be idle for a minute; a header that takes a minute is an attack. So the
-//! stream itself has both limits, with one timer for the connection that is rarely set anew. For writing the library has
-//! no limit at all: a peer that asks and never reads would keep its place for good.
+//! stream itself has both limits, with one timer for the connection that is rarely set anew. For writing the library
+//! has no limit at all: a peer that asks and never reads would keep its place forever.
 
 use std::{
     future::Future,
@@ -17,14 +17,27 @@ use std::{
     time::Duration,
 };
 
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioTimer;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Instant, Sleep, sleep_until},
 };
 
-use crate::http::{ApiConfig, refusal::Refusal};
+use crate::http::ApiConfig;
 
-/// Whether a request is being answered: then bytes that come are its body, under the request's own limit.
+/// The HTTP library with the limits of the configuration.
+pub(super) fn http1(config: &ApiConfig) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    // The stream has the time limits: the library's own would set a timer for every request.
+    builder.timer(TokioTimer::new()).header_read_timeout(None);
+    // A header that does not fit is answered with 431. The library reads into this buffer before anybody is known by a
+    // token, so connections x buffer is what strangers can make us hold.
+    builder.max_buf_size(config.max_header_bytes.max(ApiConfig::MIN_HEADER_BYTES));
+    builder
+}
+
+/// Whether a request is being answered: then bytes that arrive are its body, under the request's own limit.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Answering(Arc<AtomicBool>);
 
@@ -37,12 +50,12 @@ impl Answering {
         self.0.store(false, Ordering::Relaxed);
     }
 
-    fn is_under_way(&self) -> bool {
+    fn is_in_progress(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// A timer that is armed rarely: when the deadline moves on, it is left as it is and looks again when it goes off.
+/// A timer that is set rarely: when the deadline moves to later, it stays as it is and checks again when it fires.
 #[derive(Default)]
 struct Timer(Option<Pin<Box<Sleep>>>);
 
@@ -63,9 +76,8 @@ impl Timer {
     }
 }
 
-/// A stream that ends when nothing is asked for too long, and fails when a header is begun and not finished within its
-/// limit, or when the peer takes nothing of an answer for too long. What the HTTP library refuses by itself leaves it
-/// in the shape of every error.
+/// A stream that ends when no request comes for too long, and fails when a header is begun and not finished within its
+/// limit, or when the peer takes nothing of an answer for too long.
 pub(super) struct Limited<S> {
     stream: S,
     answering: Answering,
@@ -80,7 +92,6 @@ pub(super) struct Limited<S> {
     write_waits_since: Option<Instant>,
     read_timer: Timer,
     write_timer: Timer,
-    refusal: Refusal,
 }
 
 impl<S> Limited<S> {
@@ -96,17 +107,16 @@ impl<S> Limited<S> {
             write_waits_since: None,
             read_timer: Timer::default(),
             write_timer: Timer::default(),
-            refusal: Refusal::default(),
         }
     }
 
-    /// An answer goes out: the header it answers was finished.
+    /// An answer goes out, so the header that it answers was complete.
     fn answers(&mut self) {
         self.header_begun = None;
         self.idle_since = Instant::now();
     }
 
-    /// Passes on what came of a write, unless the peer has taken nothing for too long.
+    /// Passes the result of a write on, unless the peer has taken nothing for too long.
     fn written<T>(&mut self, cx: &mut Context<'_>, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if polled.is_ready() {
             self.write_waits_since = None;
@@ -131,7 +141,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Limited<S> {
         let this = &mut *self;
         let before = into.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(cx, into);
-        if this.answering.is_under_way() {
+        if this.answering.is_in_progress() {
             this.header_begun = None;
             return read;
         }
@@ -148,7 +158,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Limited<S> {
             }
             None => {
                 ready!(this.read_timer.poll(cx, this.idle_since + this.idle_limit));
-                Poll::Ready(Ok(())) // as if the peer had ended the connection
+                // Nothing read is how a stream says that the peer closed it, and the library ends quietly.
+                Poll::Ready(Ok(()))
             }
         }
     }
@@ -157,10 +168,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Limited<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Limited<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.answers();
-        let this = &mut *self;
-        let stream = Pin::new(&mut this.stream);
-        let written = this.refusal.poll_write(stream, cx, bytes);
-        this.written(cx, written)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.written(cx, written)
     }
 
     fn poll_write_vectored(
@@ -168,16 +177,8 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Limited<S> {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        // A refusal is a head without a body, and so comes as one slice.
-        if let [head] = bytes {
-            return self.poll_write(cx, head);
-        }
         self.answers();
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
-        if let Poll::Ready(Ok(written)) = &written {
-            let all: usize = bytes.iter().map(|slice| slice.len()).sum();
-            self.refusal.passed(*written == all);
-        }
         self.written(cx, written)
     }
 
@@ -195,37 +196,5 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Limited<S> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use std::future::poll_fn;
-
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_deadline_that_moved_on_is_not_over_when_the_timer_goes_off() {
-        let mut timer = Timer::default();
-        let first = Instant::now() + Duration::from_millis(1);
-        poll_fn(|cx| timer.poll(cx, first)).await;
-        let later = first + Duration::from_secs(3600);
-        let again = poll_fn(|cx| Poll::Ready(timer.poll(cx, later))).await;
-        assert!(again.is_pending(), "a connection that was busy meanwhile is not idle");
-    }
-
-    #[tokio::test]
-    async fn a_peer_that_takes_nothing_is_cut_off_and_one_that_takes_something_has_its_time_again() {
-        let config = ApiConfig { write_timeout: Duration::ZERO, ..ApiConfig::default() };
-        let (ours, mut theirs) = duplex(4);
-        let mut ours = Limited::new(ours, Answering::default(), &config);
-        ours.write_all(b"1234").await.unwrap();
-        let error = ours.write_all(b"5678").await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert!(ours.write_waits_since.is_some());
-
-        theirs.read_exact(&mut [0; 4]).await.unwrap();
-        ours.write_all(b"5678").await.unwrap();
-        assert!(ours.write_waits_since.is_none());
-    }
-}
+#[path = "connection_tests.rs"]
+mod tests;

@@ -1,26 +1,25 @@
-//! The HTTP API: Manage POM Cases reads case records, auditors read histories, operators read health and figures.
+//! The HTTP API: Manage POM Cases reads case records, auditors read histories, operators read health and metrics.
 //!
-//! Architecture invariant: this room knows no queue and no table. Every route says who may use it
-//! ([`Route::protected`], [`Route::open`]); every error has one shape ([`Problem`]); a fault is never a 404.
+//! Architecture invariant: no SQL and no queue calls here. Every route says who may use it
+//! ([`Route::protected`], [`Route::open`]); every error of a route has one shape ([`Problem`]); a fault is never a 404.
 
 mod auth;
 mod body;
 mod conditional;
 mod config;
 mod connection;
-mod figures;
 pub mod health;
 pub mod history;
+mod hot_path;
 mod openapi;
+mod path;
 mod person;
 mod problem;
 pub mod queue_admin;
-mod refusal;
 mod route;
 mod routes;
 mod server;
 mod service;
-mod threads;
 
 use std::sync::Arc;
 
@@ -29,7 +28,7 @@ pub use body::read as read_body;
 pub use config::{ApiConfig, AuthConfig};
 pub use health::{Component, Health};
 use metrics_exporter_prometheus::PrometheusHandle;
-pub use person::parse as parse_person;
+pub use person::from_path as person_from_path;
 pub use problem::{Problem, ProblemBody, json};
 pub use route::{Access, Call, POST, PUT, READ, Route};
 pub use server::{BindError, Server};

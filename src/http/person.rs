@@ -5,17 +5,25 @@ use std::sync::Arc;
 use crate::{
     case::PersonId,
     case_records::{Origin, RecordAnswer, RenderedRecord, Unavailable},
-    http::Problem,
+    http::{Problem, path},
 };
 
-/// Mending it takes a person in Delius: no sooner than in five minutes.
+/// Somebody has to correct Delius first, which takes longer than a retry.
 const SHARED_RETRY_S: u16 = 300;
 
-/// Reads an identifier from a path.
+/// Reads an identifier from a path, where it may be percent-encoded.
 ///
 /// # Errors
 /// 400 when it is neither a CRN nor a NOMS number.
-pub fn parse(text: &str) -> Result<PersonId, Problem> {
+pub fn from_path(parameter: &str) -> Result<PersonId, Problem> {
+    parse(&path::decoded(parameter).unwrap_or_default())
+}
+
+/// Reads an identifier. Case and blanks around it do not matter.
+///
+/// # Errors
+/// 400 when it is neither a CRN nor a NOMS number.
+pub(super) fn parse(text: &str) -> Result<PersonId, Problem> {
     text.parse().map_err(|error: crate::case::InvalidIdentifier| {
         Problem::bad_request(capitalised(&error.to_string()))
     })
@@ -37,13 +45,13 @@ pub(super) fn found(
     }
 }
 
-/// 503: Delius gives no answer and nothing is kept that may be served.
+/// 503: Delius does not answer and there is no cached record that may be served.
 pub(super) fn unavailable() -> Problem {
     Problem::unavailable("Delius does not answer at the moment", 5)
 }
 
-/// The answer cannot be had until somebody mends Delius, and that is what 503 says. To a 4xx Manage POM Cases does not
-/// come back before the next night, and a 404 it takes for "no such case"; a 503 it asks again, and it shows.
+/// 503, because there is no answer until somebody corrects Delius. After a 4xx Manage POM Cases does not ask again before
+/// the next night, and it takes a 404 for "no such case"; after a 503 it retries, and the fault shows.
 fn shared(person: &PersonId) -> Problem {
     let message = format!("Several people in Delius share the {}: ask by CRN", named(person));
     Problem::unavailable(message, SHARED_RETRY_S)
@@ -64,7 +72,7 @@ pub(super) fn count(answer: Result<&RecordAnswer, &Unavailable>) {
             metrics::counter!("case_record_reads_total", "from" => $from)
         };
     }
-    // Names that are known to the compiler cost no search among all figures.
+    // With names that the compiler knows, the macro looks the counter up once and not for every answer.
     match answer {
         Ok(RecordAnswer::Found(_, Origin::Memory)) => read_from!("memory"),
         Ok(RecordAnswer::Found(_, Origin::Store)) => read_from!("store"),

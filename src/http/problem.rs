@@ -24,12 +24,17 @@ pub struct Problem {
     status: StatusCode,
     message: Cow<'static, str>,
     header: Option<(header::HeaderName, HeaderValue)>,
+    reason: Option<Reason>,
 }
+
+/// Why a request was refused, as one constant word. It travels with the answer to the log line and not to the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Reason(pub(super) &'static str);
 
 impl Problem {
     /// An error answer with this status and message.
     pub fn new(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, message: message.into(), header: None }
+        Self { status, message: message.into(), header: None, reason: None }
     }
 
     /// 400: the request is not what the route takes.
@@ -37,7 +42,7 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
 
-    /// 404: there is no such thing. Never for a fault: Manage POM Cases takes it as an answer.
+    /// 404: there is no such thing. Never for a fault, because Manage POM Cases takes a 404 as the answer.
     pub fn not_found(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::NOT_FOUND, message)
     }
@@ -50,23 +55,35 @@ impl Problem {
 
     /// 403: a valid token without the role.
     pub fn forbidden(role: &str) -> Self {
-        Self::new(StatusCode::FORBIDDEN, format!("The token does not carry the role {role}"))
+        Self::new(StatusCode::FORBIDDEN, format!("The token does not have the role {role}"))
+            .with(header::WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer error="insufficient_scope""#))
     }
 
-    /// 503: the answer cannot be had; the caller should come again after so many seconds.
+    /// 503: no answer is available; the caller should ask again after so many seconds.
     pub fn unavailable(message: impl Into<Cow<'static, str>>, retry_after_s: u16) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, message).with(header::RETRY_AFTER, retry_after_s.into())
     }
 
-    /// 500: a fault of ours, without detail.
+    /// 500: a bug, without details.
     pub fn internal() -> Self {
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Something went wrong here; the log says what")
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal error; the log of the service has the details")
     }
 
     /// The same with a header.
     pub fn with(mut self, name: header::HeaderName, value: HeaderValue) -> Self {
         self.header = Some((name, value));
         self
+    }
+
+    /// The same with a reason for the log.
+    pub(super) fn because(mut self, reason: &'static str) -> Self {
+        self.reason = Some(Reason(reason));
+        self
+    }
+
+    #[cfg(test)]
+    pub(super) fn reason(&self) -> Option<&'static str> {
+        self.reason.map(|Reason(reason)| reason)
     }
 
     /// The status of the answer.
@@ -79,10 +96,13 @@ impl Reply for Problem {
     fn into_response(self) -> Response {
         let body = ProblemBody { status: self.status.as_u16(), message: self.message.into_owned() };
         let mut response = json(self.status, &body);
-        // A 404 may be kept by caches unless it says otherwise; ours may be outdated in a second.
+        // Caches may keep a 404 unless told otherwise, and the person may be known a second later.
         response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some((name, value)) = self.header {
             response.headers_mut().insert(name, value);
+        }
+        if let Some(reason) = self.reason {
+            response.extensions_mut().insert(reason);
         }
         response
     }
@@ -98,9 +118,8 @@ pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
             response
         }
         Err(error) => {
-            tracing::error!(%error, "an answer has no JSON form");
-            let mut response =
-                Response::new(r#"{"status":500,"message":"Something went wrong here"}"#.into());
+            tracing::error!(%error, "an answer could not be serialised as JSON");
+            let mut response = Response::new(r#"{"status":500,"message":"Internal error"}"#.into());
             *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
             response
         }

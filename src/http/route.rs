@@ -12,7 +12,7 @@ use warp::{
 
 use crate::http::{
     Authenticator, Caller, Role,
-    figures::{self, RouteFigures},
+    hot_path::{self, RouteMetrics},
 };
 
 /// Who may use a route.
@@ -64,9 +64,9 @@ impl Route {
         R: Reply,
         Fut: Future<Output = R> + Send + 'static,
     {
-        let figures = RouteFigures::new(template);
+        let metrics = RouteMetrics::new(template);
         let filter = path.and(only(methods)).then(move |params| {
-            figures::taken_by(&figures);
+            hot_path::taken_by(&metrics);
             let answer = handler(params);
             async move { answer.await.into_response() }
         });
@@ -87,10 +87,10 @@ impl Route {
         E: Reply,
         Fut: Future<Output = Result<R, E>> + Send + 'static,
     {
-        let (authenticator, figures) = (Arc::clone(authenticator), RouteFigures::new(template));
+        let (authenticator, metrics) = (Arc::clone(authenticator), RouteMetrics::new(template));
         let filter = path.and(only(methods)).and(warp::header::headers_cloned()).then(
             move |params, headers: HeaderMap| {
-                figures::taken_by(&figures);
+                hot_path::taken_by(&metrics);
                 let (authenticator, handler) = (Arc::clone(&authenticator), handler.clone());
                 async move {
                     match authenticator.admit(&headers, role).await {

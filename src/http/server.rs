@@ -1,11 +1,11 @@
-//! The server: own listener and own connections, because the framework's server has no limits.
+//! The server. It has its own listener and connections, because the framework's server has no limits.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use http::Request;
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
-    rt::{TokioIo, TokioTimer},
+    rt::TokioIo,
     server::graceful::{GracefulShutdown, Watcher},
 };
 use tokio::{
@@ -16,20 +16,20 @@ use tokio::{
 
 use crate::http::{
     Api, ApiConfig, Health,
-    connection::{Answering, Limited},
+    connection::{Answering, Limited, http1},
+    hot_path,
     service::Service,
-    threads,
 };
 
 /// Why the server cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// Somebody else does.
+    /// Another process listens there.
     #[error(
         "{0} is already in use: stop the other process, or choose another address with BIND (port 0 picks a free one)"
     )]
     InUse(SocketAddr),
-    /// The operating system says no.
+    /// The operating system refuses.
     #[error("cannot listen on {0}: choose another address with BIND")]
     Refused(SocketAddr, #[source] io::Error),
 }
@@ -47,7 +47,7 @@ impl Server {
     /// Listens on the configured address. Requests are answered once it runs.
     ///
     /// # Errors
-    /// When the address is taken or not ours.
+    /// When the address is taken or does not belong to this machine.
     pub async fn bind(api: &Api) -> Result<Self, BindError> {
         let config = api.config().clone();
         let refused = |error: io::Error| match error.kind() {
@@ -65,8 +65,8 @@ impl Server {
         self.address
     }
 
-    /// Answers requests until `shutdown` resolves; then takes no new connections and gives the requests under way
-    /// their time to end.
+    /// Answers requests until `shutdown` resolves. Then it takes no new connections and gives the requests in progress
+    /// time to end.
     pub async fn run_until(self, shutdown: impl Future<Output = ()> + Send) {
         let (graceful, places) =
             (GracefulShutdown::new(), Arc::new(Semaphore::new(self.config.max_connections)));
@@ -79,7 +79,7 @@ impl Server {
         let open = graceful.count();
         match tokio::time::timeout(self.config.drain_timeout, graceful.shutdown()).await {
             Ok(()) => tracing::info!(connections = open, "the API has drained"),
-            Err(_) => tracing::warn!(connections = open, "the API stops with requests under way"),
+            Err(_) => tracing::warn!(connections = open, "the API stops although requests are in progress"),
         }
     }
 
@@ -118,7 +118,7 @@ impl Server {
             metrics::gauge!("http_connections").decrement(1.0);
             drop(place);
         };
-        threads::next().spawn(connection);
+        hot_path::next_thread().spawn(connection);
     }
 }
 
@@ -140,11 +140,7 @@ async fn converse(
             Ok::<_, std::convert::Infallible>(response)
         }
     });
-    // The stream has the limits: the library's own would set a timer for every request.
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(None)
-        .serve_connection(TokioIo::new(stream), answer);
+    let connection = http1(config).serve_connection(TokioIo::new(stream), answer);
     Ok(watcher.watch(connection).await?)
 }
 

@@ -1,4 +1,4 @@
-//! What happens to every request around its route: admission, time limit, panics, request id, log and figures.
+//! What happens to every request around its route: admission, time limit, panics, request id, log and metrics.
 
 use std::{
     future::{Future, poll_fn},
@@ -17,11 +17,11 @@ use tokio::sync::Semaphore;
 use tracing::Instrument;
 use warp::reply::{Reply, Response};
 
-use crate::http::{Api, Problem, figures, routes};
+use crate::http::{Api, Problem, hot_path, path, problem::Reason, routes};
 
 pub(super) const REQUEST_ID: &str = "x-request-id";
 
-/// Answered even under full load: an orchestrator must not take a busy process for a dead one.
+/// Answered even under full load: Kubernetes must not restart a busy process.
 const ALWAYS_ADMITTED: [&str; 3] = ["/health/ping", "/health/liveness", "/health/readiness"];
 
 type Routes = Box<dyn Fn(Request<Incoming>) -> BoxFuture<'static, Response> + Send + Sync>;
@@ -69,7 +69,7 @@ impl Service {
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Response {
         let began = Instant::now();
         let asked = Asked::of(&request);
-        let (mut response, route) = figures::observed(self.admit(request, &asked)).await;
+        let (mut response, route) = hot_path::observed(self.admit(request, &asked)).await;
         let took = began.elapsed();
         route.count(asked.method, response.status(), took);
         note(&response, route.template(), &asked, took);
@@ -77,10 +77,13 @@ impl Service {
         response
     }
 
-    async fn admit(&self, request: Request<Incoming>, asked: &Asked) -> Response {
-        // Only a proxy answers to `CONNECT host:port`; the framework takes a path for granted.
+    async fn admit(&self, mut request: Request<Incoming>, asked: &Asked) -> Response {
+        // `CONNECT host:port` is for proxies, and the framework would panic without a path.
         if request.uri().path_and_query().is_none() {
             return Problem::bad_request("The request names no path").into_response();
+        }
+        if let Some(uri) = path::normalised(request.uri()) {
+            *request.uri_mut() = uri;
         }
         let _place = match self.admission.try_acquire() {
             Ok(place) => Some(place),
@@ -106,7 +109,7 @@ impl Service {
         match answered {
             Ok(Ok(response)) => response,
             Ok(Err(_)) => {
-                // The panic hook has logged where; what it said may hold anything and goes nowhere.
+                // The panic hook has logged the place. The message of the panic may hold personal data and is dropped.
                 tracing::error!(request_id = asked.id(), "a handler panicked");
                 Problem::internal().into_response()
             }
@@ -115,10 +118,11 @@ impl Service {
     }
 }
 
-/// Logs an answer. Paths are not logged, only routes: what does not match one may be anything.
+/// Logs an answer. Only the route is logged and never the path, which may hold anything.
 fn note(response: &Response, route: &'static str, asked: &Asked, took: Duration) {
     let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     let status = response.status().as_u16();
+    let reason = response.extensions().get().map(|Reason(reason)| *reason);
     macro_rules! answered {
         ($level:ident) => {
             tracing::$level!(
@@ -127,6 +131,7 @@ fn note(response: &Response, route: &'static str, asked: &Asked, took: Duration)
                 method = asked.method,
                 route,
                 status,
+                reason,
                 took_us,
                 "answered"
             )
@@ -139,7 +144,7 @@ fn note(response: &Response, route: &'static str, asked: &Asked, took: Duration)
     }
 }
 
-/// The caller's request id, or a new one. Only what cannot garble a log line is taken over.
+/// The caller's request id, or a new one. Only letters, digits and `-_.` are taken over: log lines stay readable.
 fn request_id(headers: &HeaderMap) -> HeaderValue {
     let harmless = |id: &&HeaderValue| {
         let id = id.as_bytes();
@@ -148,7 +153,7 @@ fn request_id(headers: &HeaderMap) -> HeaderValue {
     headers.get(REQUEST_ID).filter(harmless).cloned().unwrap_or_else(new_request_id)
 }
 
-/// A UUID of version 7 whose random part need not be a secret, so that it costs no system call.
+/// A UUID of version 7. It is no secret, so its random part comes from a fast generator without a system call.
 fn new_request_id() -> HeaderValue {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut random = [0; 10];
@@ -169,7 +174,7 @@ fn trace_id(headers: &HeaderMap) -> Option<String> {
     (valid && trace.bytes().any(|byte| byte != b'0')).then(|| trace.to_owned())
 }
 
-/// A method by name; whatever callers make up is "other", so that it cannot multiply figures.
+/// A method by name; whatever callers make up is "other", so that it cannot multiply metrics.
 fn name_of(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

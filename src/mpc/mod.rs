@@ -10,6 +10,7 @@ mod answers;
 mod origin;
 mod recorded;
 mod token;
+mod token_answer;
 
 use std::time::Duration;
 

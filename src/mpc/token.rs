@@ -1,20 +1,21 @@
-//! The access token for our calls: client credentials, kept until shortly before it expires, renewed by one
-//! caller while the others wait.
+//! The access token for our calls: client credentials (RFC 6749, 4.4), kept until shortly before it expires, renewed
+//! by one caller while the others wait.
 
 use std::time::{Duration, Instant};
 
-use reqwest::StatusCode;
-use serde::Deserialize;
+use base64::{Engine, prelude::BASE64_STANDARD};
+use reqwest::{Response, StatusCode, header};
 use tokio::sync::Mutex;
+use url::form_urlencoded;
 
-use super::{CONNECT_TIMEOUT, REQUEST_TIMEOUT, describe};
+use super::{CONNECT_TIMEOUT, REQUEST_TIMEOUT, describe, token_answer};
 use crate::{breakers::AUTH, case::FetchError};
 
 /// A token is not used in the last part of its life: clocks differ and requests take time.
 const EXPIRY_MARGIN: Duration = Duration::from_secs(30);
 
-/// However long a token claims to live, a new one is asked for after a day.
-const MAX_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+/// Token answers have a few kilobytes.
+const MAX_ANSWER_BYTES: usize = 256 * 1024;
 
 /// How this service identifies itself to HMPPS Auth.
 #[derive(Clone)]
@@ -23,6 +24,16 @@ pub struct ClientCredentials {
     pub id: String,
     /// `CLIENT_SECRET`; never printed.
     pub secret: String,
+}
+
+impl ClientCredentials {
+    /// The `Authorization` header. Both parts are form-encoded before they are joined (RFC 6749, 2.3.1), which matters
+    /// for a secret with `+`, `/`, `=`, `%` or `:`.
+    fn basic(&self) -> String {
+        let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+        let pair = format!("{}:{}", encoded(&self.id), encoded(&self.secret));
+        format!("Basic {}", BASE64_STANDARD.encode(pair))
+    }
 }
 
 impl std::fmt::Debug for ClientCredentials {
@@ -44,13 +55,6 @@ struct Held {
     usable_until: Instant,
 }
 
-#[derive(Deserialize)]
-struct TokenBody {
-    access_token: String,
-    /// Seconds.
-    expires_in: u64,
-}
-
 impl TokenSource {
     /// A source that asks `{auth_url}/oauth/token`.
     ///
@@ -68,6 +72,7 @@ impl TokenSource {
 
     /// A token that is good for a while.
     pub(super) async fn get(&self) -> Result<String, FetchError> {
+        // Held during the fetch: callers that come meanwhile wait for its token instead of asking for another one.
         let mut held = self.held.lock().await;
         match &*held {
             Some(good) if good.usable_until > Instant::now() => Ok(good.token.clone()),
@@ -89,30 +94,58 @@ impl TokenSource {
     async fn fetch_into(&self, held: &mut Option<Held>) -> Result<String, FetchError> {
         *held = None;
         let asked = Instant::now();
-        let response = self
+        let request = self
             .http
             .post(&self.url)
-            .basic_auth(&self.credentials.id, Some(&self.credentials.secret))
-            .form(&[("grant_type", "client_credentials")])
-            .send()
-            .await
-            .map_err(|error| unavailable(describe(&error)))?;
+            .header(header::AUTHORIZATION, self.credentials.basic())
+            .header(header::ACCEPT, "application/json")
+            .form(&[("grant_type", "client_credentials")]);
+        let response = request.send().await.map_err(|error| unavailable(describe(&error)))?;
         let status = response.status();
+        let body = body(response).await?;
         if status == StatusCode::UNAUTHORIZED || status == StatusCode::BAD_REQUEST {
-            return Err(unavailable(format!("{status}; check CLIENT_ID and CLIENT_SECRET")));
+            let code = token_answer::error_code(&body).unwrap_or("no error code");
+            return Err(unavailable(format!("{status} ({code}); check CLIENT_ID and CLIENT_SECRET")));
         }
         if !status.is_success() {
             return Err(unavailable(status.to_string()));
         }
-        let body: TokenBody =
-            response.json().await.map_err(|_| unavailable("its answer has no usable access_token".into()))?;
-        let life = Duration::from_secs(body.expires_in).min(MAX_LIFE);
-        let margin = EXPIRY_MARGIN.min(life / 10);
-        *held = Some(Held { token: body.access_token.clone(), usable_until: asked + life - margin });
-        Ok(body.access_token)
+        let granted = token_answer::parse(&body).map_err(|error| unavailable(error.to_string()))?;
+        let margin = EXPIRY_MARGIN.min(granted.life / 10);
+        *held = Some(Held { token: granted.token.clone(), usable_until: asked + granted.life - margin });
+        Ok(granted.token)
     }
+}
+
+async fn body(mut response: Response) -> Result<Vec<u8>, FetchError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| unavailable(describe(&error)))? {
+        body.extend_from_slice(&chunk);
+        if body.len() > MAX_ANSWER_BYTES {
+            return Err(unavailable("its answer is longer than 256 KiB".into()));
+        }
+    }
+    Ok(body)
 }
 
 fn unavailable(reason: String) -> FetchError {
     FetchError::Unavailable { dependency: AUTH, reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn id_and_secret_are_form_encoded_before_they_are_joined() {
+        let of = |id: &str, secret: &str| {
+            let basic = ClientCredentials { id: id.into(), secret: secret.into() }.basic();
+            let pair = BASE64_STANDARD.decode(basic.trim_start_matches("Basic ")).unwrap_or_default();
+            String::from_utf8(pair).unwrap_or_default()
+        };
+        assert_eq!(of("client-1", "plain_SECRET.9*"), "client-1:plain_SECRET.9*");
+        assert_eq!(of("client", "s3cret-for-acceptance+/="), "client:s3cret-for-acceptance%2B%2F%3D");
+        assert_eq!(of("a:b", "c:d%e &f"), "a%3Ab:c%3Ad%25e+%26f");
+        assert_eq!(of("client", "p\u{e4}ss"), "client:p%C3%A4ss");
+    }
 }

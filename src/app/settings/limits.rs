@@ -25,6 +25,9 @@ pub(crate) struct ApiLimits {
     /// Bytes of the longest request body; five hundred identifiers need less than 10000
     #[arg(long, env = "API_MAX_BODY_BYTES", default_value_t = 65_536, value_parser = value_parser!(u32).range(1024..))]
     api_max_body_bytes: u32,
+    /// Bytes of the longest request header; strangers can make the service hold twice this for each open connection
+    #[arg(long, env = "API_MAX_HEADER_BYTES", default_value_t = 16_384, value_parser = value_parser!(u32).range(8192..=1_048_576))]
+    api_max_header_bytes: u32,
     /// Seconds from the first byte of a request to the end of its header
     #[arg(long, env = "API_HEADER_SECONDS", default_value = "10", value_parser = seconds)]
     api_header_seconds: Duration,
@@ -57,6 +60,7 @@ impl ApiLimits {
             idle_timeout: self.api_idle_seconds,
             request_timeout: self.api_request_seconds,
             max_body_bytes: self.api_max_body_bytes as usize,
+            max_header_bytes: self.api_max_header_bytes as usize,
             ..ApiConfig::default()
         }
     }
@@ -105,6 +109,7 @@ mod tests {
             "--api-max-requests=2",
             "--api-max-connections=3",
             "--api-max-body-bytes=4000",
+            "--api-max-header-bytes=9000",
             "--api-header-seconds=5",
             "--api-idle-seconds=6",
             "--record-max-age-seconds=7",
@@ -117,7 +122,7 @@ mod tests {
             (server.request_timeout, server.max_in_flight, server.max_connections),
             (seconds(1), 2, 3)
         );
-        assert_eq!(server.max_body_bytes, 4000);
+        assert_eq!((server.max_body_bytes, server.max_header_bytes), (4000, 9000));
         assert_eq!((server.header_timeout, server.idle_timeout), (seconds(5), seconds(6)));
         let records = limits.records();
         assert_eq!((records.max_age, records.stale_limit), (seconds(7), seconds(8)));

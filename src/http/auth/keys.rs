@@ -1,185 +1,219 @@
-//! The public keys of HMPPS Auth: fetched when they are needed, kept when it is away, and never fetched more often
-//! than the interval allows, whatever key ids callers come up with.
+//! The public keys of HMPPS Auth: fetched when they are needed, trusted for a limited time, and never fetched more
+//! often than the interval allows, whatever tokens callers make up.
+//!
+//! Architecture invariant: a key that HMPPS Auth has withdrawn verifies nothing later than `keys_max_age` afterwards.
+//! The age counts from the *request* for the key set, and a key set past it is not used at all, also when HMPPS Auth
+//! does not answer: then callers get 503.
 
 use std::{
-    collections::HashMap,
     sync::{Arc, PoisonError, RwLock},
     time::Instant,
 };
 
-use jsonwebtoken::{
-    DecodingKey,
-    jwk::{AlgorithmParameters, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse},
-};
+use async_trait::async_trait;
 
+use super::{
+    Refusal,
+    key_set::{Key, parse_key_set},
+    token::Token,
+};
 use crate::http::AuthConfig;
 
-/// A key set is a few kilobytes; more than this is not one.
+/// Key sets have a few kilobytes. The limit keeps a misrouted download out of memory.
 const MAX_KEY_SET_BYTES: usize = 256 * 1024;
 
-/// The key cannot be looked up: HMPPS Auth did not answer the last time it was asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct KeysUnavailable;
+/// Where key sets come from.
+#[async_trait]
+pub(super) trait KeySource: Send + Sync {
+    /// The body of the key set, or what went wrong, without addresses.
+    async fn key_set(&self) -> Result<Vec<u8>, String>;
+}
+
+/// The clock by which keys age.
+pub(super) type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 
 #[derive(Default)]
 struct Known {
-    keys: HashMap<String, Arc<DecodingKey>>,
-    attempted: Option<(Instant, bool)>,
-    fetched: Option<Instant>,
+    keys: Vec<Arc<Key>>,
+    /// When the key set was asked for that these keys are from.
+    asked: Option<Instant>,
+    last_attempt: Option<Attempt>,
+}
+
+#[derive(Clone, Copy)]
+struct Attempt {
+    ended: Instant,
+    succeeded: bool,
 }
 
 pub(super) struct Keys {
     config: AuthConfig,
-    http: reqwest::Client,
+    source: Box<dyn KeySource>,
+    clock: Clock,
     known: RwLock<Known>,
     fetching: tokio::sync::Mutex<()>,
 }
 
 impl Keys {
-    pub(super) fn new(config: AuthConfig) -> Result<Self, reqwest::Error> {
-        let http = reqwest::Client::builder()
-            .timeout(config.fetch_timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .build()?;
-        Ok(Self { config, http, known: RwLock::default(), fetching: tokio::sync::Mutex::default() })
+    pub(super) fn new(config: AuthConfig, source: Box<dyn KeySource>, clock: Clock) -> Arc<Self> {
+        let (known, fetching) = (RwLock::default(), tokio::sync::Mutex::default());
+        Arc::new(Self { config, source, clock, known, fetching })
     }
 
-    /// The key with this id; `None` when HMPPS Auth has no such key.
-    pub(super) async fn key(self: &Arc<Self>, id: &str) -> Result<Option<Arc<DecodingKey>>, KeysUnavailable> {
-        if let Some(key) = self.known_key(id) {
-            self.refresh_in_the_background();
-            return Ok(Some(key));
+    /// The key that signed a token.
+    ///
+    /// The key set is fetched again when no known key verifies the signature, and not only when the id is unknown:
+    /// HMPPS Auth may change its key and keep the id.
+    pub(super) async fn signer(self: &Arc<Self>, token: &Token<'_>) -> Result<Arc<Key>, Refusal> {
+        match self.verify(token) {
+            Ok(key) => {
+                self.refresh_when_due();
+                Ok(key)
+            }
+            Err(_) if self.refresh().await => self.verify(token),
+            Err(_) => Err(Refusal::KeysUnavailable),
         }
-        // One fetch at a time; whoever waited for it looks at what it brought.
-        let _one_at_a_time = self.fetching.lock().await;
-        if let Some(key) = self.known_key(id) {
-            return Ok(Some(key));
+    }
+
+    /// Whether a key that verified a token before is still trusted.
+    pub(super) fn trusts(self: &Arc<Self>, key: &Arc<Key>) -> bool {
+        let is_trusted = self.trusted(|keys| keys.iter().any(|known| Arc::ptr_eq(known, key)));
+        if is_trusted {
+            self.refresh_when_due();
         }
-        let answered = match self.attempted_of_late() {
-            Some(answered) => answered,
-            None => self.fetch().await,
-        };
-        if answered { Ok(self.known_key(id)) } else { Err(KeysUnavailable) }
+        is_trusted
     }
 
-    fn known_key(&self, id: &str) -> Option<Arc<DecodingKey>> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).keys.get(id).cloned()
+    fn verify(&self, token: &Token<'_>) -> Result<Arc<Key>, Refusal> {
+        let keys = self.trusted(<[_]>::to_vec);
+        let (message, signature) = token.signed_parts();
+        let mut refusal = Refusal::UnknownKey;
+        for key in keys.into_iter().filter(|key| key.may_have_signed(token.key_id())) {
+            if key.verifies(message, signature) {
+                return Ok(key);
+            }
+            refusal = Refusal::Signature;
+        }
+        Err(refusal)
     }
 
-    /// Whether the last attempt was answered, when it was made within the interval.
-    fn attempted_of_late(&self) -> Option<bool> {
-        let attempted = self.known.read().unwrap_or_else(PoisonError::into_inner).attempted;
-        attempted.filter(|(at, _)| at.elapsed() < self.config.fetch_interval).map(|(_, answered)| answered)
+    /// Looks at the keys, which are none once they are too old to be trusted.
+    fn trusted<T>(&self, look: impl FnOnce(&[Arc<Key>]) -> T) -> T {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let is_fresh = known.asked.is_some_and(|asked| self.age(asked) < self.config.keys_max_age);
+        look(if is_fresh { &known.keys } else { &[] })
     }
 
-    /// A withdrawn key must stop working, but nobody waits for that: known keys serve meanwhile, and go on serving
-    /// while HMPPS Auth is away.
-    fn refresh_in_the_background(self: &Arc<Self>) {
-        let due = {
+    fn age(&self, since: Instant) -> std::time::Duration {
+        (self.clock)().saturating_duration_since(since)
+    }
+
+    /// How the last fetch ended, if it ended so recently that there must not be another one.
+    fn recent_attempt(&self) -> Option<bool> {
+        let last = self.known.read().unwrap_or_else(PoisonError::into_inner).last_attempt;
+        last.filter(|last| self.age(last.ended) < self.config.fetch_interval).map(|last| last.succeeded)
+    }
+
+    /// Fetches the key set, or waits for the fetch under way. Returns whether the last fetch succeeded.
+    async fn refresh(self: &Arc<Self>) -> bool {
+        if let Some(succeeded) = self.recent_attempt() {
+            return succeeded;
+        }
+        let keys = Arc::clone(self);
+        // A task of its own: a caller that hangs up must not cancel the fetch that others wait for. Otherwise callers
+        // that come and go could also make us fetch without pause.
+        let fetch = tokio::spawn(async move {
+            let _single_flight = keys.fetching.lock().await;
+            match keys.recent_attempt() {
+                Some(succeeded) => succeeded,
+                None => keys.fetch().await,
+            }
+        });
+        fetch.await.unwrap_or(false)
+    }
+
+    /// Fetches in the background some time before the keys are too old, so that no caller has to wait.
+    fn refresh_when_due(self: &Arc<Self>) {
+        let is_due = {
             let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-            known.fetched.is_none_or(|at| at.elapsed() > self.config.keys_max_age)
+            known.asked.is_none_or(|asked| self.age(asked) >= self.config.keys_refresh_after)
         };
-        if due && self.attempted_of_late().is_none() && self.fetching.try_lock().is_ok() {
+        if is_due && self.recent_attempt().is_none() && self.fetching.try_lock().is_ok() {
             let keys = Arc::clone(self);
-            tokio::spawn(async move {
-                let _one_at_a_time = keys.fetching.lock().await;
-                if keys.attempted_of_late().is_none() {
-                    keys.fetch().await;
-                }
-            });
+            tokio::spawn(async move { keys.refresh().await });
         }
     }
 
-    /// Fetches the key set and replaces what is known. Returns whether there was an answer.
     async fn fetch(&self) -> bool {
-        let fetched = self.key_set().await.and_then(|set| usable_keys(&set));
-        metrics::counter!("auth_key_fetches_total", "answered" => fetched.is_ok().to_string()).increment(1);
+        let asked = (self.clock)();
+        let fetched = self.source.key_set().await;
+        let parsed = fetched.and_then(|body| parse_key_set(&body).map_err(|error| error.to_string()));
+        metrics::counter!("auth_key_fetches_total", "answered" => parsed.is_ok().to_string()).increment(1);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.attempted = Some((Instant::now(), fetched.is_ok()));
-        match fetched {
+        let ended = (self.clock)();
+        known.last_attempt = Some(Attempt { ended, succeeded: parsed.is_ok() });
+        match parsed {
             Ok(keys) => {
-                known.keys = keys;
-                known.fetched = Some(Instant::now());
+                known.keys = keys.into_iter().map(|key| known.same_or_new(key)).collect();
+                known.asked = Some(asked);
                 true
             }
             Err(error) => {
+                let age_s = known.asked.map(|asked| ended.saturating_duration_since(asked).as_secs());
                 tracing::warn!(
                     error,
                     known_keys = known.keys.len(),
-                    "HMPPS Auth gives no keys; known ones go on"
+                    age_s,
+                    "the key set of HMPPS Auth could not be fetched; known keys are used until they are too old"
                 );
                 false
             }
         }
     }
+}
 
-    async fn key_set(&self) -> Result<JwkSet, String> {
-        let url = format!("{}/.well-known/jwks.json", self.config.auth_url);
-        let mut response =
-            self.http.get(url).send().await.map_err(|error| error.without_url().to_string())?;
+impl Known {
+    /// A key that stays in the set stays the same object: tokens that it verified are remembered by it.
+    fn same_or_new(&self, key: Key) -> Arc<Key> {
+        self.keys.iter().find(|known| ***known == key).cloned().unwrap_or_else(|| Arc::new(key))
+    }
+}
+
+/// Fetches key sets from HMPPS Auth.
+pub(super) struct OverHttp {
+    http: reqwest::Client,
+    url: String,
+}
+
+impl OverHttp {
+    pub(super) fn new(config: &AuthConfig) -> Result<Self, reqwest::Error> {
+        let http = reqwest::Client::builder()
+            .timeout(config.fetch_timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .build()?;
+        Ok(Self { http, url: config.key_set_url.clone() })
+    }
+}
+
+#[async_trait]
+impl KeySource for OverHttp {
+    async fn key_set(&self) -> Result<Vec<u8>, String> {
+        let failed = |error: reqwest::Error| error.without_url().to_string();
+        let mut response = self.http.get(&self.url).send().await.map_err(failed)?;
         if !response.status().is_success() {
-            return Err(format!("answered {}", response.status()));
+            return Err(format!("status {}", response.status()));
         }
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| error.without_url().to_string())? {
+        while let Some(chunk) = response.chunk().await.map_err(failed)? {
             body.extend_from_slice(&chunk);
             if body.len() > MAX_KEY_SET_BYTES {
-                return Err("the answer is too long for a key set".to_owned());
+                return Err("the answer is longer than 256 KiB".to_owned());
             }
         }
-        read(&body)
+        Ok(body)
     }
-}
-
-/// Reads a key set. A key of a kind that we do not know must not hide the others.
-fn read(body: &[u8]) -> Result<JwkSet, String> {
-    let mut set: serde_json::Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-    let keys = set.get_mut("keys").and_then(|keys| keys.as_array_mut()).ok_or("the answer is no key set")?;
-    let keys = std::mem::take(keys).into_iter().filter_map(|key| serde_json::from_value(key).ok()).collect();
-    Ok(JwkSet { keys })
-}
-
-/// The keys of a set by their ids. A set without any is a fault of whoever published it, and not the withdrawal of all
-/// keys: every caller would get a 401 for it, which Manage POM Cases does not try again.
-fn usable_keys(set: &JwkSet) -> Result<HashMap<String, Arc<DecodingKey>>, String> {
-    let keys: HashMap<_, _> = set.keys.iter().filter_map(usable).collect();
-    if keys.is_empty() { Err("the key set has no RS256 key".to_owned()) } else { Ok(keys) }
-}
-
-/// A key that RS256 signatures can be verified with, under its id.
-fn usable(jwk: &Jwk) -> Option<(String, Arc<DecodingKey>)> {
-    let is_rsa = matches!(jwk.algorithm, AlgorithmParameters::RSA(_));
-    let for_rs256 = jwk.common.key_algorithm.as_ref().is_none_or(|it| *it == KeyAlgorithm::RS256);
-    let for_signatures = jwk.common.public_key_use.as_ref().is_none_or(|it| *it == PublicKeyUse::Signature);
-    if !(is_rsa && for_rs256 && for_signatures) {
-        return None;
-    }
-    Some((jwk.common.key_id.clone()?, Arc::new(DecodingKey::from_jwk(jwk).ok()?)))
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::*;
-
-    #[test]
-    fn only_rsa_signature_keys_with_an_id_are_used_and_others_do_no_harm() {
-        let set = read(
-            br#"{"keys":[
-                {"kty":"RSA","kid":"good","use":"sig","alg":"RS256","n":"AQAB","e":"AQAB"},
-                {"kty":"RSA","kid":"plain","n":"AQAB","e":"AQAB"},
-                {"kty":"RSA","kid":"encrypts","use":"enc","n":"AQAB","e":"AQAB"},
-                {"kty":"RSA","kid":"other","alg":"RS512","n":"AQAB","e":"AQAB"},
-                {"kty":"RSA","n":"AQAB","e":"AQAB"},
-                {"kty":"oct","kid":"secret","k":"AQAB"},
-                {"kty":"NEW","kid":"future"}]}"#,
-        )
-        .unwrap();
-        let mut ids: Vec<_> = set.keys.iter().filter_map(usable).map(|(id, _)| id).collect();
-        ids.sort();
-        assert_eq!(ids, ["good", "plain"]);
-        assert!(read(b"[]").is_err());
-        assert!(read(b"<html>").is_err());
-    }
-}
+#[path = "keys_tests.rs"]
+mod tests;

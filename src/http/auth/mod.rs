@@ -1,34 +1,38 @@
-//! Who is calling: bearer tokens of HMPPS Auth, RS256 only.
+//! Who is calling: bearer tokens of HMPPS Auth (RS256), verified with the keys that it publishes.
 
+mod key_set;
 mod keys;
+mod refusal;
 mod role;
+mod token;
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
-};
+use std::{sync::Arc, time::Instant};
 
 use foldhash::quality::RandomState;
 use http::{HeaderMap, header};
-use jsonwebtoken::{Algorithm, Validation, decode, decode_header};
 use moka::future::Cache;
+
 pub use role::Role;
-use serde::Deserialize;
 
 use self::{
-    keys::{Keys, KeysUnavailable},
+    key_set::Key,
+    keys::{KeySource, Keys, OverHttp},
+    refusal::Refusal,
     role::Roles,
+    token::{NumericDate, Token},
 };
 use crate::http::{AuthConfig, Problem};
 
+/// Memory for verified tokens. A token has about one kilobyte.
+const REMEMBERED_BYTES: u64 = 16 * 1024 * 1024;
+
 /// A caller whose token was verified.
-#[derive(Debug, Clone)]
 pub struct Caller {
     name: String,
     user: Option<String>,
     roles: Roles,
-    expires_at: u64,
-    verified: Instant,
+    expires_at: NumericDate,
+    key: Arc<Key>,
 }
 
 impl Caller {
@@ -48,70 +52,30 @@ impl Caller {
     }
 }
 
-/// Why a caller is not let in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Refusal {
-    NoToken,
-    InvalidToken,
-    KeysUnavailable,
-}
-
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::NoToken => Self::unauthorised("A bearer token is needed"),
-            Refusal::InvalidToken => Self::unauthorised("The bearer token is not valid"),
-            Refusal::KeysUnavailable => {
-                Self::unavailable("The token cannot be verified: HMPPS Auth does not answer", 5)
-            }
-        }
-    }
-}
-
-#[derive(Deserialize)]
-struct Claims {
-    exp: u64,
-    #[serde(default)]
-    client_id: Option<String>,
-    #[serde(default)]
-    sub: Option<String>,
-    #[serde(default)]
-    authorities: Vec<String>,
-}
-
-/// Verifies tokens. A verified one is remembered, as a whole, until it expires (or for a few minutes). Only verified
-/// ones are, so that nobody else can fill the memory or make keys collide.
+/// Verifies tokens. A verified one is remembered, as a whole, for as long as it is valid and its key is trusted. Only
+/// verified ones are, so that nobody else can fill the memory or make hashes collide.
 pub struct Authenticator {
     keys: Arc<Keys>,
-    validation: Validation,
-    leeway_s: u64,
-    token_max_age: Duration,
+    config: AuthConfig,
     verified: Cache<Box<str>, Arc<Caller>, RandomState>,
 }
 
 impl Authenticator {
-    /// Fetches keys when the first token comes.
+    /// Keys are fetched when the first token comes.
     ///
     /// # Errors
     /// When the HTTP client cannot be built.
     pub fn new(config: AuthConfig) -> Result<Self, reqwest::Error> {
-        let mut validation = Validation::new(Algorithm::RS256);
-        validation.set_issuer(&[format!("{}/issuer", config.auth_url)]);
-        validation.set_required_spec_claims(&["exp", "iss"]);
-        validation.leeway = config.leeway.as_secs();
-        validation.validate_nbf = true;
-        // HMPPS Auth issues tokens without an audience: roles say what a client may do.
-        validation.validate_aud = false;
-        Ok(Self {
-            validation,
-            leeway_s: config.leeway.as_secs(),
-            token_max_age: config.token_max_age,
-            verified: Cache::builder()
-                .max_capacity(10_000)
-                .time_to_live(config.token_max_age)
-                .build_with_hasher(RandomState::default()),
-            keys: Arc::new(Keys::new(config)?),
-        })
+        let source = Box::new(OverHttp::new(&config)?);
+        Ok(Self::with(config, source, Arc::new(Instant::now)))
+    }
+
+    fn with(config: AuthConfig, source: Box<dyn KeySource>, clock: keys::Clock) -> Self {
+        let verified = Cache::<Box<str>, Arc<Caller>>::builder()
+            .max_capacity(REMEMBERED_BYTES)
+            .weigher(|token, _| u32::try_from(token.len() + 256).unwrap_or(u32::MAX))
+            .build_with_hasher(RandomState::default());
+        Self { keys: Keys::new(config.clone(), source, clock), config, verified }
     }
 
     /// Lets a caller with this role in.
@@ -119,15 +83,25 @@ impl Authenticator {
     /// # Errors
     /// 401 without a valid token, 403 without the role, 503 when the token cannot be verified at the moment.
     pub async fn admit(&self, headers: &HeaderMap, role: Role) -> Result<Arc<Caller>, Problem> {
-        let caller = self.caller(headers).await?;
-        if caller.has(role) { Ok(caller) } else { Err(Problem::forbidden(role.authority())) }
+        let caller = match self.caller(headers).await {
+            Ok(caller) => caller,
+            Err(refusal) => {
+                metrics::counter!("auth_refusals_total", "reason" => refusal.reason()).increment(1);
+                return Err(refusal.into());
+            }
+        };
+        if caller.has(role) {
+            return Ok(caller);
+        }
+        metrics::counter!("auth_refusals_total", "reason" => "no-role").increment(1);
+        Err(Problem::forbidden(role.authority()).because("no-role"))
     }
 
     async fn caller(&self, headers: &HeaderMap) -> Result<Arc<Caller>, Refusal> {
         let token = bearer(headers)?;
         if let Some(caller) = self.verified.get(token).await
-            && caller.expires_at + self.leeway_s > now_s()
-            && caller.verified.elapsed() < self.token_max_age
+            && !caller.expires_at.is_over(NumericDate::now(), self.config.leeway)
+            && self.keys.trusts(&caller.key)
         {
             return Ok(caller);
         }
@@ -137,42 +111,40 @@ impl Authenticator {
     }
 
     async fn verify(&self, token: &str) -> Result<Caller, Refusal> {
-        let header = decode_header(token).map_err(|_| Refusal::InvalidToken)?;
-        // Before any key is looked up: no other algorithm is worth a question to HMPPS Auth.
-        if header.alg != Algorithm::RS256 {
-            return Err(Refusal::InvalidToken);
-        }
-        let id = header.kid.ok_or(Refusal::InvalidToken)?;
-        let key = match self.keys.key(&id).await {
-            Ok(Some(key)) => key,
-            Ok(None) => return Err(Refusal::InvalidToken),
-            Err(KeysUnavailable) => return Err(Refusal::KeysUnavailable),
-        };
-        let claims =
-            decode::<Claims>(token, &key, &self.validation).map_err(|_| Refusal::InvalidToken)?.claims;
+        let token = Token::parse(token)?;
+        let key = self.keys.signer(&token).await?;
+        let claims = token.claims()?;
+        claims.check(&self.config.issuer, NumericDate::now(), self.config.leeway)?;
+        let (client, subject) = (claims.client_id(), claims.sub.as_deref());
         Ok(Caller {
-            roles: Roles::of(&claims.authorities),
+            roles: Roles::of(&claims.authorities()),
             // A token for a client alone has the client as its subject.
-            user: claims.sub.clone().filter(|sub| claims.client_id.as_ref() != Some(sub)),
-            name: claims.client_id.or(claims.sub).unwrap_or_else(|| "unnamed".to_owned()),
-            expires_at: claims.exp,
-            verified: Instant::now(),
+            user: subject.filter(|subject| client != Some(subject)).map(str::to_owned),
+            name: client.or(subject).unwrap_or("unnamed").to_owned(),
+            expires_at: claims.expires_at()?,
+            key,
         })
     }
 }
 
+/// The bearer token of a request (RFC 6750, 2.1). The name of the scheme is not case-sensitive.
 fn bearer(headers: &HeaderMap) -> Result<&str, Refusal> {
-    let value = headers.get(header::AUTHORIZATION).ok_or(Refusal::NoToken)?;
-    let value = value.to_str().map_err(|_| Refusal::InvalidToken)?;
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next().ok_or(Refusal::NoToken)?;
+    // Two may mean that a proxy and the caller disagree on who is calling.
+    if values.next().is_some() {
+        return Err(Refusal::SeveralCredentials);
+    }
+    let value = value.to_str().map_err(|_| Refusal::Malformed)?.trim();
     match value.split_once(' ') {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim()),
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(token.trim_start_matches(' ')),
         _ => Err(Refusal::NoToken),
     }
 }
 
-fn now_s() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |it| it.as_secs())
-}
-
 #[cfg(test)]
 mod any_bytes;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

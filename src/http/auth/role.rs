@@ -9,7 +9,7 @@ pub enum Role {
     Audit,
     /// Answers subject access requests.
     Sar,
-    /// Looks after the queues.
+    /// Retries, reads and purges dead letters.
     QueueAdmin,
 }
 
@@ -26,6 +26,18 @@ impl Role {
             Self::QueueAdmin => "ROLE_QUEUE_ADMIN",
         }
     }
+
+    /// Another role that grants the same: developers of the probation integration services read case records with it.
+    pub const fn alternative(self) -> Option<&'static str> {
+        match self {
+            Self::CaseDetail => Some("ROLE_PROBATION_INTEGRATION_ADMIN"),
+            Self::Audit | Self::Sar | Self::QueueAdmin => None,
+        }
+    }
+
+    fn is_granted_by(self, authority: &str) -> bool {
+        authority == self.authority() || Some(authority) == self.alternative()
+    }
 }
 
 /// The roles of a caller that mean something here.
@@ -33,10 +45,10 @@ impl Role {
 pub(super) struct Roles(u8);
 
 impl Roles {
-    pub(super) fn of(authorities: &[String]) -> Self {
+    pub(super) fn of(authorities: &[&str]) -> Self {
         let bits = Role::ALL
             .into_iter()
-            .filter(|role| authorities.iter().any(|it| it == role.authority()))
+            .filter(|role| authorities.iter().any(|authority| role.is_granted_by(authority)))
             .fold(0, |bits, role| bits | 1 << role as u8);
         Self(bits)
     }
@@ -50,9 +62,24 @@ impl Roles {
 mod tests {
     use super::*;
 
+    fn granted(authorities: &[&str]) -> [bool; 4] {
+        let roles = Roles::of(authorities);
+        Role::ALL.map(|role| roles.contain(role))
+    }
+
     #[test]
-    fn a_role_is_had_only_under_its_whole_name() {
-        let roles = Roles::of(&["ROLE_SAR_DATA_ACCESS".into(), "ROLE_QUEUE_ADMIN_LIKE".into(), "X".into()]);
-        assert_eq!(Role::ALL.map(|role| roles.contain(role)), [false, false, true, false]);
+    fn a_role_is_granted_only_under_its_whole_name() {
+        assert_eq!(
+            granted(&["ROLE_SAR_DATA_ACCESS", "ROLE_QUEUE_ADMIN_LIKE", "X"]),
+            [false, false, true, false]
+        );
+        for near in ["SAR_DATA_ACCESS", "role_sar_data_access", " ROLE_SAR_DATA_ACCESS", ""] {
+            assert_eq!(granted(&[near]), [false; 4], "{near}");
+        }
+    }
+
+    #[test]
+    fn the_admin_role_of_probation_integration_reads_case_records_and_nothing_else() {
+        assert_eq!(granted(&["ROLE_PROBATION_INTEGRATION_ADMIN"]), [true, false, false, false]);
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     http::{
         Authenticator, Call, Problem, ProblemBody, Role, Route,
         history::{Sources, access_of, store_problem},
-        json, parse_person,
+        json, person_from_path,
     },
 };
 
@@ -63,7 +63,7 @@ pub(crate) fn route(sources: Sources, authenticator: &Arc<Authenticator>) -> Rou
 
 async fn answer(sources: Sources, call: Call<(String, String)>) -> Result<Response, Problem> {
     let (id, position) = &call.params;
-    let person = parse_person(id)?;
+    let person = person_from_path(id)?;
     let position: u64 = position.parse().map_err(|_| {
         Problem::bad_request("position: expected a number, as `position` of an entry gives it")
     })?;

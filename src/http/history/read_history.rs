@@ -18,7 +18,7 @@ use crate::{
             parameters::{Parameters, raw_query},
             store_problem,
         },
-        parse_person,
+        person_from_path,
     },
 };
 
@@ -72,7 +72,7 @@ pub(crate) fn route(sources: Sources, authenticator: &Arc<Authenticator>) -> Rou
 
 async fn answer(sources: Sources, call: Call<(String, String)>) -> Result<Response, Problem> {
     let (id, query) = &call.params;
-    let person = parse_person(id)?;
+    let person = person_from_path(id)?;
     let question = question(&Parameters::parse(query, &["as_of", "known_at", "after", "limit"])?)?;
     let format = accepted(&call.headers)?;
     let not_found = Problem::not_found(format!("Nothing is recorded for {person}"));

@@ -47,7 +47,7 @@ pub(super) fn route(api: &Api) -> Route {
         move |call: Call<String>| {
             let records = records.clone();
             async move {
-                let person = person::parse(&call.params)?;
+                let person = person::from_path(&call.params)?;
                 let answer = records.read(&person, conditional::demand(&call.headers)).await;
                 let (document, origin) = found(&person, answer)?;
                 Ok::<Response, Problem>(conditional::send(&call.headers, &document.record, &document, origin))

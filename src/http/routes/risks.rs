@@ -71,7 +71,7 @@ pub(super) fn routes(api: &Api) -> [Route; 2] {
             move |call: Call<String>| {
                 let records = records.clone();
                 async move {
-                    let person = person::parse(&call.params)?;
+                    let person = person::from_path(&call.params)?;
                     let answer = records.read(&person, conditional::demand(&call.headers)).await;
                     let (document, origin) = found(&person, answer)?;
                     let payload = pick(&document).ok_or_else(|| {

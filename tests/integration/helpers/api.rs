@@ -82,7 +82,7 @@ pub(crate) fn api(records: &Arc<CaseRecords>, config: ApiConfig, authenticator: 
 }
 
 pub(crate) fn authenticator(auth: &StandIns) -> Arc<Authenticator> {
-    Arc::new(Authenticator::new(AuthConfig::new(auth.auth_url())).unwrap())
+    Arc::new(Authenticator::new(AuthConfig::new(&auth.auth_url())).unwrap())
 }
 
 impl Replica {

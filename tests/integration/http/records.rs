@@ -4,6 +4,10 @@ use manage_pom_cases_and_delius::http::Role;
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use crate::{
     helpers::{
@@ -54,6 +58,53 @@ async fn a_record_is_the_same_by_either_identifier_in_any_case(store: PgPool) {
     }
     let (_, unlinked) = world.api.get_json("/case-records/X000003").await;
     assert_eq!(unlinked["nomsId"], Value::Null);
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn equal_spellings_of_a_path_have_one_answer(store: PgPool) {
+    let world = world(&store).await;
+    let address = world.api.url.trim_start_matches("http://").to_owned();
+    let token = world.auth.token(&[Role::CaseDetail.authority()]).unwrap();
+    // By hand, because HTTP clients tidy the path up before they send it.
+    let status = async |target: &str| {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        let request = format!(
+            "GET {target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer[9..12].parse::<u16>().unwrap()
+    };
+    for (target, expected) in [
+        ("/case-records/X000001", 200),
+        ("/case-records/%58000001", 200),
+        ("/case-records/%78000001", 200),
+        ("/case%2Drecords/X00000%31", 200),
+        ("/case-records/X000001%20", 200),
+        ("/case-records/%09X000001%20", 200),
+        ("/case-records/X000001/", 200),
+        ("//case-records/X000001", 200),
+        ("///case-records//X000001//", 200),
+        ("//case-records//X000001/risks//mappa", 200),
+        ("/case-records/X000001?a=//%58", 200),
+        ("http://example.test/case-records/X000001", 200),
+        ("http://example.test//case-records/%58000001", 200),
+        ("/case-records/%2558000001", 400),
+        ("/case-records/X000001%2Frisks", 400),
+        ("/case-records/X000001%00", 400),
+        ("/case-records/%FF", 400),
+        ("/case-records/%5", 400),
+        ("/case-records/+X000001", 400),
+        ("/case-records/..", 400),
+        ("/Case-Records/X000001", 404),
+        ("//", 404),
+        ("/%2Fhealth", 404),
+        ("/health//ping", 200),
+        ("//%68ealth/ping", 200),
+    ] {
+        assert_eq!(status(target).await, expected, "{target}");
+    }
 }
 
 #[sqlx::test(migrations = "migrations/store")]

@@ -180,7 +180,7 @@ async fn many_callers_at_once_lead_to_one_fetch_of_keys_and_unknown_keys_to_no_m
     );
 }
 
-/// A replica whose limits on fetching and remembering are as short as can be.
+/// A replica that may fetch the key set at any time, and does so with every known key that it uses.
 async fn impatient(store: &PgPool, auth: &StandIns) -> Replica {
     impatient_with_keys_of(store, auth, &auth.auth_url()).await
 }
@@ -191,8 +191,7 @@ async fn impatient_with_keys_of(store: &PgPool, auth: &StandIns, auth_url: &str)
         Arc::new(CaseRecords::new(store.clone(), from_delius(&delius), Settings::default().records));
     let config = AuthConfig {
         fetch_interval: Duration::ZERO,
-        keys_max_age: Duration::ZERO,
-        token_max_age: Duration::from_nanos(1),
+        keys_refresh_after: Duration::ZERO,
         ..AuthConfig::new(auth_url)
     };
     let authenticator = Arc::new(Authenticator::new(config).unwrap());
@@ -214,6 +213,21 @@ async fn a_new_key_is_found_when_a_token_names_it(store: PgPool) {
         StatusCode::NOT_FOUND,
         "the old key is still published"
     );
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn a_new_key_under_the_id_of_the_old_one_is_found(store: PgPool) {
+    let auth = stand_ins().await;
+    let replica = impatient(&store, &auth).await;
+    let role = Role::CaseDetail.authority();
+    let before = auth.token(&[role]).unwrap();
+    assert_eq!(with_token(&replica, &before).await.0, StatusCode::NOT_FOUND);
+    auth.auth().replace_key().unwrap();
+    assert_eq!(with_token(&replica, &auth.token(&[role]).unwrap()).await.0, StatusCode::NOT_FOUND);
+    until("the old key is forgotten", || async {
+        with_token(&replica, &before).await.0 == StatusCode::UNAUTHORIZED
+    })
+    .await;
 }
 
 #[sqlx::test(migrations = "migrations/store")]

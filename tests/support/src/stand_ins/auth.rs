@@ -142,6 +142,21 @@ impl Auth {
         Ok(())
     }
 
+    /// Signs with a new key under the id of the newest one, which is withdrawn. HMPPS Auth has a constant key id.
+    ///
+    /// # Errors
+    /// When no key can be made.
+    pub fn replace_key(&self) -> io::Result<()> {
+        let mut signer = Signer::new()?;
+        let mut inner = self.lock();
+        if let Some(old) = inner.signers.pop() {
+            signer.jwk.common.key_id = Some(old.kid.clone());
+            signer.kid = old.kid;
+        }
+        inner.signers.push(signer);
+        Ok(())
+    }
+
     /// Breaks the server as a whole, or mends it.
     pub fn break_down(&self, breakdown: Option<Breakdown>) {
         self.lock().breakdown = breakdown;
@@ -181,12 +196,18 @@ impl Auth {
         inner.breakdown
     }
 
-    /// The client whose name and secret the `Authorization` header gives.
+    /// The client whose name and secret the `Authorization` header gives: both form-encoded, as RFC 6749 says and as
+    /// HMPPS Auth reads them.
     pub fn client(&self, authorization: Option<&str>) -> Option<&Client> {
-        let given = authorization?.strip_prefix("Basic ")?;
-        self.clients
-            .iter()
-            .find(|Client { id, secret, .. }| given == STANDARD.encode(format!("{id}:{secret}")))
+        let given = STANDARD.decode(authorization?.strip_prefix("Basic ")?).ok()?;
+        let (name, password) = std::str::from_utf8(&given).ok()?.split_once(':')?;
+        let decoded = |text: &str| {
+            url::form_urlencoded::parse(format!("x={text}").as_bytes())
+                .next()
+                .map(|(_, value)| value.into_owned())
+        };
+        let (name, password) = (decoded(name)?, decoded(password)?);
+        self.clients.iter().find(|client| client.id == name && client.secret == password)
     }
 
     pub fn grant(&self, client: &Client) -> io::Result<Grant> {
