@@ -1,35 +1,37 @@
-//! Circuit breakers, one per dependency: while a dependency is down nobody asks it but for a probe now and then, and
-//! no queue is polled for messages that need it, so that no message burns its receives into the dead-letter queue.
+//! Circuit breakers, one per dependency: while a dependency is down, nobody asks it except a probe from time to time.
 //!
-//! After a pause the breaker is half open. Two kinds of probe are let through, each one at a time: somebody who waits
-//! with work in hand, and a poll for a single new message. The second keeps one piece of work that fails for a reason
-//! of its own from holding up everything else.
+//! A breaker counts *distinct items* (cases) that failed since the last success. One case that fails again and again is
+//! a fault of that case, not an outage. An item that failed in two intervals in which the dependency answered others
+//! counts no more at all, so that any number of bad cases cannot keep a breaker open.
+//!
+//! While the breaker is open, two kinds of probe are let through, each one at a time: waiting work, and a poll for one
+//! new message. With the second, a piece of waiting work that fails for a reason of its own delays nobody else.
+
+mod dependency;
+mod faulty;
+#[cfg(test)]
+mod tests;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
+pub use dependency::{AUTH, DELIUS, DIRECTORY, Dependency, MPC, SQS, STORE};
 use tokio::sync::Notify;
 
-/// Manage POM Cases.
-pub const MPC: &str = "Manage POM Cases";
-/// HMPPS Auth.
-pub const AUTH: &str = "HMPPS Auth";
-/// Delius.
-pub const DELIUS: &str = "Delius";
-/// Our own store.
-pub const STORE: &str = "the event store";
-/// The queues.
-pub const SQS: &str = "SQS";
-/// The directory of staff e-mail addresses.
-pub const DIRECTORY: &str = "the staff directory";
+use self::faulty::FaultyItems;
+
+/// No poll pauses longer, however long the dependency has been down: a new message that can be accepted, or that
+/// proves the dependency well, should not wait for the pace of the other probes. A poll costs at most one message, and
+/// that one is kept in the store.
+const LONGEST_POLL_PAUSE: Duration = Duration::from_secs(5);
 
 /// When breakers open and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BreakerConfig {
-    /// Failures in a row that open a breaker.
+    /// Distinct items that fail in a row and open a breaker.
     pub threshold: u32,
     /// The pause before the first probe; doubled after every probe that fails.
     pub first_pause: Duration,
@@ -47,30 +49,44 @@ impl Default for BreakerConfig {
 #[derive(Debug, Default)]
 pub struct Breakers {
     config: BreakerConfig,
-    failing: Mutex<BTreeMap<&'static str, Failing>>,
+    states: Mutex<BTreeMap<Dependency, State>>,
     closed: Notify,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Failing {
-    failures: u32,
-    /// Since the first failure in a row.
-    since: Instant,
-    open: Option<Open>,
+#[derive(Debug, Default)]
+struct State {
+    failing: Option<FailureCount>,
+    faulty: FaultyItems,
+    /// How often the breaker closed.
+    recoveries: u64,
 }
 
+/// Failures since the last success.
+#[derive(Debug)]
+struct FailureCount {
+    failures: u32,
+    /// Failures of no particular item: a connection that was refused, a poll without an answer.
+    unattributed: u32,
+    items: BTreeSet<String>,
+    since: Instant,
+    open: Option<OpenBreaker>,
+}
+
+/// The threshold decides long before; the limit keeps memory bounded during an outage of days.
+const MAX_ITEMS: usize = 1000;
+
 #[derive(Debug, Clone, Copy)]
-struct Open {
+struct OpenBreaker {
     pause: Duration,
-    /// When the next one who waits with work in hand may try.
+    /// When the next piece of waiting work may try.
     next_try: Instant,
     /// When the next poll may ask for a single message.
     next_poll: Instant,
-    /// A probe was let through and has not told yet.
+    /// A probe was let through and has no result yet.
     probing: bool,
 }
 
-/// Whether to go on.
+/// Whether to proceed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
     /// The dependencies answer: as usual.
@@ -84,19 +100,19 @@ pub enum Admission {
 /// State of the breaker of one dependency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BreakerState {
-    /// It answers, or failed too seldom to matter.
+    /// It answers, or failed for too few cases to be down.
     Closed,
     /// It is down; nobody asks.
     Open,
-    /// It was down; a probe is on its way.
+    /// It was down; a probe is under way.
     HalfOpen,
 }
 
 /// What is known of one dependency that fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Trouble {
+pub struct DependencyFailure {
     /// Which one.
-    pub dependency: &'static str,
+    pub dependency: Dependency,
     /// State of its breaker.
     pub state: BreakerState,
     /// Failures in a row.
@@ -111,22 +127,38 @@ impl Breakers {
         Self { config, ..Self::default() }
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut BTreeMap<&'static str, Failing>) -> T) -> T {
+    fn with<T>(&self, act: impl FnOnce(&mut BTreeMap<Dependency, State>) -> T) -> T {
         // A panic elsewhere cannot leave these counters half-changed.
-        act(&mut self.failing.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.states.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// These dependencies answered. Of the others nothing is said: a message that needs only the store says
-    /// nothing of Manage POM Cases.
-    pub fn succeeded(&self, dependencies: &[&'static str]) {
-        let closed = self.with(|failing| {
+    /// These dependencies answered for the item. About the others this says nothing: a message that needs only the
+    /// store does not prove that Manage POM Cases is well.
+    pub fn succeeded(&self, dependencies: &[Dependency], item: &str) {
+        self.with(|states| {
+            for dependency in dependencies {
+                if let Some(state) = states.get_mut(dependency) {
+                    state.faulty.remove(item);
+                }
+            }
+        });
+        self.answered(dependencies);
+    }
+
+    /// These dependencies answered.
+    pub fn answered(&self, dependencies: &[Dependency]) {
+        let closed = self.with(|states| {
             let mut closed = false;
             for dependency in dependencies {
-                if let Some(Failing { open: Some(_), since, .. }) = failing.remove(dependency) {
-                    let down_ms = since.elapsed().as_millis();
-                    tracing::info!(dependency, down_ms, "the dependency is back");
+                let Some(state) = states.get_mut(dependency) else { continue };
+                let Some(failing) = state.failing.take() else { continue };
+                if failing.open.is_some() {
+                    let down_ms = failing.since.elapsed().as_millis();
+                    tracing::info!(%dependency, down_ms, "the dependency answers again");
+                    state.recoveries += 1;
                     closed = true;
                 }
+                state.faulty.answered_others(failing.items);
             }
             closed
         });
@@ -135,54 +167,74 @@ impl Breakers {
         }
     }
 
-    /// The dependency did not answer.
-    pub fn failed(&self, dependency: &'static str, now: Instant) {
-        self.fail(dependency, now, self.config.threshold);
+    /// The dependency failed for this item (a case), which may be the item's fault.
+    pub fn failed(&self, dependency: Dependency, item: &str, now: Instant) {
+        self.fail(dependency, Some(item), now, self.config.threshold);
     }
 
-    /// The same where already one failure is too much, because somebody waits for it who does not need the answer.
-    pub fn failed_once_too_often(&self, dependency: &'static str, now: Instant) {
-        self.fail(dependency, now, 1);
+    /// The dependency cannot be reached at all; no item can be the reason.
+    pub fn unreachable(&self, dependency: Dependency, now: Instant) {
+        self.fail(dependency, None, now, self.config.threshold);
     }
 
-    fn fail(&self, dependency: &'static str, now: Instant, threshold: u32) {
+    /// The same, but one failure opens the breaker, because somebody waits for it who does not need the answer.
+    pub fn trip(&self, dependency: Dependency, now: Instant) {
+        self.fail(dependency, None, now, 1);
+    }
+
+    fn fail(&self, dependency: Dependency, item: Option<&str>, now: Instant, threshold: u32) {
         let BreakerConfig { first_pause, longest_pause, .. } = self.config;
-        let opened = self.with(|failing| {
-            let state = failing.entry(dependency).or_insert(Failing { failures: 0, since: now, open: None });
-            state.failures = state.failures.saturating_add(1);
-            if state.failures < threshold {
+        let opened = self.with(|states| {
+            let state = states.entry(dependency).or_default();
+            let says_nothing = item.is_some_and(|item| state.faulty.contains(item));
+            if says_nothing && state.failing.is_none() {
                 return None;
             }
-            let doublings = (state.failures - threshold).min(10);
-            let pause = longest_pause.min(first_pause * 2_u32.pow(doublings));
-            let opened = state.open.is_none();
-            state.open = Some(Open { pause, next_try: now + pause, next_poll: now + pause, probing: false });
-            opened.then_some(state.failures)
+            let failing = state.failing.get_or_insert_with(|| FailureCount::starting(now));
+            if !says_nothing {
+                failing.count(item);
+            }
+            let distinct = failing.distinct();
+            match &mut failing.open {
+                Some(open) => {
+                    // Whoever asked before the breaker opened says nothing new: pauses grow with the probes alone.
+                    if open.probing {
+                        let pause = if says_nothing { open.pause } else { longest_pause.min(open.pause * 2) };
+                        *open = OpenBreaker::after(pause, now);
+                    }
+                    None
+                }
+                None if distinct >= threshold => {
+                    failing.open = Some(OpenBreaker::after(longest_pause.min(first_pause), now));
+                    Some(failing.failures)
+                }
+                None => None,
+            }
         });
         if let Some(failures) = opened {
-            tracing::warn!(dependency, failures, "the dependency is down; work that needs it waits");
-            metrics::counter!("dependency_outages_total", "dependency" => dependency).increment(1);
+            tracing::warn!(%dependency, failures, "the dependency is down; work that needs it waits");
+            metrics::counter!("dependency_outages_total", "dependency" => dependency.as_str()).increment(1);
         }
     }
 
-    /// Whether to poll for messages that need these dependencies. A probe is told once per pause.
-    pub fn admission(&self, needed: &[&'static str], now: Instant) -> Admission {
-        self.with(|failing| {
-            let open = failing.iter_mut().filter(|(name, _)| needed.contains(*name));
-            admit(open.filter_map(|(_, it)| it.open.as_mut()), now, |open| &mut open.next_poll)
+    /// Whether to poll for messages that need these dependencies. One probe per pause.
+    pub fn admission(&self, needed: &[Dependency], now: Instant) -> Admission {
+        self.with(|states| {
+            let open = states.iter_mut().filter(|(name, _)| needed.contains(*name));
+            admit(open.filter_map(|(_, it)| it.open()), now, |open| &mut open.next_poll)
         })
     }
 
-    /// Whether one who waits with work in hand may ask this dependency. A probe is told once per pause.
-    pub fn turn(&self, dependency: &'static str, now: Instant) -> Admission {
-        self.with(|failing| {
-            let open = failing.get_mut(dependency).and_then(|it| it.open.as_mut());
+    /// Whether waiting work may ask this dependency. One probe per pause.
+    pub fn turn(&self, dependency: Dependency, now: Instant) -> Admission {
+        self.with(|states| {
+            let open = states.get_mut(&dependency).and_then(State::open);
             admit(open.into_iter(), now, |open| &mut open.next_try)
         })
     }
 
-    /// Waits until this dependency may be asked: it is back, or it is one's turn to see whether it is.
-    pub async fn wait_for_turn(&self, dependency: &'static str) {
+    /// Waits until this dependency may be asked: it is back, or it is the caller's turn to probe.
+    pub async fn wait_until_allowed(&self, dependency: Dependency) {
         loop {
             let closed = self.closed.notified();
             tokio::pin!(closed);
@@ -200,143 +252,104 @@ impl Breakers {
         }
     }
 
-    /// Whether this dependency is taken for down.
-    pub fn is_open(&self, dependency: &'static str) -> bool {
-        self.with(|failing| failing.get(dependency).is_some_and(|it| it.open.is_some()))
+    /// Wakes when a breaker closes.
+    pub fn closed(&self) -> tokio::sync::futures::Notified<'_> {
+        self.closed.notified()
     }
 
-    /// The dependencies that are taken for down.
-    pub fn open(&self) -> Vec<&'static str> {
-        self.with(|failing| {
-            failing.iter().filter(|(_, it)| it.open.is_some()).map(|(name, _)| *name).collect()
+    /// How often the breaker of this dependency has closed.
+    pub fn recoveries(&self, dependency: Dependency) -> u64 {
+        self.with(|states| states.get(&dependency).map_or(0, |it| it.recoveries))
+    }
+
+    /// Whether this dependency answered others repeatedly while it failed for the item.
+    pub fn is_fault_of(&self, dependency: Dependency, item: &str) -> bool {
+        self.with(|states| states.get(&dependency).is_some_and(|it| it.faulty.contains(item)))
+    }
+
+    /// Whether the breaker of this dependency is open.
+    pub fn is_open(&self, dependency: Dependency) -> bool {
+        self.with(|states| states.get_mut(&dependency).is_some_and(|it| it.open().is_some()))
+    }
+
+    /// The dependencies whose breakers are open.
+    pub fn open(&self) -> Vec<Dependency> {
+        self.with(|states| {
+            states.iter_mut().filter_map(|(name, it)| it.open().is_some().then_some(*name)).collect()
         })
     }
 
     /// The dependencies that failed the last time they were asked, for health and metrics.
-    pub fn troubles(&self, now: Instant) -> Vec<Trouble> {
-        self.with(|failing| {
-            let trouble = |(dependency, it): (&&'static str, &Failing)| Trouble {
-                dependency,
-                state: match it.open {
-                    None => BreakerState::Closed,
-                    Some(Open { probing: true, .. }) => BreakerState::HalfOpen,
-                    Some(_) => BreakerState::Open,
-                },
-                failures: it.failures,
-                lasting: now.saturating_duration_since(it.since),
-            };
-            failing.iter().map(trouble).collect()
+    pub fn failures(&self, now: Instant) -> Vec<DependencyFailure> {
+        self.with(|states| {
+            let failing = states.iter().filter_map(|(name, it)| Some((*name, it.failing.as_ref()?)));
+            failing
+                .map(|(dependency, it)| DependencyFailure {
+                    dependency,
+                    state: match it.open {
+                        None => BreakerState::Closed,
+                        Some(OpenBreaker { probing: true, .. }) => BreakerState::HalfOpen,
+                        Some(_) => BreakerState::Open,
+                    },
+                    failures: it.failures,
+                    lasting: now.saturating_duration_since(it.since),
+                })
+                .collect()
         })
     }
 }
 
-/// Every open breaker has to let one through.
+impl State {
+    fn open(&mut self) -> Option<&mut OpenBreaker> {
+        self.failing.as_mut()?.open.as_mut()
+    }
+}
+
+impl FailureCount {
+    fn starting(since: Instant) -> Self {
+        Self { failures: 0, unattributed: 0, items: BTreeSet::new(), since, open: None }
+    }
+
+    fn count(&mut self, item: Option<&str>) {
+        self.failures = self.failures.saturating_add(1);
+        match item {
+            Some(item) if self.items.len() < MAX_ITEMS => {
+                self.items.insert(item.to_owned());
+            }
+            Some(_) => {}
+            None => self.unattributed = self.unattributed.saturating_add(1),
+        }
+    }
+
+    fn distinct(&self) -> u32 {
+        self.unattributed.saturating_add(u32::try_from(self.items.len()).unwrap_or(u32::MAX))
+    }
+}
+
+impl OpenBreaker {
+    fn after(pause: Duration, now: Instant) -> Self {
+        let next_poll = now + pause.min(LONGEST_POLL_PAUSE);
+        Self { pause, next_try: now + pause, next_poll, probing: false }
+    }
+}
+
+/// Every open breaker has to admit the caller.
 fn admit<'a>(
-    open: impl Iterator<Item = &'a mut Open>,
+    open: impl Iterator<Item = &'a mut OpenBreaker>,
     now: Instant,
-    next: fn(&mut Open) -> &mut Instant,
+    next: fn(&mut OpenBreaker) -> &mut Instant,
 ) -> Admission {
-    let mut open: Vec<&mut Open> = open.collect();
+    let mut open: Vec<&mut OpenBreaker> = open.collect();
     match open.iter_mut().map(|open| *next(open)).max() {
         None => Admission::Open,
         Some(until) if until > now => Admission::Paused(until - now),
         Some(_) => {
             for open in open {
-                // The probe that is let through now needs time to tell; nobody else is meanwhile.
+                // The probe that is let through now needs time for its result; no other one is let through meanwhile.
                 *next(open) = now + open.pause;
                 open.probing = true;
             }
             Admission::Probe
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const FIRST_PAUSE: Duration = Duration::from_secs(1);
-
-    fn down(breakers: &Breakers, dependency: &'static str, now: Instant) {
-        for _ in 0..3 {
-            breakers.failed(dependency, now);
-        }
-    }
-
-    #[test]
-    fn a_breaker_opens_after_failures_in_a_row_probes_and_closes_on_success() {
-        let (breakers, start) = (Breakers::default(), Instant::now());
-        breakers.failed(DELIUS, start);
-        breakers.failed(DELIUS, start);
-        assert_eq!(breakers.admission(&[DELIUS], start), Admission::Open);
-        assert_eq!(breakers.troubles(start)[0].state, BreakerState::Closed);
-        breakers.failed(DELIUS, start);
-        assert_eq!(breakers.admission(&[DELIUS], start), Admission::Paused(FIRST_PAUSE));
-        assert_eq!(breakers.open(), [DELIUS]);
-        assert_eq!(breakers.troubles(start)[0].state, BreakerState::Open);
-        assert_eq!(breakers.admission(&[DELIUS], start + FIRST_PAUSE), Admission::Probe);
-        assert_eq!(breakers.troubles(start + FIRST_PAUSE)[0].state, BreakerState::HalfOpen);
-        breakers.failed(DELIUS, start + FIRST_PAUSE);
-        assert_eq!(breakers.admission(&[DELIUS], start + FIRST_PAUSE), Admission::Paused(FIRST_PAUSE * 2));
-        breakers.succeeded(&[STORE]);
-        assert_eq!(breakers.open(), [DELIUS]);
-        breakers.succeeded(&[DELIUS]);
-        assert_eq!(breakers.admission(&[DELIUS], start), Admission::Open);
-        assert!(breakers.open().is_empty());
-    }
-
-    #[test]
-    fn one_failure_opens_the_breaker_of_what_can_be_done_without() {
-        let (breakers, start) = (Breakers::default(), Instant::now());
-        breakers.failed_once_too_often(DIRECTORY, start);
-        assert_eq!(breakers.turn(DIRECTORY, start), Admission::Paused(FIRST_PAUSE));
-        assert_eq!(breakers.turn(DIRECTORY, start + FIRST_PAUSE), Admission::Probe);
-        breakers.failed_once_too_often(DIRECTORY, start + FIRST_PAUSE);
-        assert_eq!(breakers.turn(DIRECTORY, start + FIRST_PAUSE), Admission::Paused(FIRST_PAUSE * 2));
-    }
-
-    #[test]
-    fn one_probe_of_each_kind_is_let_through_in_a_pause() {
-        let (breakers, start) = (Breakers::default(), Instant::now());
-        down(&breakers, MPC, start);
-        let later = start + FIRST_PAUSE;
-        assert_eq!(breakers.turn(MPC, later), Admission::Probe);
-        assert_eq!(breakers.turn(MPC, later), Admission::Paused(FIRST_PAUSE));
-        assert_eq!(breakers.admission(&[MPC], later), Admission::Probe);
-        assert_eq!(breakers.admission(&[MPC], later), Admission::Paused(FIRST_PAUSE));
-    }
-
-    #[test]
-    fn who_does_not_need_what_is_down_goes_on() {
-        let (breakers, start) = (Breakers::default(), Instant::now());
-        down(&breakers, MPC, start);
-        assert_eq!(breakers.admission(&[STORE], start), Admission::Open);
-        assert_eq!(breakers.turn(DELIUS, start), Admission::Open);
-    }
-
-    #[test]
-    fn no_pause_is_longer_than_the_longest() {
-        let (breakers, start) = (Breakers::default(), Instant::now());
-        for _ in 0..1000 {
-            breakers.failed(DELIUS, start);
-        }
-        assert_eq!(breakers.turn(DELIUS, start), Admission::Paused(Duration::from_secs(30)));
-    }
-
-    #[tokio::test]
-    async fn everybody_who_waits_is_woken_when_the_dependency_is_back() {
-        let config = BreakerConfig {
-            first_pause: Duration::from_secs(3600),
-            longest_pause: Duration::from_secs(3600),
-            ..BreakerConfig::default()
-        };
-        let (breakers, start) = (Breakers::new(config), Instant::now());
-        down(&breakers, MPC, start);
-        let waiting = futures_util::future::join(breakers.wait_for_turn(MPC), breakers.wait_for_turn(MPC));
-        let back = async {
-            tokio::task::yield_now().await;
-            breakers.succeeded(&[MPC]);
-        };
-        futures_util::future::join(waiting, back).await;
     }
 }

@@ -5,8 +5,16 @@
 //! connection). That does not help when the network in between swallows everything, and the driver has no time limit
 //! of its own: [`in_time`] is for that, and connections that were abandoned in the middle of an answer prove
 //! themselves before they go back to the pool.
+//!
+//! [`failure_kind`] is the one place that sorts the errors of a database, for both databases.
+
+mod failure;
+mod freshness;
 
 use std::{borrow::Cow, time::Duration};
+
+pub use failure::{FailureKind, failure_kind, is_outage, while_connecting};
+pub use freshness::observe;
 
 use sqlx::{
     Connection, PgPool, Postgres, Transaction,
@@ -29,17 +37,23 @@ pub const ANSWER: Duration = Duration::from_secs(15);
 
 /// The options of a pool for the service or a command.
 pub fn pool(connections: u32) -> PgPoolOptions {
-    PgPoolOptions::new().max_connections(connections).acquire_timeout(ACQUIRE).after_release(
-        |connection, _| {
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE)
+        // A connection may answer every ping and every statement with an error, for example after a fail-over.
+        .before_acquire(|_, metadata| Box::pin(std::future::ready(Ok(freshness::is_fresh(metadata.age)))))
+        .after_release(|connection, metadata| {
             Box::pin(async move {
+                if !freshness::is_fresh(metadata.age) {
+                    return Ok(false);
+                }
                 match tokio::time::timeout(RELEASE, connection.ping()).await {
                     Ok(answer) => answer.map(|()| true),
-                    // An error has it cut off, where `false` would have it closed with a farewell that hangs as well.
+                    // An error cuts the connection off; `false` would close it with a message that can hang as well.
                     Err(_) => Err(no_answer()),
                 }
             })
-        },
-    )
+        })
 }
 
 /// Connections of the service, whose statements have an end. Reports over everything (`verify`, `replay`) and
@@ -80,7 +94,7 @@ pub async fn begin_with(
 ) -> sqlx::Result<Transaction<'static, Postgres>> {
     let (pool, statement) = (pool.clone(), statement.into());
     let begun = tokio::spawn(async move { pool.begin_with(statement).await });
-    begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+    observe(begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed)))
 }
 
 /// The answer, unless it takes longer than [`ANSWER`].
@@ -96,7 +110,7 @@ pub async fn in_time<T>(answer: impl Future<Output = sqlx::Result<T>>) -> sqlx::
 /// # Errors
 /// The database's own, or that there was no answer in time.
 pub async fn within<T>(limit: Duration, answer: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
-    tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| Err(no_answer()))
+    observe(tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| Err(no_answer())))
 }
 
 /// A connection that listens on a channel, apart from the pool: one that died without a word takes no place there. Who
@@ -120,46 +134,9 @@ pub fn no_answer() -> sqlx::Error {
     sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer in time"))
 }
 
-/// Whether the database is to blame (it cannot be reached, restarts, is out of resources or slow) rather than the
-/// statement: the same statement can succeed later.
-pub fn is_outage(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Database(error) => error.code().is_some_and(|code| is_outage_state(&code)),
-        sqlx::Error::Io(_)
-        | sqlx::Error::Tls(_)
-        | sqlx::Error::Protocol(_)
-        | sqlx::Error::PoolTimedOut
-        | sqlx::Error::PoolClosed
-        | sqlx::Error::WorkerCrashed
-        | sqlx::Error::BeginFailed => true,
-        _ => false,
-    }
-}
-
-/// Classes 08 (connection), 40 (rolled back), 53 (out of resources) and 58 (system), an operator's restart or
-/// fail-over (57P0x, read-only), what took too long, and a login that is refused (a password that rotates, a server
-/// that starts).
-fn is_outage_state(code: &str) -> bool {
-    ["08", "28", "40", "53", "57P", "58"].iter().any(|class| code.starts_with(class))
-        || ["55P03", "57014", "25P03", "25P04", "25006", "3D000"].contains(&code)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn outages_are_told_from_statements_that_cannot_succeed() {
-        for code in ["08006", "28P01", "40P01", "53300", "57P01", "57P03", "57014", "55P03", "25006"] {
-            assert!(is_outage_state(code), "{code}");
-        }
-        for code in ["22021", "22P05", "23505", "23514", "42P01", "42703", ""] {
-            assert!(!is_outage_state(code), "{code}");
-        }
-        assert!(is_outage(&sqlx::Error::PoolTimedOut));
-        assert!(is_outage(&no_answer()));
-        assert!(!is_outage(&sqlx::Error::RowNotFound));
-    }
 
     #[tokio::test]
     async fn an_answer_that_never_comes_is_an_outage() {

@@ -25,7 +25,7 @@
 //! | 4 | [`delius`] | write to plan to SQL; the case record's query |
 //! | 3 | [`mpc`] | the client of Manage POM Cases |
 //! | 2 | [`case`] | the aggregate: events, decisions, timeline; pure |
-//! | 1 | `database`, `breakers`, `london`, `failpoint` | outage classification, circuit breakers, London time |
+//! | 1 | `database`, `breakers`, `retry`, `london`, `failpoint` | outage classification, circuit breakers, backoff, London time |
 
 #[macro_use]
 mod failpoint;
@@ -46,3 +46,4 @@ pub mod mpc;
 pub mod operations;
 pub mod outbox;
 pub mod relay;
+pub mod retry;

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::Failure,
-    breakers::{AUTH, BreakerState, Breakers, DELIUS, DIRECTORY, MPC, SQS, STORE},
+    breakers::{BreakerState, Breakers, Dependency},
     delius::Delius,
     http::{Component, Health},
     outbox::{notices, table},
@@ -64,18 +64,19 @@ pub(crate) fn health(store: &PgPool, delius: &Delius, breakers: &Arc<Breakers>) 
             }
         })
         .with("dependencies", move || {
-            let troubles = breakers.troubles(Instant::now());
+            let failures = breakers.failures(Instant::now());
             async move {
-                let down = troubles.iter().any(|it| it.state != BreakerState::Closed);
+                let down = failures.iter().any(|it| it.state != BreakerState::Closed);
                 let component = if down { Component::down() } else { Component::up() };
-                troubles.iter().fold(component, |component, it| {
+                failures.iter().fold(component, |component, it| {
                     let state = match it.state {
-                        BreakerState::Closed => "fails now and then",
+                        BreakerState::Closed => "fails for single cases",
                         BreakerState::Open => "down",
-                        BreakerState::HalfOpen => "being tried",
+                        BreakerState::HalfOpen => "being probed",
                     };
-                    let (failures, lasting) = (it.failures, it.lasting.as_secs());
-                    component.detail(it.dependency, format!("{state}: {failures} failures in {lasting} s"))
+                    let (count, lasting) = (it.failures, it.lasting.as_secs());
+                    component
+                        .detail(it.dependency.as_str(), format!("{state}: {count} failures in {lasting} s"))
                 })
             }
         })
@@ -91,9 +92,9 @@ pub(crate) async fn measure(
     while stop.run_until_cancelled(tokio::time::sleep(INTERVAL)).await.is_some() {
         metrics.run_upkeep();
         let open = breakers.open();
-        for dependency in [MPC, AUTH, DELIUS, STORE, SQS, DIRECTORY] {
+        for dependency in Dependency::ALL {
             let is_open = if open.contains(&dependency) { 1.0 } else { 0.0 };
-            metrics::gauge!("dependency_breaker_open", "dependency" => dependency).set(is_open);
+            metrics::gauge!("dependency_breaker_open", "dependency" => dependency.as_str()).set(is_open);
         }
         if let Ok(waiting) = crate::database::in_time(notices::waiting(&store)).await {
             metrics::gauge!("outcome_notices_waiting").set(waiting as f64);

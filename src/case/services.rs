@@ -9,6 +9,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::{Fetched, NomsNumber, PrisonCode, StaffMember};
+use crate::breakers::Dependency;
 
 /// What Manage POM Cases says of the allocation now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,8 +66,8 @@ pub enum FetchError {
     /// A dependency cannot be reached, is overloaded or refuses us: the message is to be tried again.
     #[error("{dependency} is unavailable: {reason}")]
     Unavailable {
-        /// `Manage POM Cases` or `HMPPS Auth`.
-        dependency: &'static str,
+        /// Which one.
+        dependency: Dependency,
         /// What it said, without bodies.
         reason: String,
     },

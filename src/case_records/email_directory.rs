@@ -105,7 +105,7 @@ impl EmailDirectory {
         let asked = tokio::spawn(async move { directory.search_again_if_broken(&names).await }).await;
         let failure = match asked {
             Ok(Ok(found)) => {
-                self.breakers.succeeded(&[DIRECTORY]);
+                self.breakers.answered(&[DIRECTORY]);
                 return Some(found);
             }
             Ok(Err(error)) => error.to_string(),
@@ -115,7 +115,7 @@ impl EmailDirectory {
         tracing::warn!(failure, "e-mail directory unavailable; records are served without e-mail addresses");
         // Requests already in flight when the breaker opened must not lengthen its pause: only probes do.
         if admission == Admission::Probe || !self.breakers.is_open(DIRECTORY) {
-            self.breakers.failed_once_too_often(DIRECTORY, Instant::now());
+            self.breakers.trip(DIRECTORY, Instant::now());
         }
         None
     }

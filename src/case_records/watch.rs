@@ -19,7 +19,11 @@ use super::{
 use crate::{
     case::{Crn, NomsNumber, PersonId},
     database,
+    retry::Backoff,
 };
+
+/// Between attempts to listen again.
+const RECONNECT: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
 
 /// Tokens that were sent and have not come back yet.
 #[derive(Default)]
@@ -54,9 +58,9 @@ impl CaseRecords {
 
 impl InvalidationListener {
     async fn listen(&self) {
-        let mut pause = Duration::from_millis(100);
+        let mut failures = 0;
         loop {
-            match self.hear_until_it_breaks(&mut pause).await {
+            match self.hear_until_it_breaks(&mut failures).await {
                 Ok(()) => {
                     tracing::warn!("the connection for invalidations broke; reads go past the memory")
                 }
@@ -66,16 +70,16 @@ impl InvalidationListener {
             }
             self.inner.coherence.disconnected();
             self.inner.flights.forget(None);
-            tokio::time::sleep(pause.mul_f64(0.5 + fastrand::f64())).await;
-            pause = (pause * 2).min(Duration::from_secs(5));
+            failures += 1;
+            tokio::time::sleep(RECONNECT.at_least_half(failures)).await;
         }
     }
 
-    async fn hear_until_it_breaks(&self, pause: &mut Duration) -> Result<(), sqlx::Error> {
+    async fn hear_until_it_breaks(&self, failures: &mut u32) -> Result<(), sqlx::Error> {
         let mut listener = database::listener(&self.inner.store, CHANNEL).await?;
         listener.eager_reconnect(false);
         self.inner.coherence.connected();
-        *pause = Duration::from_millis(100);
+        *failures = 0;
         // Tokens come back on it all the time. A connection without any has died unnoticed.
         let silence = self.inner.config.coherence_limit * 2;
         while let Ok(invalidations_seen) = tokio::time::timeout(silence, listener.try_recv()).await {

@@ -27,7 +27,7 @@ use tokio::sync::Notify;
 
 use crate::{
     case::{Case, CaseCommand, CaseError, CaseServices, NomsNumber},
-    database,
+    database::{self, FailureKind},
 };
 
 /// The migrations of our store. Those of a newer version that is being rolled out are none of our business.
@@ -57,6 +57,9 @@ pub enum ExecuteError {
     /// The case could not decide.
     #[error(transparent)]
     Case(#[from] CaseError),
+    /// Other changes of the same case always came first: try again soon. The store is well.
+    #[error("the case changes too fast: {0}")]
+    Contended(String),
     /// The store cannot be reached, or is too busy: try again later.
     #[error("the event store is unavailable: {0}")]
     Unavailable(String),
@@ -125,7 +128,7 @@ impl CaseStore {
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(ExecuteError::Unavailable("the case changes too fast; the command found no gap".into()))
+        Err(ExecuteError::Contended("other changes of the case came first each time".into()))
     }
 
     async fn attempt(
@@ -183,7 +186,7 @@ impl From<AggregateError<CaseError>> for ExecuteError {
     fn from(error: AggregateError<CaseError>) -> Self {
         match error {
             AggregateError::UserError(error) => Self::Case(error),
-            AggregateError::AggregateConflict => Self::Unavailable("conflict".into()),
+            AggregateError::AggregateConflict => Self::Contended("conflict".into()),
             AggregateError::DatabaseConnectionError(error) => Self::of_database(error),
             AggregateError::DeserializationError(error) => Self::Fault(error.to_string()),
             AggregateError::UnexpectedError(error) => match error.downcast::<LeaseLost>() {
@@ -199,8 +202,12 @@ impl ExecuteError {
     /// ours, and a value that it cannot store would be an outage.
     fn of_database(error: Box<dyn std::error::Error + Send + Sync>) -> Self {
         match error.downcast_ref::<sqlx::Error>() {
-            Some(error) if database::is_outage(error) => Self::Unavailable(error.to_string()),
-            _ => Self::Fault(error.to_string()),
+            Some(error) => match database::failure_kind(error) {
+                FailureKind::Conflict => Self::Contended(error.to_string()),
+                FailureKind::Outage | FailureKind::StaleConnection => Self::Unavailable(error.to_string()),
+                FailureKind::Statement => Self::Fault(error.to_string()),
+            },
+            None => Self::Fault(error.to_string()),
         }
     }
 }

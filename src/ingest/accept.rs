@@ -14,7 +14,7 @@ use super::{
     unexplained::{self, UNEXPLAINED_TRIES},
 };
 use crate::{
-    breakers::{AUTH, DELIUS, MPC, STORE},
+    breakers::{AUTH, DELIUS, Dependency, MPC, STORE},
     case::{
         CaseCommand, CaseError, Crn, DetailAddress, Evidence, FetchError, Message, NomsNumber,
         UndocumentedAnswer, sha256_hex,
@@ -58,7 +58,7 @@ pub enum NotAccepted {
     #[error("{dependency} is unavailable: {reason}")]
     Unavailable {
         /// Which one.
-        dependency: &'static str,
+        dependency: Dependency,
         /// What it said.
         reason: String,
     },
@@ -306,7 +306,7 @@ fn receipt(delivery: &Delivery, message_id: String, event_type: Option<String>) 
 
 impl Disposition {
     /// The dependencies that must have answered for a message of this type to end so.
-    pub fn proves(&self, event_type: Option<&str>) -> &'static [&'static str] {
+    pub fn proves(&self, event_type: Option<&str>) -> &'static [Dependency] {
         match self {
             Self::Recorded { .. } if event_type == Some("SENTENCE_CHANGED") => &[STORE, DELIUS],
             Self::Recorded { .. } => &[STORE, MPC, AUTH],
@@ -339,7 +339,9 @@ impl From<DeliusError> for NotAccepted {
 impl From<ExecuteError> for NotAccepted {
     fn from(error: ExecuteError) -> Self {
         match error {
-            ExecuteError::Unavailable(reason) => Self::Unavailable { dependency: STORE, reason },
+            ExecuteError::Unavailable(reason) | ExecuteError::Contended(reason) => {
+                Self::Unavailable { dependency: STORE, reason }
+            }
             error => Self::Fault(error.to_string()),
         }
     }

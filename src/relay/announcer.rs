@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     database::in_time,
     outbox::notices::{self, EVENT_TYPE, Notice},
+    retry::Backoff,
 };
 
 const BATCH: u32 = 50;
@@ -25,7 +26,7 @@ const POLL: Duration = Duration::from_secs(2);
 /// How long a notice is kept after it was sent, for who asks why a receiver was told twice or not at all.
 pub const KEPT: Duration = Duration::from_secs(30 * 86_400);
 const FORGET_EVERY: Duration = Duration::from_secs(3600);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(300);
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(300));
 
 /// What came of one round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -105,9 +106,7 @@ impl Announcer {
             Ok(Err(reason)) => reason,
             Err(_) => "no answer in time".to_owned(),
         };
-        let doublings = notice.attempt.clamp(0, 12).cast_unsigned();
-        let delay = LONGEST_BACKOFF.min(Duration::from_millis(500) * 2_u32.pow(doublings));
-        let delay = delay.mul_f64(fastrand::f64());
+        let delay = BACKOFF.after(notice.attempt.max(0).cast_unsigned().saturating_add(1));
         let (write_id, attempt) = (notice.write_id, notice.attempt);
         tracing::warn!(reason, %write_id, attempt, delay_ms = delay.as_millis(), "outcome topic not told; trying again");
         metrics::counter!("outcome_notices_deferred_total").increment(1);

@@ -23,6 +23,7 @@ use crate::{
     delius::{Delius, DeliusError, Limits},
     event_store::{CaseStore, ExecuteError},
     outbox::table::{self, Claim},
+    retry::Backoff,
 };
 
 /// How the relay works.
@@ -137,12 +138,12 @@ impl Relay {
         let claims = in_time(claims).await;
         match &claims {
             Ok(claims) => {
-                self.breakers.succeeded(&[STORE]);
+                self.breakers.answered(&[STORE]);
                 if !claims.is_empty() {
                     failpoint!("claimed");
                 }
             }
-            Err(error) if database::is_outage(error) => self.breakers.failed(STORE, Instant::now()),
+            Err(error) if database::is_outage(error) => self.breakers.unreachable(STORE, Instant::now()),
             Err(_) => {}
         }
         claims
@@ -236,13 +237,19 @@ impl Relay {
         };
         match &applied {
             Ok(_) => {
-                self.breakers.succeeded(&[DELIUS]);
+                self.breakers.succeeded(&[DELIUS], claim.write.noms.as_str());
                 failpoint!("delius_committed");
             }
-            Err(error) if error.is_outage() => self.breakers.failed(DELIUS, Instant::now()),
-            Err(_) => {}
+            Err(error) if error.is_outage() => self.breakers.unreachable(DELIUS, Instant::now()),
+            Err(error) if error.is_transient() => {}
+            // Nobody knows this error. When several cases in a row get one, Delius is to blame and not the write.
+            Err(_) => self.breakers.failed(DELIUS, claim.write.noms.as_str(), Instant::now()),
         }
-        self.record(claim, applied?).await
+        let outcome = applied.map_err(|error| {
+            let failure = Failure::from(error);
+            Failure { known: failure.known || self.breakers.is_open(DELIUS), ..failure }
+        })?;
+        self.record(claim, outcome).await
     }
 
     async fn release(&self, claim: &Claim) -> Step {
@@ -322,9 +329,8 @@ impl Relay {
     }
 
     async fn defer(&self, claim: &Claim, failure: &Failure) -> Step {
-        let ceiling =
-            self.config.longest_backoff.min(Duration::from_millis(250) * (1 << claim.attempt.min(10)));
-        let delay = ceiling.mul_f64(fastrand::f64());
+        let backoff = Backoff::new(Duration::from_millis(500), self.config.longest_backoff);
+        let delay = backoff.after(claim.attempt);
         let (noms, write_id, attempt) = (&claim.write.noms, claim.write.id, claim.attempt);
         let Failure { error, known } = failure;
         tracing::warn!(error, %noms, %write_id, attempt, delay_ms = delay.as_millis(), "write not applied; trying again");
@@ -357,7 +363,10 @@ impl From<DeliusError> for Failure {
 
 impl From<ExecuteError> for Failure {
     fn from(error: ExecuteError) -> Self {
-        Self { error: error.to_string(), known: matches!(error, ExecuteError::Unavailable(_)) }
+        Self {
+            error: error.to_string(),
+            known: matches!(error, ExecuteError::Unavailable(_) | ExecuteError::Contended(_)),
+        }
     }
 }
 

@@ -8,8 +8,9 @@ use crate::{
     breakers::{BreakerConfig, Breakers},
     case_records::CaseRecordsConfig,
     delius::Limits,
-    ingest::sqs::{Backoff, ConsumerConfig},
+    ingest::sqs::ConsumerConfig,
     relay::RelayConfig,
+    retry::Backoff,
 };
 
 /// Settings of time and number.

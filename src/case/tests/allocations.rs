@@ -97,7 +97,7 @@ async fn a_late_allocation_knows_the_holding_that_follows_it() {
 
 #[tokio::test]
 async fn an_unavailable_answer_records_nothing() {
-    let down = FetchError::Unavailable { dependency: "Manage POM Cases", reason: "500".into() };
+    let down = FetchError::Unavailable { dependency: crate::breakers::MPC, reason: "500".into() };
     let told = Arc::new(Told {
         allocation: Mutex::new(Err(down.clone())),
         handover: Mutex::new(Ok(HandoverAnswer::NotFound)),

@@ -18,7 +18,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    breakers::{AUTH, Admission, Breakers, MPC, SQS, STORE},
+    breakers::{AUTH, Admission, Breakers, Dependency, MPC, SQS, STORE},
     ingest::{
         accept::Ingest,
         feed::FeedWatch,
@@ -30,12 +30,16 @@ use crate::{
             work::Leave,
         },
     },
+    retry::Backoff,
 };
 
 /// What most messages need. One that needs Delius as well waits in hand while only that is down.
-const NEEDED: &[&str] = &[STORE, MPC, AUTH];
+const NEEDED: &[Dependency] = &[STORE, MPC, AUTH];
 /// The change feed needs only the store, and readers rely on it.
-const NEEDED_BY_FEED: &[&str] = &[STORE];
+const NEEDED_BY_FEED: &[Dependency] = &[STORE];
+
+/// After a poll without an answer.
+const POLL_AGAIN: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(2));
 
 /// How long the last deletes may take.
 const FLUSH: Duration = Duration::from_secs(5);
@@ -60,16 +64,7 @@ pub struct ConsumerConfig {
     /// How long a message that was not accepted stays hidden.
     pub backoff: Backoff,
     /// Dependencies without which it is not polled.
-    pub needed: &'static [&'static str],
-}
-
-/// Pauses by receive count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Backoff {
-    /// Ceiling after the first receive.
-    pub first: Duration,
-    /// No ceiling is higher.
-    pub longest: Duration,
+    pub needed: &'static [Dependency],
 }
 
 impl ConsumerConfig {
@@ -232,14 +227,14 @@ impl Consumer {
         let received = match self.receive(free.len()).await {
             Ok(received) => received,
             Err(error) => {
-                self.breakers.failed(SQS, Instant::now());
+                self.breakers.unreachable(SQS, Instant::now());
                 let reason = DisplayErrorContext(&error).to_string();
                 tracing::warn!(queue_url = self.config.queue_url, reason, "could not poll; trying again");
-                sleep(Duration::from_millis(fastrand::u64(200..2000))).await;
+                sleep(POLL_AGAIN.at_least_half(1)).await;
                 return vec![];
             }
         };
-        self.breakers.succeeded(&[SQS]);
+        self.breakers.answered(&[SQS]);
         if let Some(feed) = &self.feed {
             // Whatever its type: in a queue that others share, an old message in front says that messages of the
             // feed may be waiting, unreceived, behind it.

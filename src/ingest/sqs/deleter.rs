@@ -6,12 +6,13 @@ use std::{sync::Arc, time::Duration};
 use aws_sdk_sqs::types::DeleteMessageBatchRequestEntry;
 use tokio::sync::mpsc;
 
-use crate::ingest::sqs::in_flight::Held;
+use crate::{ingest::sqs::in_flight::Held, retry::Backoff};
 
 const BATCH: usize = 10;
 /// How long a delete waits for company.
 const LINGER: Duration = Duration::from_millis(50);
 const TRIES: u32 = 4;
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(3));
 
 /// A message to delete, in hand until it is deleted, so that its latest receipt handle is used.
 #[derive(Debug)]
@@ -74,8 +75,7 @@ async fn delete(sqs: &aws_sdk_sqs::Client, queue_url: &str, mut messages: Vec<Ar
         if messages.is_empty() {
             return;
         }
-        let ceiling = 200_u64 << attempt;
-        tokio::time::sleep(Duration::from_millis(fastrand::u64(50..=ceiling))).await;
+        tokio::time::sleep(BACKOFF.at_least_half(attempt)).await;
     }
     tracing::warn!(
         messages = messages.len(),

@@ -7,4 +7,4 @@ mod received;
 mod visibility;
 mod work;
 
-pub use consumer::{Backoff, Consumer, ConsumerConfig};
+pub use consumer::{Consumer, ConsumerConfig};

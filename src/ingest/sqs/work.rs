@@ -13,7 +13,7 @@ use crate::ingest::{
     accept::NotAccepted,
     message, route,
     sqs::{
-        consumer::{Backoff, Consumer},
+        consumer::Consumer,
         deleter::Deletable,
         in_flight::Held,
         received::{delivery, report},
@@ -48,7 +48,7 @@ impl Consumer {
     ) {
         let held = Arc::new(held);
         let heartbeat = self.hiding.keep(&held, self.config.visibility);
-        let end = self.accept(&message, leave).await;
+        let end = self.accept(&message, &held, leave).await;
         // Before anything is decided on the visibility: a beat in flight must not come after it.
         heartbeat.stop().await;
         match end {
@@ -74,7 +74,7 @@ impl Consumer {
 
     /// Accepts a message. While what it needs is down, it is held, hidden, and tried again when it is its turn: a
     /// message that was put back would be received, and fail, again and again.
-    async fn accept(&self, message: &SqsMessage, leave: &Leave) -> End {
+    async fn accept(&self, message: &SqsMessage, held: &Held, leave: &Leave) -> End {
         let (delivery, since) = (delivery(message), Instant::now());
         loop {
             let accepting = tokio::time::timeout(self.config.handler_timeout, self.ingest.accept(&delivery));
@@ -86,7 +86,7 @@ impl Consumer {
                 Ok(Ok(disposition)) => {
                     failpoint!("accepted");
                     let event_type = report(&delivery, &disposition);
-                    self.breakers.succeeded(disposition.proves(event_type.as_deref()));
+                    self.breakers.succeeded(disposition.proves(event_type.as_deref()), held.message_id());
                     return End::Accounted;
                 }
                 Ok(Err(error)) => error,
@@ -94,44 +94,21 @@ impl Consumer {
             };
             let receive_count = delivery.receive_count;
             if let NotAccepted::Unavailable { dependency, .. } = error {
-                self.breakers.failed(dependency, Instant::now());
+                self.breakers.failed(dependency, held.message_id(), Instant::now());
                 if self.breakers.is_open(dependency) && since.elapsed() < LONGEST_HOLD {
                     tracing::info!(%error, receive_count, "message held until the dependency is back");
                     tokio::select! {
-                        () = self.breakers.wait_for_turn(dependency) => continue,
+                        () = self.breakers.wait_until_allowed(dependency) => continue,
                         () = leave.stop.cancelled() => return End::PutBack(Duration::ZERO),
                     }
                 }
             }
-            let delay = self.config.backoff.after(receive_count);
+            // Visibility is set in whole seconds; none at all would be no pause.
+            let delay = self.config.backoff.after(receive_count).max(Duration::from_secs(1));
             let delay_s = delay.as_secs();
             tracing::warn!(%error, receive_count, delay_s, "message not accepted; it stays in the queue");
             metrics::counter!("ingest_put_back_total").increment(1);
             return End::PutBack(delay);
-        }
-    }
-}
-
-impl Backoff {
-    /// Full jitter under a ceiling that doubles with every receive.
-    pub(crate) fn after(&self, receive_count: u32) -> Duration {
-        let doublings = receive_count.saturating_sub(1).min(16);
-        let ceiling = self.longest.min(self.first.saturating_mul(1 << doublings));
-        // Visibility is set in whole seconds; none at all would be no pause.
-        Duration::from_secs(fastrand::u64(1..=ceiling.as_secs().max(1)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_ceiling_of_the_backoff_doubles_and_ends() {
-        let backoff = Backoff { first: Duration::from_secs(10), longest: Duration::from_secs(900) };
-        for (receives, ceiling) in [(0, 10), (1, 10), (2, 20), (4, 80), (8, 900), (1000, 900)] {
-            let longest = (0..2000).map(|_| backoff.after(receives).as_secs()).max().unwrap_or_default();
-            assert!(longest <= ceiling && longest > ceiling / 2, "{receives} receives: {longest}");
         }
     }
 }

@@ -6,11 +6,13 @@ use aws_sdk_sqs::error::DisplayErrorContext;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    breakers::SQS,
     ingest::{Delivery, Ingest, NotAccepted},
     operations::InternalMessage,
+    retry::Backoff,
 };
 
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
 
 /// The destination of a run's messages.
 pub enum Destination {
@@ -44,7 +46,7 @@ impl Destination {
         stop: &CancellationToken,
     ) -> Result<(), EnqueueError> {
         let delivery = message.delivery();
-        let mut pause = Duration::from_millis(500);
+        let mut attempts = 0;
         loop {
             let reason = match self.attempt(&delivery).await {
                 Ok(()) => return Ok(()),
@@ -53,12 +55,12 @@ impl Destination {
                 Err(unexplained @ NotAccepted::Unexplained(_)) => unexplained.to_string(),
                 Err(unavailable @ NotAccepted::Unavailable { .. }) => unavailable.to_string(),
             };
+            attempts += 1;
+            let pause = BACKOFF.at_least_half(attempts);
             tracing::warn!(reason, noms = %message.noms, pause_ms = pause.as_millis(), "trying again");
-            let jittered = pause.mul_f64(0.5 + fastrand::f64() / 2.0);
-            if stop.run_until_cancelled(tokio::time::sleep(jittered)).await.is_none() {
+            if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
                 return Err(EnqueueError::Stopped);
             }
-            pause = LONGEST_PAUSE.min(pause * 2);
         }
     }
 
@@ -69,7 +71,7 @@ impl Destination {
                 let body = String::from_utf8_lossy(&delivery.body);
                 let sent = sqs.send_message().queue_url(url).message_body(body).send().await;
                 sent.map(|_| ()).map_err(|error| NotAccepted::Unavailable {
-                    dependency: "SQS",
+                    dependency: SQS,
                     reason: DisplayErrorContext(&error).to_string(),
                 })
             }

@@ -31,7 +31,7 @@ impl LookError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Mpc(error) => matches!(error, FetchError::Unavailable { .. }),
-            Self::Store(error) => matches!(error, ExecuteError::Unavailable(_)),
+            Self::Store(error) => matches!(error, ExecuteError::Unavailable(_) | ExecuteError::Contended(_)),
             Self::Delius(error) => error.is_transient(),
         }
     }

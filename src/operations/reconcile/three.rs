@@ -17,12 +17,14 @@ use crate::{
     },
     outbox::view,
     relay::Relay,
+    retry::Backoff,
 };
 
 /// Cases read at once.
 const PAGE: u32 = 1000;
 /// How often something that is down is asked before the command gives up.
 const TRIES: u32 = 6;
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
 
 /// Why a case was not compared.
 #[derive(Debug, thiserror::Error)]
@@ -75,13 +77,12 @@ impl Three {
     }
 
     async fn compare(&self, noms: &NomsNumber) -> Result<Verdict, NotCompared> {
-        let mut pause = Duration::from_millis(500);
-        for _ in 1..TRIES {
+        for attempt in 1..TRIES {
             match look(&*self.mpc, &self.store, &self.delius, noms).await {
                 Err(error) if error.is_transient() => {
+                    let pause = BACKOFF.at_least_half(attempt);
                     tracing::warn!(%error, %noms, pause_ms = pause.as_millis(), "trying again");
-                    sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
-                    pause *= 2;
+                    sleep(pause).await;
                 }
                 seen => return Ok(compare(&seen?)),
             }

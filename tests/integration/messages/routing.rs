@@ -1,6 +1,7 @@
 //! Messages end to end: accepted once, recorded with their provenance, applied to Delius, or parked.
 
 use manage_pom_cases_and_delius::{
+    breakers::MPC,
     case::{AddressedWrite, CaseEvent, DeliusWrite, WriteRef, sha256_hex},
     delius::Delius,
     ingest::{Disposition, NotAccepted},
@@ -272,7 +273,7 @@ async fn while_mpc_is_down_a_message_stays_where_it_is(store: PgPool) {
     let message = world.allocation("m1", MORNING, 1);
     world.mpc.mpc().break_down(Some(Breakdown::ServerError));
     let error = world.try_accept(&message).await.unwrap_err();
-    assert!(matches!(error, NotAccepted::Unavailable { dependency: "Manage POM Cases", .. }), "{error}");
+    assert!(matches!(error, NotAccepted::Unavailable { dependency: MPC, .. }), "{error}");
     assert!(world.parked().await.is_empty());
     world.mpc.mpc().break_down(None);
     world.apply(&message).await;

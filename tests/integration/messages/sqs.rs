@@ -9,8 +9,9 @@ use manage_pom_cases_and_delius::{
     ingest::{
         Ingest,
         feed::FeedWatch,
-        sqs::{Backoff, Consumer, ConsumerConfig},
+        sqs::{Consumer, ConsumerConfig},
     },
+    retry::Backoff,
 };
 use serde_json::Value;
 use sqlx::PgPool;
@@ -283,12 +284,12 @@ async fn a_queue_is_not_polled_while_what_its_messages_need_is_down(store: PgPoo
     queue.send(&messages(&world, 1)).await;
     let day = Duration::from_secs(86_400);
     let breakers = Breakers::new(BreakerConfig { threshold: 1, first_pause: day, longest_pause: day });
-    breakers.failed(MPC, std::time::Instant::now());
+    breakers.trip(MPC, std::time::Instant::now());
     let layer = SqsLayer::start(&std::env::var("AWS_ENDPOINT_URL").unwrap(), Faults::default(), 7).await;
     let paused = consume(&world, config(&queue), breakers, Some(&layer.url())).await;
     // The change feed, which does not need it, is read meanwhile.
     let breakers = Breakers::new(BreakerConfig { threshold: 1, first_pause: day, longest_pause: day });
-    breakers.failed(MPC, std::time::Instant::now());
+    breakers.trip(MPC, std::time::Instant::now());
     let feed = Queue::make(3).await;
     feed.send(&[
         crate::helpers::world::offender_event("OFFENDER_CHANGED", crate::helpers::world::CRN).to_string()

@@ -88,7 +88,7 @@ async fn while_the_directory_is_down_nobody_waits_for_it() {
     assert_eq!(asked(&directory, "AdaByron").await, ada());
     slapd.kill();
     assert_eq!(asked(&directory, "NoMail").await, None);
-    let trouble = breakers.troubles(std::time::Instant::now()).remove(0);
+    let trouble = breakers.failures(std::time::Instant::now()).remove(0);
     assert_eq!((trouble.dependency, trouble.state), (DIRECTORY, BreakerState::Open));
     // Whoever asked would be seen here, and would wait for ever.
     let silent = tokio::net::TcpListener::bind(slapd.address()).await.unwrap();

@@ -1,3 +1,4 @@
 mod expand_only;
 mod given_up;
 mod migrations;
+mod stale_connections;
