@@ -8,17 +8,13 @@
 use std::time::Instant;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use cqrs_es::{
-    DomainEvent,
-    persist::{PersistedEventRepository, SerializedEvent},
-};
 use manage_pom_cases_and_delius::{
     audit::{
         journal::{Journal, verify},
         replay,
     },
-    case::{Case, CaseEvent, Evidence, Fetched, NameSource, NomsNumber, Pom, PrisonCode, Provenance},
-    event_store::{self, CaseRepository},
+    case::{CaseEvent, Evidence, Fetched, NameSource, NomsNumber, Pom, PrisonCode, Provenance},
+    event_store::{self, Cause},
 };
 use serde_json::json;
 use sqlx::{Connection, PgConnection, PgPool, postgres::PgConnectOptions};
@@ -74,27 +70,17 @@ fn noms(n: usize) -> NomsNumber {
 }
 
 async fn fill(pool: &PgPool, events: usize) {
-    let repository = CaseRepository::new(pool.clone());
     let start: DateTime<Utc> = "2026-01-01T00:00:00Z".parse().unwrap();
     for case in 0..events.div_ceil(PER_CASE) {
         let noms = noms(case);
         let count = PER_CASE.min(events - case * PER_CASE);
-        let batch: Vec<SerializedEvent> = (0..count)
+        let batch: Vec<CaseEvent> = (0..count)
             .map(|index| {
                 let message = case * PER_CASE + index;
-                let event = event(message, &noms, start + TimeDelta::minutes(message as i64));
-                SerializedEvent::new(
-                    noms.to_string(),
-                    index + 1,
-                    "case".to_owned(),
-                    event.event_type(),
-                    event.event_version(),
-                    serde_json::to_value(&event).unwrap(),
-                    json!({}),
-                )
+                event(message, &noms, start + TimeDelta::minutes(message as i64))
             })
             .collect();
-        repository.persist::<Case>(&batch, None).await.unwrap();
+        event_store::append(pool, &noms, 0, &batch, Cause::NoMessage).await.unwrap();
     }
 }
 

@@ -1,5 +1,8 @@
--- One row per derived write. Strictly in order (sequence, ordinal) within a case, in parallel across cases: only
--- the lowest unfinished row of a case may be claimed, and a parked row is unfinished.
+-- One row per derived write. Strictly in order (sequence, ordinal) within a case, in parallel across cases: only the
+-- head of a case, which is its lowest unfinished row, may be claimed. A parked row is unfinished.
+--
+-- `is_head` says so explicitly, so that a claim is a scan of one small index whatever waits behind the heads. The append
+-- that adds or finishes writes of a case maintains it; appends to one case are ordered by the key of `events`.
 create table outbox (
     id           uuid        primary key,
     case_id      text        not null,
@@ -9,17 +12,20 @@ create table outbox (
     intent       jsonb       not null,
     state        text        not null default 'pending' check (state in ('pending', 'done', 'parked', 'skipped')),
     attempt      integer     not null default 0,
-    available_at timestamptz not null default clock_timestamp(),
+    is_head      boolean     not null default false,
+    available_at timestamptz not null default clock_timestamp(), -- of a claimed row: the end of its lease
     lease_until  timestamptz,
     leased_by    text,
-    unknown_failures integer not null default 0, -- attempts that failed for no reason we know: these park the row
+    unknown_failures integer not null default 0, -- attempts that failed for an unknown reason: these park the row
     last_error   text,
+    failing_since timestamptz, -- since when every attempt has failed with the last error
     created_at   timestamptz not null default clock_timestamp(),
     finished_at  timestamptz,
     unique (case_id, sequence, ordinal)
 );
 create index outbox_unfinished on outbox (case_id, sequence, ordinal) where state in ('pending', 'parked');
-create index outbox_due on outbox (available_at) where state = 'pending';
+create index outbox_due_heads on outbox (available_at) where is_head and state = 'pending';
+create unique index outbox_one_head_per_case on outbox (case_id) where is_head;
 
 -- Every attempt that failed, and when.
 create table outbox_attempts (

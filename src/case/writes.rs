@@ -7,7 +7,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{NomsNumber, PrisonCode};
+use super::{NomsNumber, PrisonCode, provenance::sha256_hex};
 
 /// Who holds a case in prison from some moment on, in the words of Manage POM Cases.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +58,15 @@ impl DeliusWrite {
             Self::AllocatePom { at, .. } | Self::DeallocatePom { at } => Some(*at),
             Self::SetHandoverDates { .. } => None,
         }
+    }
+
+    /// SHA-256 of what is to be written, as hexadecimal digits: part of the identity of a write.
+    ///
+    /// Architecture invariant: it never changes for a write of an older version. A member that is added later must not be
+    /// serialized while it has the value that older writes imply.
+    pub fn hash(&self) -> String {
+        // Serializing a plain structure does not fail.
+        sha256_hex(&serde_json::to_vec(self).unwrap_or_default())
     }
 }
 

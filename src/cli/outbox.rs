@@ -1,6 +1,6 @@
 //! `outbox list|show|retry|skip`: writes on their way to Delius.
 
-use std::{collections::HashMap, process::ExitCode};
+use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 use clap::{Args, Subcommand};
@@ -12,6 +12,7 @@ use crate::{
         settings::{self, Decision, StoreSettings},
     },
     case::{CaseCommand, NomsNumber, WriteRef},
+    event_store::Cause,
     outbox::view,
 };
 
@@ -130,9 +131,10 @@ async fn decide(
     let row = found(view::find(&pool, id).await?, id)?;
     let noms: NomsNumber = row.case_id.parse().context("the outbox holds a case that is no NOMS number")?;
     let write = WriteRef { sequence: row.sequence.cast_unsigned(), ordinal: row.ordinal.cast_unsigned() };
-    let appended = settings::offline_case_store(pool).execute(&noms, command(write), HashMap::new()).await?;
+    let appended =
+        settings::offline_case_store(pool).execute(&noms, command(write), Cause::NoMessage).await?;
     for event in appended {
-        println!("{} recorded for {noms}", event.payload.name());
+        println!("{} recorded for {noms}", event.name());
     }
     Ok(ExitCode::SUCCESS)
 }

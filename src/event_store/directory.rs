@@ -1,8 +1,9 @@
 //! The directory of staff codes, and the allocations that wait for it.
 
 use async_trait::async_trait;
-use sqlx::{PgPool, Row, postgres::PgRow};
+use sqlx::{PgConnection, PgPool, Row, postgres::PgRow};
 
+use super::effects::Effects;
 use crate::{
     breakers::STORE,
     case::{FetchError, NomsNumber, StaffDirectory, StaffMember},
@@ -60,4 +61,56 @@ pub async fn reflectable(pool: &PgPool, limit: u32) -> sqlx::Result<Vec<(NomsNum
     })
     .fetch_all(pool)
     .await
+}
+
+/// Adds the names that the events give to staff codes, for a rebuild.
+pub(crate) async fn learn(connection: &mut PgConnection, effects: &Effects) -> sqlx::Result<()> {
+    // In the order of the codes, so that two appends cannot wait for each other.
+    for (code, (staff, learned_at)) in &effects.learned {
+        sqlx::query(
+            "insert into staff_directory as known (staff_code, forename, surname, email, learned_at)
+             values ($1, $2, $3, $4, $5)
+             on conflict (staff_code) do update
+             set forename = excluded.forename, surname = excluded.surname, email = excluded.email,
+                 learned_at = excluded.learned_at
+             where known.learned_at < excluded.learned_at
+               and (known.forename, known.surname, known.email)
+                   is distinct from (excluded.forename, excluded.surname, excluded.email)",
+        )
+        .bind(code)
+        .bind(&staff.forename)
+        .bind(&staff.surname)
+        .bind(&staff.email)
+        .bind(learned_at)
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Makes the list of allocations without a name follow the events, for a rebuild.
+pub(crate) async fn keep_waiting(
+    connection: &mut PgConnection,
+    noms: &NomsNumber,
+    effects: &Effects,
+) -> sqlx::Result<()> {
+    for (sequence, code) in &effects.waiting {
+        sqlx::query(
+            "insert into unreflected_allocations (case_id, sequence, staff_code) values ($1, $2, $3)
+             on conflict do nothing",
+        )
+        .bind(noms.as_str())
+        .bind(sequence.cast_signed())
+        .bind(code)
+        .execute(&mut *connection)
+        .await?;
+    }
+    for sequence in &effects.reflected {
+        sqlx::query("delete from unreflected_allocations where case_id = $1 and sequence = $2")
+            .bind(noms.as_str())
+            .bind(sequence.cast_signed())
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
 }

@@ -25,10 +25,10 @@ pub(crate) struct Effects {
 }
 
 impl Effects {
-    pub(crate) fn of(events: &[(u64, CaseEvent)]) -> Self {
+    pub(crate) fn of<'a>(events: impl IntoIterator<Item = (u64, &'a CaseEvent)>) -> Self {
         let mut effects = Self::default();
         for (sequence, event) in events {
-            effects.add(*sequence, event);
+            effects.add(sequence, event);
         }
         effects
     }

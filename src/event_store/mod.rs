@@ -1,33 +1,61 @@
 //! The event store: the append-only streams of all cases.
 //!
-//! A command is executed by loading the case, letting it decide and appending what it decided; a concurrent
-//! change of the same case fails the append, and the command is decided again on the new state.
+//! A command is executed by loading the case, letting it decide and appending what it decided. When another change of the
+//! case comes first, the append fails as a conflict and the command is decided again on the new state.
 //!
-//! Architecture invariant: nothing outside this room knows the table `events`.
+//! The framework (cqrs-es) gives the aggregate and its test kit, and postgres-es reads whole streams. Appends and the
+//! loading for commands are our own statements: events, outbox rows and receipt have to be one transaction, and what
+//! many cases need at the same moment is one round trip.
+//!
+//! Architecture invariant: nothing outside this room writes to the table `events`.
 
+mod append;
+mod batcher;
 pub(crate) mod cases;
+mod cause;
 pub(crate) mod directory;
 pub(crate) mod effects;
+mod failure;
 pub mod fates;
+mod known;
+mod load;
 pub mod reader;
 pub mod receipts;
-pub(crate) mod repository;
+mod turns;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
-
-pub use cases::cases;
-use cqrs_es::{
-    Aggregate, AggregateContext, AggregateError, EventEnvelope, EventStore, event_sink::EventSink,
-    persist::PersistedEventStore,
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
-pub use directory::{StoredStaffDirectory, reflectable};
-pub use repository::{CaseRepository, LeaseLost};
+
+use cqrs_es::{
+    Aggregate, AggregateError, EventEnvelope, EventStore, event_sink::EventSink, persist::PersistedEventStore,
+};
+use postgres_es::PostgresEventRepository;
 use sqlx::PgPool;
 use tokio::sync::Notify;
 
+pub use self::{
+    cases::cases,
+    cause::Cause,
+    directory::{StoredStaffDirectory, reflectable},
+    load::Standing,
+};
+
+use self::{
+    append::{Append, AppendError},
+    batcher::Batcher,
+    failure::StoreError,
+    known::{Known, KnownCases},
+    load::{Answer, Question},
+    turns::Turns,
+};
 use crate::{
-    case::{Case, CaseCommand, CaseError, CaseServices, NomsNumber},
-    database::{self, FailureKind},
+    case::{Case, CaseCommand, CaseError, CaseEvent, CaseServices, NomsNumber},
+    database,
 };
 
 /// The migrations of our store. Those of a newer version that is being rolled out are none of our business.
@@ -48,8 +76,12 @@ pub async fn allow_services_again(pool: &PgPool) -> sqlx::Result<Vec<String>> {
 /// How often a command is decided again when another change of the same case comes first.
 const MAX_CONFLICTS: u32 = 20;
 
-/// What was appended by a command: nothing for a message that was recorded before.
-pub type Appended = Vec<EventEnvelope<Case>>;
+/// Appends and questions that go to the store in one statement at most.
+const AT_ONCE: usize = 16;
+/// Statements of either kind under way at the same time.
+const WORKERS: usize = 2;
+/// Other processes are told of appends this often at most: `NOTIFY` takes a lock of the whole server at the commit.
+const ANNOUNCE_EVERY: Duration = Duration::from_millis(50);
 
 /// Why a command was not executed.
 #[derive(Debug, thiserror::Error)]
@@ -63,9 +95,9 @@ pub enum ExecuteError {
     /// The store cannot be reached, or is too busy: try again later.
     #[error("the event store is unavailable: {0}")]
     Unavailable(String),
-    /// The write is another worker's now: nothing is to be done.
-    #[error(transparent)]
-    LeaseLost(LeaseLost),
+    /// Another worker holds the write now, or it is finished: nothing is to be done.
+    #[error("the lease on the write was lost; another worker has it")]
+    LeaseLost,
     /// A stored event cannot be read, or something else that trying again does not mend.
     #[error("the event store failed: {0}")]
     Fault(String),
@@ -73,27 +105,39 @@ pub enum ExecuteError {
 
 /// The event store of the cases.
 pub struct CaseStore {
-    store: PersistedEventStore<CaseRepository, Case>,
     services: CaseServices,
     pool: PgPool,
+    keeps_notices: bool,
+    known: KnownCases,
+    turns: Turns,
+    batchers: OnceLock<Batchers>,
     appended: Arc<Notify>,
+    announcement: Arc<AtomicBool>,
+}
+
+struct Batchers {
+    appends: Batcher<Append, Result<(), AppendError>>,
+    questions: Batcher<Question, Result<Answer, StoreError>>,
 }
 
 impl CaseStore {
     /// A store on the pool, deciding with the services.
     pub fn new(pool: PgPool, services: CaseServices) -> Self {
-        Self::over(CaseRepository::new(pool.clone()), pool, services)
+        Self {
+            services,
+            pool,
+            keeps_notices: false,
+            known: KnownCases::new(),
+            turns: Turns::default(),
+            batchers: OnceLock::new(),
+            appended: Arc::new(Notify::new()),
+            announcement: Arc::default(),
+        }
     }
 
     /// A store that also keeps notices of applied writes for the outcome topic, in the transactions that record them.
     pub fn announcing(pool: PgPool, services: CaseServices) -> Self {
-        Self::over(CaseRepository::new(pool.clone()).announcing(), pool, services)
-    }
-
-    fn over(repository: CaseRepository, pool: PgPool, services: CaseServices) -> Self {
-        // Never the snapshot or aggregate stores of the framework: they apply events twice.
-        let store = PersistedEventStore::new_event_store(repository).with_upcasters(upcasters());
-        Self { store, services, pool, appended: Arc::new(Notify::new()) }
+        Self { keeps_notices: true, ..Self::new(pool, services) }
     }
 
     /// Signalled after every append of this process; other processes are told by `NOTIFY`.
@@ -106,26 +150,62 @@ impl CaseStore {
         &self.pool
     }
 
-    /// Executes a command, again on every conflict. The metadata is stored with each event.
+    /// What became of a message so far. The case that it may be about is read by the same question, so that a command to
+    /// it need not be preceded by another one.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn standing(
+        &self,
+        message_id: &str,
+        noms: Option<&NomsNumber>,
+    ) -> Result<Standing, ExecuteError> {
+        let known = match noms {
+            Some(noms) => self.known.find(noms).await.unwrap_or_default(),
+            None => Arc::default(),
+        };
+        let question =
+            Question { message_id: Some(message_id.to_owned()), noms: noms.cloned(), known: known.sequence };
+        let Answer { standing, events } = self.ask(question).await?;
+        if let Some(noms) = noms {
+            self.known.keep(noms, grown(known, events)).await;
+        }
+        Ok(standing)
+    }
+
+    /// Executes a command, again on every conflict; answers the events that were appended, none for a message that was
+    /// recorded before. The cause is stored with each event.
+    ///
+    /// # Errors
+    /// See [`ExecuteError`].
     pub async fn execute(
         &self,
         noms: &NomsNumber,
         command: CaseCommand,
-        metadata: HashMap<String, String>,
-    ) -> Result<Appended, ExecuteError> {
+        cause: Cause,
+    ) -> Result<Vec<CaseEvent>, ExecuteError> {
+        // The outcome of a write does not wait for a message that waits for Manage POM Cases.
+        let _turn = match cause {
+            Cause::Message(_) => Some(self.turns.take(noms).await),
+            Cause::NoMessage => None,
+        };
+        let mut known = self.known.find(noms).await;
         for conflicts in 0..=MAX_CONFLICTS {
-            match self.attempt(noms, command.clone(), metadata.clone()).await {
-                Err(AggregateError::AggregateConflict) => {
+            let current = match known.take() {
+                Some(known) => known,
+                None => self.read(noms).await?,
+            };
+            match self.attempt(noms, current, command.clone(), cause.clone()).await {
+                Err(Attempt::Conflict) => {
+                    self.known.forget(noms).await;
                     let ceiling = 2_u64 << conflicts.min(7);
                     tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=ceiling))).await;
                 }
-                Ok(appended) => {
-                    if !appended.is_empty() {
-                        self.announce().await;
-                    }
-                    return Ok(appended);
+                Ok(appended) => return Ok(appended),
+                Err(Attempt::Failed(error)) => {
+                    self.known.forget(noms).await;
+                    return Err(error);
                 }
-                Err(error) => return Err(error.into()),
             }
         }
         Err(ExecuteError::Contended("other changes of the case came first each time".into()))
@@ -134,46 +214,160 @@ impl CaseStore {
     async fn attempt(
         &self,
         noms: &NomsNumber,
+        current: Arc<Known>,
         command: CaseCommand,
-        metadata: HashMap<String, String>,
-    ) -> Result<Appended, AggregateError<CaseError>> {
-        let mut context = in_time(self.store.load_aggregate(noms.as_str())).await?;
+        cause: Cause,
+    ) -> Result<Vec<CaseEvent>, Attempt> {
+        let Known { sequence, mut case } = Arc::unwrap_or_clone(current);
         let sink = EventSink::default();
-        context
-            .aggregate()
-            .handle(command, &self.services, &sink)
-            .await
-            .map_err(AggregateError::UserError)?;
+        case.handle(command, &self.services, &sink).await.map_err(ExecuteError::from)?;
         let events = sink.collect().await;
         if events.is_empty() {
             return Ok(vec![]);
         }
-        in_time(self.store.commit(events, context, metadata)).await
+        let outcome = events.iter().any(|event| event.write_result().is_some());
+        let append = Append {
+            noms: noms.clone(),
+            expected_sequence: sequence,
+            events: events.clone(),
+            cause,
+            keeps_notices: self.keeps_notices,
+        };
+        let appended = self.batchers().appends.submit(append).await;
+        appended.unwrap_or_else(|| Err(StoreError::Fault("the append panicked".into()).into()))?;
+        if outcome {
+            failpoint!("outcome_recorded");
+        } else {
+            failpoint!("appended");
+        }
+        // The case took in its events while it decided.
+        self.known.keep(noms, Arc::new(Known { sequence: sequence + events.len() as u64, case })).await;
+        self.announce();
+        Ok(events)
     }
 
-    /// Wakes who waits for events. A lost wake-up costs a poll interval, nothing else.
-    async fn announce(&self) {
+    /// The case as the store has it.
+    async fn read(&self, noms: &NomsNumber) -> Result<Arc<Known>, ExecuteError> {
+        let question = Question { message_id: None, noms: Some(noms.clone()), known: 0 };
+        let Answer { events, .. } = self.ask(question).await?;
+        Ok(grown(Arc::default(), events))
+    }
+
+    async fn ask(&self, question: Question) -> Result<Answer, ExecuteError> {
+        let answer = self.batchers().questions.submit(question).await;
+        Ok(answer.unwrap_or_else(|| Err(StoreError::Fault("the question panicked".into())))?)
+    }
+
+    /// Started by the first command, because only then there is surely a runtime.
+    fn batchers(&self) -> &Batchers {
+        self.batchers.get_or_init(|| {
+            let (writes, reads) = (self.pool.clone(), self.pool.clone());
+            Batchers {
+                appends: Batcher::start(WORKERS, AT_ONCE, move |appends| {
+                    let pool = writes.clone();
+                    async move { append::batch(&pool, appends).await }
+                }),
+                questions: Batcher::start(WORKERS, AT_ONCE, move |questions| {
+                    let pool = reads.clone();
+                    async move { load::batch(&pool, questions).await }
+                }),
+            }
+        })
+    }
+
+    /// Wakes who waits for events, in this process at once and in others soon. A lost wake-up costs a poll interval,
+    /// nothing else.
+    fn announce(&self) {
         self.appended.notify_waiters();
-        let told = sqlx::query("select pg_notify('events_appended', '')").execute(&self.pool);
-        let told = database::in_time(told).await;
-        if let Err(error) = told {
-            tracing::debug!(%error, "could not announce the append; the pollers will find it");
+        if self.announcement.swap(true, Ordering::AcqRel) {
+            return;
         }
+        let (pool, announcement) = (self.pool.clone(), Arc::clone(&self.announcement));
+        tokio::spawn(async move {
+            tokio::time::sleep(ANNOUNCE_EVERY).await;
+            // First: an append after this announces itself again.
+            announcement.store(false, Ordering::Release);
+            let told = sqlx::query("select pg_notify('events_appended', '')").execute(&pool);
+            if let Err(error) = database::in_time(told).await {
+                tracing::debug!(%error, "could not announce appends to other processes; they poll");
+            }
+        });
     }
 
     /// Every event of a case, in order; empty for an unknown case.
-    pub async fn load(&self, noms: &NomsNumber) -> Result<Appended, ExecuteError> {
-        Ok(in_time(self.store.load_events(noms.as_str())).await?)
+    ///
+    /// # Errors
+    /// When the store does not answer, or an event cannot be read.
+    pub async fn load(&self, noms: &NomsNumber) -> Result<Vec<EventEnvelope<Case>>, ExecuteError> {
+        // Never the snapshot or aggregate stores of the framework: they apply events twice.
+        let store: PersistedEventStore<_, Case> =
+            PersistedEventStore::new_event_store(PostgresEventRepository::new(self.pool.clone()));
+        let store = store.with_upcasters(upcasters());
+        let loaded = tokio::time::timeout(database::ANSWER, store.load_events(noms.as_str())).await;
+        let late = |_| Err(AggregateError::DatabaseConnectionError(Box::new(database::no_answer())));
+        Ok(loaded.unwrap_or_else(late)?)
     }
 }
 
-/// What the store answers, unless it takes too long. An append that was given up may have happened: who tries again
-/// finds out, by the message or by the attempt that is recorded.
-async fn in_time<T>(
-    answer: impl Future<Output = Result<T, AggregateError<CaseError>>>,
-) -> Result<T, AggregateError<CaseError>> {
-    let late = || AggregateError::DatabaseConnectionError(Box::new(database::no_answer()));
-    tokio::time::timeout(database::ANSWER, answer).await.unwrap_or_else(|_| Err(late()))
+/// Appends events to a case whose last event has this sequence, without deciding anything: for samples and measurements.
+///
+/// # Errors
+/// When the case has other events than expected, or the store does not answer.
+pub async fn append(
+    pool: &PgPool,
+    noms: &NomsNumber,
+    expected_sequence: u64,
+    events: &[CaseEvent],
+    cause: Cause,
+) -> Result<(), ExecuteError> {
+    let append = Append {
+        noms: noms.clone(),
+        expected_sequence,
+        events: events.to_vec(),
+        cause,
+        keeps_notices: false,
+    };
+    let appended = append::batch(pool, vec![append]).await.pop();
+    match appended.unwrap_or(Ok(())).map_err(Attempt::from) {
+        Ok(()) => Ok(()),
+        Err(Attempt::Conflict) => Err(ExecuteError::Contended("the case has other events".into())),
+        Err(Attempt::Failed(error)) => Err(error),
+    }
+}
+
+/// The case with these events as well.
+fn grown(known: Arc<Known>, events: Vec<CaseEvent>) -> Arc<Known> {
+    if events.is_empty() {
+        return known;
+    }
+    let mut known = Arc::unwrap_or_clone(known);
+    for event in events {
+        known.sequence += 1;
+        known.case.apply(event);
+    }
+    Arc::new(known)
+}
+
+/// Why an attempt at a command appended nothing.
+enum Attempt {
+    Conflict,
+    Failed(ExecuteError),
+}
+
+impl From<ExecuteError> for Attempt {
+    fn from(error: ExecuteError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<AppendError> for Attempt {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Conflict => Self::Conflict,
+            AppendError::LeaseLost => Self::Failed(ExecuteError::LeaseLost),
+            AppendError::Store(error) => Self::Failed(error.into()),
+        }
+    }
 }
 
 /// Lifts stored events of older versions to the present shape, oldest version first. There is only one version
@@ -187,27 +381,15 @@ impl From<AggregateError<CaseError>> for ExecuteError {
         match error {
             AggregateError::UserError(error) => Self::Case(error),
             AggregateError::AggregateConflict => Self::Contended("conflict".into()),
-            AggregateError::DatabaseConnectionError(error) => Self::of_database(error),
             AggregateError::DeserializationError(error) => Self::Fault(error.to_string()),
-            AggregateError::UnexpectedError(error) => match error.downcast::<LeaseLost>() {
-                Ok(lost) => Self::LeaseLost(*lost),
-                Err(error) => Self::of_database(error),
-            },
-        }
-    }
-}
-
-impl ExecuteError {
-    /// The framework sorts errors of the database by their type alone: a server that shuts down would be a fault of
-    /// ours, and a value that it cannot store would be an outage.
-    fn of_database(error: Box<dyn std::error::Error + Send + Sync>) -> Self {
-        match error.downcast_ref::<sqlx::Error>() {
-            Some(error) => match database::failure_kind(error) {
-                FailureKind::Conflict => Self::Contended(error.to_string()),
-                FailureKind::Outage | FailureKind::StaleConnection => Self::Unavailable(error.to_string()),
-                FailureKind::Statement => Self::Fault(error.to_string()),
-            },
-            None => Self::Fault(error.to_string()),
+            // The framework sorts errors of the database by their type alone: a server that shuts down would be a fault
+            // of ours, and a value that it cannot store would be an outage.
+            AggregateError::DatabaseConnectionError(error) | AggregateError::UnexpectedError(error) => {
+                match error.downcast_ref::<sqlx::Error>() {
+                    Some(error) => StoreError::from(error).into(),
+                    None => Self::Fault(error.to_string()),
+                }
+            }
         }
     }
 }

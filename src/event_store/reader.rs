@@ -6,10 +6,9 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use cqrs_es::persist::SerializedEvent;
 use sqlx::{FromRow, PgConnection, PgPool};
 
-use super::upcasters;
+use super::load::decoded;
 use crate::case::{CaseEvent, NomsNumber};
 
 /// A row of the events table, with JSON as text: numbers keep every digit that was stored.
@@ -76,37 +75,12 @@ pub enum ReadError {
 impl EventRow {
     /// The event in its present shape.
     pub fn event(&self) -> Result<CaseEvent, ReadError> {
-        let lifts = upcasters();
-        let lifted = lifts.iter().any(|lift| lift.can_upcast(&self.event_type, &self.event_version));
-        let event = if lifted {
-            self.serialized().and_then(|mut event| {
-                for lift in &lifts {
-                    if lift.can_upcast(&event.event_type, &event.event_version) {
-                        event = lift.upcast(event);
-                    }
-                }
-                serde_json::from_value(event.payload)
-            })
-        } else {
-            serde_json::from_str(&self.payload)
-        };
+        let event = decoded(&self.event_type, &self.event_version, &self.payload);
         event.map_err(|error| ReadError::Event {
             case: self.aggregate_id.clone(),
             sequence: self.sequence,
             what: format!("{:?} at column {}", error.classify(), error.column()),
         })
-    }
-
-    fn serialized(&self) -> serde_json::Result<SerializedEvent> {
-        Ok(SerializedEvent::new(
-            self.aggregate_id.clone(),
-            usize::try_from(self.sequence).unwrap_or_default(),
-            self.aggregate_type.clone(),
-            self.event_type.clone(),
-            self.event_version.clone(),
-            serde_json::from_str(&self.payload)?,
-            serde_json::from_str(&self.metadata)?,
-        ))
     }
 }
 

@@ -1,12 +1,8 @@
 //! The receipts of messages: one row for each time that a message was received and accounted for.
 //!
-//! The receipt of a message that became events is written in the transaction of the events; its particulars
-//! travel there in the metadata of the append.
-
-use std::collections::HashMap;
+//! The receipt of a message that became events is written by the append of the events.
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 use sqlx::{PgExecutor, Postgres};
 
 use crate::case::NomsNumber;
@@ -69,30 +65,6 @@ impl Receipt {
     ) -> AccountedReceipt {
         AccountedReceipt { receipt: self, noms: noms.cloned(), disposition, detail }
     }
-
-    /// The receipt as metadata of an append.
-    pub fn metadata(&self) -> HashMap<String, String> {
-        let mut metadata = HashMap::from([
-            ("messageId".to_owned(), self.message_id.clone()),
-            ("bodySha256".to_owned(), self.body_sha256.clone()),
-            ("receiveCount".to_owned(), self.receive_count.to_string()),
-            ("receivedAt".to_owned(), self.received_at.to_rfc3339()),
-        ]);
-        metadata.extend(self.event_type.clone().map(|event_type| ("eventType".to_owned(), event_type)));
-        metadata
-    }
-
-    /// The receipt that the metadata of an append speaks of, if any.
-    pub fn of_metadata(metadata: &Value) -> Option<Self> {
-        let text = |name: &str| metadata.get(name).and_then(Value::as_str);
-        Some(Self {
-            message_id: text("messageId")?.to_owned(),
-            event_type: text("eventType").map(str::to_owned),
-            body_sha256: text("bodySha256")?.to_owned(),
-            receive_count: text("receiveCount")?.parse().ok()?,
-            received_at: text("receivedAt")?.parse().ok()?,
-        })
-    }
 }
 
 /// Writes one receipt.
@@ -116,22 +88,6 @@ pub async fn insert(executor: impl PgExecutor<'_>, accounted: &AccountedReceipt)
     Ok(())
 }
 
-/// Whether the message was accounted for before, and for whose case; a message that waits, parked, is not.
-pub async fn accounted(
-    executor: impl PgExecutor<'_>,
-    message_id: &str,
-) -> sqlx::Result<Option<Option<NomsNumber>>> {
-    let case_id: Option<Option<String>> = sqlx::query_scalar(
-        "select case_id from message_receipts
-         where message_id = $1 and disposition in ('recorded', 'changeFeed', 'notApplicable')
-         order by id limit 1",
-    )
-    .bind(message_id)
-    .fetch_optional(executor)
-    .await?;
-    Ok(case_id.map(|case_id| case_id?.parse().ok()))
-}
-
 /// The case in which the message was recorded, if it was.
 pub async fn case_of(executor: impl PgExecutor<'_>, message_id: &str) -> sqlx::Result<Option<NomsNumber>> {
     let case: Option<String> = sqlx::query_scalar(
@@ -142,23 +98,4 @@ pub async fn case_of(executor: impl PgExecutor<'_>, message_id: &str) -> sqlx::R
     .fetch_optional(executor)
     .await?;
     Ok(case.and_then(|case| case.parse().ok()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_receipt_survives_its_journey_through_the_metadata() {
-        let receipt = Receipt {
-            message_id: "6f1d2b7e-0000-4000-8000-000000000001".into(),
-            event_type: Some("offender-management.handover.changed".into()),
-            body_sha256: "00".repeat(32),
-            receive_count: 3,
-            received_at: "2026-07-01T09:00:01.25Z".parse().expect("a time"),
-        };
-        let metadata = serde_json::to_value(receipt.metadata()).expect("a map of texts");
-        assert_eq!(Receipt::of_metadata(&metadata), Some(receipt));
-        assert_eq!(Receipt::of_metadata(&serde_json::json!({})), None);
-    }
 }

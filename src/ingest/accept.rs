@@ -16,14 +16,14 @@ use super::{
 use crate::{
     breakers::{AUTH, DELIUS, Dependency, MPC, STORE},
     case::{
-        CaseCommand, CaseError, Crn, DetailAddress, Evidence, FetchError, Message, NomsNumber,
+        CaseCommand, CaseError, CaseEvent, Crn, DetailAddress, Evidence, FetchError, Message, NomsNumber,
         UndocumentedAnswer, sha256_hex,
     },
     case_records,
     database::{self, in_time},
     delius::{Delius, DeliusError, LiveCustody},
     event_store::{
-        CaseStore, ExecuteError,
+        CaseStore, Cause, ExecuteError, Standing,
         receipts::{self, Receipt},
     },
 };
@@ -98,16 +98,17 @@ impl Ingest {
     /// Accepts one delivery from the queue or from a file.
     pub async fn accept(&self, delivery: &Delivery) -> Result<Disposition, NotAccepted> {
         let (message_id, parsed) = parse(delivery);
-        if in_time(parked::is_parked(self.pool(), &message_id)).await? {
-            return self.duplicate(receipt(delivery, message_id, None), None).await;
-        }
-        // The case knows its messages too. But whose case it is can depend on what Delius says today: the second
+        // The case knows its messages too. But which case it is can depend on what Delius says today: the second
         // delivery of a message must not become events of another case.
-        if let Some(noms) = in_time(receipts::accounted(self.pool(), &message_id)).await? {
-            let event_type = parsed.ok().and_then(|parsed| parsed.event_type);
-            return self.duplicate(receipt(delivery, message_id, event_type), noms.as_ref()).await;
+        let noms = parsed.as_ref().ok().and_then(|parsed| parsed.event.noms().ok());
+        match self.store.standing(&message_id, noms.as_ref()).await? {
+            Standing::New => self.accept_parsed(delivery, message_id, parsed, true).await,
+            Standing::Parked => self.duplicate(receipt(delivery, message_id, None), None).await,
+            Standing::Accounted(noms) => {
+                let event_type = parsed.ok().and_then(|parsed| parsed.event_type);
+                self.duplicate(receipt(delivery, message_id, event_type), noms.as_ref()).await
+            }
         }
-        self.accept_parsed(delivery, message_id, parsed, true).await
     }
 
     /// Accepts a parked message once more.
@@ -158,10 +159,10 @@ impl Ingest {
         noms: NomsNumber,
         command: CaseCommand,
     ) -> Result<Disposition, NotAccepted> {
-        match self.store.execute(&noms, command, in_work.receipt.metadata()).await {
+        match self.store.execute(&noms, command, Cause::Message(in_work.receipt.clone())).await {
             Ok(appended) if appended.is_empty() => self.duplicate(in_work.receipt, Some(&noms)).await,
             Ok(appended) => {
-                let events = appended.iter().map(|event| event.payload.name()).collect();
+                let events = appended.iter().map(CaseEvent::name).collect();
                 Ok(Disposition::Recorded { noms, events })
             }
             Err(ExecuteError::Case(CaseError::Fetch(error))) => self.not_fetched(in_work, &noms, error).await,

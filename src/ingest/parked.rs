@@ -44,16 +44,6 @@ pub async fn park(
     transaction.commit().await
 }
 
-/// Whether the message waits for an operator, or was given up by one.
-pub async fn is_parked(pool: &PgPool, message_id: &str) -> sqlx::Result<bool> {
-    sqlx::query_scalar(
-        "select exists (select from parked_messages where message_id = $1 and state in ('parked', 'skipped'))",
-    )
-    .bind(message_id)
-    .fetch_one(pool)
-    .await
-}
-
 /// A parked message.
 #[derive(Debug, Clone, sqlx::FromRow)]
 pub struct ParkedMessage {

@@ -1,18 +1,20 @@
 //! Allocations that waited for the name behind their staff code are recorded at their own dates as soon as the
 //! code is known.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     case::CaseCommand,
     database::in_time,
-    event_store::{CaseStore, ExecuteError, reflectable},
+    event_store::{CaseStore, Cause, ExecuteError, reflectable},
 };
 
 const BATCH: u32 = 100;
 const POLL: Duration = Duration::from_secs(5);
+/// Names are rarely learned, so that a busy store is not asked after every append.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Reflects what can be reflected now; how many allocations were recorded. A case in which that fails for a reason of
 /// its own is told of, and keeps no other case waiting.
@@ -26,7 +28,7 @@ pub async fn step(store: &CaseStore) -> Result<usize, ExecuteError> {
     let mut recorded = 0;
     for (noms, staff) in known {
         let command = CaseCommand::ReflectAllocations { staff };
-        match store.execute(&noms, command, HashMap::new()).await {
+        match store.execute(&noms, command, Cause::NoMessage).await {
             Ok(appended) => recorded += appended.len(),
             Err(error @ ExecuteError::Unavailable(_)) => return Err(error),
             Err(error) => {
@@ -37,7 +39,7 @@ pub async fn step(store: &CaseStore) -> Result<usize, ExecuteError> {
     Ok(recorded)
 }
 
-/// Reflects until cancelled: after every append of this process, and every few seconds for those of others.
+/// Reflects until cancelled: soon after an append of this process, and every few seconds for those of others.
 pub async fn run(store: &CaseStore, stop: CancellationToken) {
     let appended = store.appended();
     while !stop.is_cancelled() {
@@ -47,7 +49,10 @@ pub async fn run(store: &CaseStore, stop: CancellationToken) {
         }
         tokio::select! {
             () = stop.cancelled() => break,
-            () = woken => {}
+            () = async {
+                woken.await;
+                tokio::time::sleep(PAUSE).await;
+            } => {}
             () = tokio::time::sleep(POLL) => {}
         }
     }

@@ -11,12 +11,12 @@ use crate::{
     case::{CaseEvent, InvalidIdentifier, NomsNumber},
     database,
     event_store::{
+        directory,
         effects::Effects,
         reader::{self, ReadError},
-        repository,
     },
     outbox::{
-        self, Transition,
+        Transition,
         restore::{self, Settled},
     },
 };
@@ -91,15 +91,16 @@ impl Rebuild {
             what: error.to_string(),
         })?;
         let mut transaction = database::begin(&self.pool).await?;
-        // First the rows, then the events: an outcome is recorded together with a change of its row, so none can be
-        // recorded between the reading of the events and the correction of the rows.
-        restore::lock(&mut transaction, &noms).await?;
+        // First the lock, then the events: every append that changes the outbox waits, so none comes between the reading
+        // of the events and the correction of the rows.
+        restore::lock(&mut transaction).await?;
         let events = events_of(&mut transaction, &noms).await?;
         let (settled, effects) = (settled(&events), effects(&events));
         let corrected = restore::restore(&mut transaction, &noms, &settled).await?;
-        let added = add_missing(&mut transaction, &noms, &effects).await?;
+        let added = restore::add_missing(&mut transaction, &noms, &effects.derived).await?;
         restore::restore(&mut transaction, &noms, &settled).await?;
-        repository::learn(&mut transaction, &effects).await?;
+        restore::restore_head(&mut transaction, &noms).await?;
+        directory::learn(&mut transaction, &effects).await?;
         keep_waiting(&mut transaction, &noms).await?;
         sqlx::query(
             "update rebuilds set last_case = $2, cases = cases + 1, added = added + $3, corrected = corrected + $4
@@ -107,7 +108,7 @@ impl Rebuild {
         )
         .bind(self.id)
         .bind(case)
-        .bind(added)
+        .bind(added.cast_signed())
         .bind(corrected.cast_signed())
         .execute(&mut *transaction)
         .await?;
@@ -116,23 +117,11 @@ impl Rebuild {
     }
 }
 
-async fn add_missing(
-    connection: &mut PgConnection,
-    noms: &NomsNumber,
-    effects: &Effects,
-) -> sqlx::Result<i64> {
-    let count = "select count(*) from outbox where case_id = $1";
-    let before: i64 = sqlx::query_scalar(count).bind(noms.as_str()).fetch_one(&mut *connection).await?;
-    outbox::table::insert(connection, noms, &effects.derived).await?;
-    let after: i64 = sqlx::query_scalar(count).bind(noms.as_str()).fetch_one(&mut *connection).await?;
-    Ok(after - before)
-}
-
 /// The state of every derived write: what the last event about it says, or that it waits.
 fn settled(events: &[Recorded]) -> Vec<Settled> {
     let mut said = BTreeMap::new();
     for (sequence, event, recorded_at) in events {
-        let effects = Effects::of(&[(*sequence, event.clone())]);
+        let effects = Effects::of([(*sequence, event)]);
         for (write, _) in effects.derived {
             said.insert(write, Settled { write, state: "pending", attempt: 0, at: None });
         }
@@ -157,8 +146,7 @@ async fn events_of(connection: &mut PgConnection, noms: &NomsNumber) -> Result<V
 }
 
 fn effects(events: &[Recorded]) -> Effects {
-    let events: Vec<_> = events.iter().map(|(sequence, event, _)| (*sequence, event.clone())).collect();
-    Effects::of(&events)
+    Effects::of(events.iter().map(|(sequence, event, _)| (*sequence, event)))
 }
 
 /// Makes the waiting allocations of the case those that its events speak of. The events are read again under a lock
@@ -175,5 +163,5 @@ async fn keep_waiting(connection: &mut PgConnection, noms: &NomsNumber) -> Resul
         .bind(waiting)
         .execute(&mut *connection)
         .await?;
-    Ok(repository::keep_waiting(connection, noms, &effects).await?)
+    Ok(directory::keep_waiting(connection, noms, &effects).await?)
 }

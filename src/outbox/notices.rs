@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::json;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::projector;
-use crate::case::{NomsNumber, WriteResult};
+use crate::case::WriteResult;
 
 /// Event type of a notice, in its body and as message attribute.
 pub const EVENT_TYPE: &str = "manage-pom-cases-and-delius.write-applied";
@@ -56,27 +55,6 @@ impl Notice {
 pub fn is_told(result: &WriteResult) -> bool {
     let outcome = &result.outcome;
     !outcome.changes.is_empty() && !outcome.name.is_refusal() && !outcome.name.is_dry_run()
-}
-
-/// Adds the notice of a result, in the transaction that records it. Adding it again changes nothing.
-pub async fn insert(
-    connection: &mut PgConnection,
-    noms: &NomsNumber,
-    result: &WriteResult,
-    occurred_at: Option<DateTime<Utc>>,
-) -> sqlx::Result<()> {
-    sqlx::query(
-        "insert into outcome_notices (write_id, case_id, outcome, occurred_at, applied_at)
-         values ($1, $2, $3, $4, $5) on conflict do nothing",
-    )
-    .bind(projector::write_id(noms, result.write))
-    .bind(noms.as_str())
-    .bind(result.outcome.name.as_str())
-    .bind(occurred_at)
-    .bind(result.outcome.applied_at)
-    .execute(connection)
-    .await?;
-    Ok(())
 }
 
 /// Claims notices that are due, for the time of the lease.

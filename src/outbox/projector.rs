@@ -45,9 +45,11 @@ fn held(holding: Holding, followed_by: Option<Holding>) -> Vec<DeliusWrite> {
     std::iter::once(holding).chain(followed_by).map(DeliusWrite::from).collect()
 }
 
-/// The stable id of a write: the same event derives the same ids, so deriving it again is harmless.
-pub fn write_id(noms: &NomsNumber, write: WriteRef) -> Uuid {
-    let name = format!("{noms}/{}/{}", write.sequence, write.ordinal);
+/// The identity of a write: its place in the case and what it is to write. The place alone is none, because the store and
+/// Delius can be restored to different times: another write at the same place must not find the outcome of this one.
+/// The same event derives the same ids, so deriving it again is harmless.
+pub fn write_id(noms: &NomsNumber, write: WriteRef, intent: &DeliusWrite) -> Uuid {
+    let name = format!("{noms}/{}/{}/{}", write.sequence, write.ordinal, intent.hash());
     Uuid::new_v5(&WRITE_IDS, name.as_bytes())
 }
 

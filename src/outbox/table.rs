@@ -7,43 +7,10 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool, Row, postgres::PgRow, types::Json};
+use sqlx::{PgPool, Row, postgres::PgRow, types::Json};
 use uuid::Uuid;
 
-use super::projector;
 use crate::case::{AddressedWrite, DeliusWrite, NomsNumber, WriteRef};
-
-/// Adds the writes derived from one event. Adding them again changes nothing.
-pub async fn insert(
-    connection: &mut PgConnection,
-    noms: &NomsNumber,
-    writes: &[(WriteRef, DeliusWrite)],
-) -> sqlx::Result<()> {
-    if writes.is_empty() {
-        return Ok(());
-    }
-    let ids: Vec<Uuid> = writes.iter().map(|(write, _)| projector::write_id(noms, *write)).collect();
-    let sequences: Vec<i64> = writes.iter().map(|(write, _)| write.sequence.cast_signed()).collect();
-    let ordinals: Vec<i32> = writes.iter().map(|(write, _)| write.ordinal.cast_signed()).collect();
-    let kinds: Vec<&str> = writes.iter().map(|(_, intent)| projector::kind(intent)).collect();
-    let intents: Vec<Json<&DeliusWrite>> = writes.iter().map(|(_, intent)| Json(intent)).collect();
-    sqlx::query(
-        "insert into outbox (id, case_id, sequence, ordinal, kind, intent)
-         select id, $1, sequence, ordinal, kind, intent
-         from unnest($2::uuid[], $3::bigint[], $4::integer[], $5::text[], $6::jsonb[])
-              as derived (id, sequence, ordinal, kind, intent)
-         on conflict (id) do nothing",
-    )
-    .bind(noms.as_str())
-    .bind(ids)
-    .bind(sequences)
-    .bind(ordinals)
-    .bind(kinds)
-    .bind(intents)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
 
 /// How a row leaves or re-enters the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,34 +31,32 @@ pub enum Transition {
     Skipped,
 }
 
-/// Changes the state of one row; `false` when the row is not (any more) in the state that allows it.
-pub async fn transition(
-    connection: &mut PgConnection,
-    noms: &NomsNumber,
-    write: WriteRef,
-    transition: Transition,
-) -> sqlx::Result<bool> {
-    let (from, attempt, to) = match transition {
-        Transition::Done { attempt } => ("pending", Some(attempt.cast_signed()), "done"),
-        Transition::Parked { attempt } => ("pending", Some(attempt.cast_signed()), "parked"),
-        Transition::Resumed => ("parked", None, "pending"),
-        Transition::Skipped => ("parked", None, "skipped"),
-    };
-    let changed = sqlx::query(
-        "update outbox
-         set state = $5, lease_until = null, leased_by = null, unknown_failures = 0,
-             available_at = clock_timestamp(),
-             finished_at = case when $5 in ('done', 'skipped') then clock_timestamp() end
-         where id = $1 and state = $2 and ($3::integer is null or attempt = $3) and case_id = $4",
-    )
-    .bind(projector::write_id(noms, write))
-    .bind(from)
-    .bind(attempt)
-    .bind(noms.as_str())
-    .bind(to)
-    .execute(connection)
-    .await?;
-    Ok(changed.rows_affected() == 1)
+impl Transition {
+    /// The state in which the row has to be.
+    pub fn before(self) -> &'static str {
+        match self {
+            Self::Done { .. } | Self::Parked { .. } => "pending",
+            Self::Resumed | Self::Skipped => "parked",
+        }
+    }
+
+    /// The attempt that has to be the last one.
+    pub fn attempt(self) -> Option<u32> {
+        match self {
+            Self::Done { attempt } | Self::Parked { attempt } => Some(attempt),
+            Self::Resumed | Self::Skipped => None,
+        }
+    }
+
+    /// The state in which it leaves the row.
+    pub fn after(self) -> &'static str {
+        match self {
+            Self::Done { .. } => "done",
+            Self::Parked { .. } => "parked",
+            Self::Resumed => "pending",
+            Self::Skipped => "skipped",
+        }
+    }
 }
 
 /// A row that this worker holds until its lease ends.
@@ -103,48 +68,32 @@ pub struct Claim {
     pub reference: WriteRef,
     /// The attempt that this claim is, from 1.
     pub attempt: u32,
-    /// Attempts so far that failed for no reason we know.
+    /// Attempts so far that failed for an unknown reason.
     pub unknown_failures: u32,
+    /// The last error, and for how long it has been the same.
+    pub failing: Option<(String, Duration)>,
 }
 
 /// After so many attempts that failed for no reason we know, the service parks a write.
 pub const PARK_AFTER: u32 = 8;
 
-/// Claims up to `limit` heads that are due: of each case only the lowest unfinished row, and none whose lease
-/// is running.
+/// The attempt that a lease which ran out stands for.
+const LOST: &str = "the attempt ended without a result: its process died, or could not reach the store";
+
+const CLAIM: &str = include_str!("claim.sql");
+
+/// Claims up to `limit` heads that are due: of each case only the lowest unfinished row, and none whose lease is running.
 ///
-/// A lease that ran out means an attempt that nobody has heard of again. It counts as one that failed for no reason we
-/// know: a write that takes its process with it must not do so for ever.
+/// A lease that ran out means an attempt that nobody has heard of again. It counts as one that failed for an unknown
+/// reason: a write that crashes its process must not do so for ever.
 pub async fn claim(pool: &PgPool, worker: &str, limit: u32, lease: Duration) -> sqlx::Result<Vec<Claim>> {
-    let rows = sqlx::query(
-        "with head as (
-             select o.id, o.attempt, o.leased_by, o.lease_until is not null as lost from outbox o
-             where o.state = 'pending' and o.available_at <= clock_timestamp()
-               and (o.lease_until is null or o.lease_until < clock_timestamp())
-               and not exists (
-                   select from outbox lower
-                   where lower.case_id = o.case_id and lower.state in ('pending', 'parked')
-                     and (lower.sequence, lower.ordinal) < (o.sequence, o.ordinal))
-             order by o.available_at
-             limit $1
-             for update of o skip locked),
-         lost as (
-             insert into outbox_attempts (outbox_id, attempt, worker, error)
-             select id, attempt, coalesce(leased_by, ''), $4 from head where lost on conflict do nothing)
-         update outbox
-         set attempt = outbox.attempt + 1, leased_by = $2,
-             lease_until = clock_timestamp() + make_interval(secs => $3),
-             unknown_failures = unknown_failures + lost::integer,
-             last_error = case when lost then $4 else last_error end
-         from head where outbox.id = head.id
-         returning outbox.id, case_id, sequence, ordinal, intent, outbox.attempt, unknown_failures",
-    )
-    .bind(i64::from(limit))
-    .bind(worker)
-    .bind(lease.as_secs_f64())
-    .bind("the attempt ended without a result: its process died, or could not reach the store")
-    .fetch_all(pool)
-    .await?;
+    let rows = sqlx::query(CLAIM)
+        .bind(i64::from(limit))
+        .bind(worker)
+        .bind(lease.as_secs_f64())
+        .bind(LOST)
+        .fetch_all(pool)
+        .await?;
     let mut claims = vec![];
     for row in &rows {
         match claimed(row) {
@@ -183,13 +132,22 @@ fn claimed(row: &PgRow) -> sqlx::Result<Claim> {
         },
         attempt: row.try_get::<i32, _>("attempt")?.cast_unsigned(),
         unknown_failures: row.try_get::<i32, _>("unknown_failures")?.cast_unsigned(),
+        failing: failing(row)?,
     })
+}
+
+fn failing(row: &PgRow) -> sqlx::Result<Option<(String, Duration)>> {
+    let (error, seconds): (Option<String>, Option<f64>) =
+        (row.try_get("last_error")?, row.try_get("failing_seconds")?);
+    Ok(error.zip(seconds).map(|(error, seconds)| (error, Duration::from_secs_f64(seconds.max(0.0)))))
 }
 
 /// Renews the lease of a claim; `false` when it was lost.
 pub async fn renew(pool: &PgPool, claim: &Claim, lease: Duration) -> sqlx::Result<bool> {
     let changed = sqlx::query(
-        "update outbox set lease_until = clock_timestamp() + make_interval(secs => $3)
+        "update outbox
+         set lease_until = clock_timestamp() + make_interval(secs => $3),
+             available_at = clock_timestamp() + make_interval(secs => $3)
          where id = $1 and attempt = $2 and state = 'pending'",
     )
     .bind(claim.write.id)
@@ -203,7 +161,7 @@ pub async fn renew(pool: &PgPool, claim: &Claim, lease: Duration) -> sqlx::Resul
 /// Gives a claimed row back, to be claimed by anybody at once; `false` when the lease was lost.
 pub async fn release(pool: &PgPool, claim: &Claim) -> sqlx::Result<bool> {
     let changed = sqlx::query(
-        "update outbox set lease_until = null, leased_by = null
+        "update outbox set lease_until = null, leased_by = null, available_at = clock_timestamp()
          where id = $1 and attempt = $2 and state = 'pending'",
     )
     .bind(claim.write.id)
@@ -237,6 +195,8 @@ async fn put_back(
         "with deferred as (
              update outbox
              set lease_until = null, leased_by = null, last_error = $4,
+                 failing_since = case when last_error is not distinct from $4
+                                      then coalesce(failing_since, clock_timestamp()) else clock_timestamp() end,
                  unknown_failures = unknown_failures + $5,
                  available_at = clock_timestamp() + make_interval(secs => $6)
              where id = $1 and attempt = $2 and state = 'pending'

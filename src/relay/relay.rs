@@ -5,10 +5,12 @@
 //! between the two is found by the ledger on the next attempt, which answers the same outcome.
 
 use std::{
-    collections::HashMap,
     convert::Infallible,
     panic::AssertUnwindSafe,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -21,10 +23,17 @@ use crate::{
     case::{CaseCommand, WriteOutcome},
     database::{self, in_time},
     delius::{Delius, DeliusError, Limits},
-    event_store::{CaseStore, ExecuteError},
-    outbox::table::{self, Claim},
+    event_store::{CaseStore, Cause, ExecuteError},
+    outbox::{
+        projector,
+        table::{self, Claim},
+    },
     retry::Backoff,
 };
+
+/// How long a relay with little room waits for more of it before it claims: one claim of many rows costs as much as a
+/// claim of one. Not for long, so that writes that take their time do not delay the others.
+const LINGER: Duration = Duration::from_millis(2);
 
 /// How the relay works.
 #[derive(Debug, Clone)]
@@ -37,8 +46,11 @@ pub struct RelayConfig {
     pub lease: Duration,
     /// How long to sleep when nothing is due and nobody wakes the relay.
     pub poll: Duration,
-    /// After so many attempts that failed for no reason we know, a write is parked.
+    /// After so many attempts that failed for an unknown reason, a write is parked.
     pub park_after: u32,
+    /// A write that fails the same way for so long while other writes succeed is parked, although the failure looks like
+    /// one that passes.
+    pub park_after_failing_for: Duration,
     /// Longest pause between two attempts.
     pub longest_backoff: Duration,
     /// How long writes in work may take after a stop was asked for.
@@ -54,6 +66,7 @@ impl RelayConfig {
             lease: Duration::from_secs(15),
             poll: Duration::from_secs(1),
             park_after: table::PARK_AFTER,
+            park_after_failing_for: Duration::from_secs(60 * 60),
             longest_backoff: Duration::from_secs(60),
             drain: Duration::from_secs(15),
         }
@@ -99,12 +112,38 @@ pub struct Relay {
     config: RelayConfig,
     breakers: Arc<Breakers>,
     abandon: CancellationToken,
+    settled: Settled,
+}
+
+/// When this process last settled a write.
+#[derive(Debug, Clone)]
+struct Settled {
+    began: Instant,
+    /// Milliseconds since `began`, plus one; zero for never.
+    last: Arc<AtomicU64>,
+}
+
+impl Settled {
+    fn never() -> Self {
+        Self { began: Instant::now(), last: Arc::default() }
+    }
+
+    fn now(&self) {
+        let elapsed = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
+        self.last.store(elapsed + 1, Ordering::Relaxed);
+    }
+
+    fn within(&self, span: Duration) -> bool {
+        let last = self.last.load(Ordering::Relaxed);
+        last > 0 && self.began.elapsed().saturating_sub(Duration::from_millis(last - 1)) <= span
+    }
 }
 
 impl Relay {
     /// A relay from the store's outbox to Delius.
     pub fn new(store: Arc<CaseStore>, delius: Delius, config: RelayConfig) -> Self {
-        Self { store, delius, config, breakers: Arc::default(), abandon: CancellationToken::new() }
+        let (breakers, abandon) = (Arc::default(), CancellationToken::new());
+        Self { store, delius, config, breakers, abandon, settled: Settled::never() }
     }
 
     /// With the breakers that it shares with the rest of the process.
@@ -162,6 +201,12 @@ impl Relay {
         }
     }
 
+    /// Whether a claim made now would be a small one, while there is work to do meanwhile.
+    fn is_nearly_full(&self, tasks: &TaskTracker) -> bool {
+        let (busy, limit) = (tasks.len(), self.config.concurrency as usize);
+        busy > limit / 2 && busy < limit
+    }
+
     /// Applies until cancelled, then finishes what is in work, and gives back what does not finish soon.
     pub async fn run(self, stop: CancellationToken) {
         let tasks = TaskTracker::new();
@@ -171,6 +216,9 @@ impl Relay {
             tokio::pin!(woken);
             woken.as_mut().enable();
             let mut pause = self.config.poll;
+            if self.is_nearly_full(&tasks) {
+                tokio::time::sleep(LINGER).await;
+            }
             let claims = match self.admitted(&tasks) {
                 Ok(free) => self.claim(free).await,
                 Err(wait) => {
@@ -207,17 +255,32 @@ impl Relay {
 
     /// Applies one claimed write and finishes, defers or parks its row.
     async fn settle(&self, claim: Claim) -> Step {
-        // So many attempts were never heard of again: one more could take the process with it once more.
+        // Somebody changed the row, or mixed rows of two stores: its outcome in Delius would be that of another write.
+        let (noms, reference, write) = (&claim.write.noms, claim.reference, &claim.write.write);
+        if claim.write.id != projector::write_id(noms, reference, write) {
+            return self
+                .park(&claim, "its identity is not that of what it is to write; compare it with its event")
+                .await;
+        }
+        // So many attempts were never heard of again: one more could crash the process once more.
         if claim.unknown_failures >= self.config.park_after {
             return self.park(&claim, "its attempts ended without a result or could not be recorded").await;
         }
         match unpanicked(self.attempt(&claim)).await {
             Ok(step) => step,
-            Err(failure) if failure.known || claim.unknown_failures + 1 < self.config.park_after => {
-                self.defer(&claim, &failure).await
-            }
-            Err(failure) => self.park(&claim, &failure.error).await,
+            Err(failure) if self.is_final(&claim, &failure) => self.park(&claim, &failure.error).await,
+            Err(failure) => self.defer(&claim, &failure).await,
         }
+    }
+
+    /// Whether to give up.
+    fn is_final(&self, claim: &Claim, failure: &Failure) -> bool {
+        if !failure.known {
+            return claim.unknown_failures + 1 >= self.config.park_after;
+        }
+        let limit = self.config.park_after_failing_for;
+        let same = claim.failing.as_ref().filter(|(error, _)| *error == failure.error);
+        same.is_some_and(|(_, span)| *span >= limit && self.settled.within(*span))
     }
 
     /// Applies and records, and keeps the lease all the while: one that ran out while the store was slow to take the
@@ -278,13 +341,14 @@ impl Relay {
             attempt: claim.attempt,
             outcome: outcome.clone(),
         };
-        match self.store.execute(&claim.write.noms, command, HashMap::new()).await {
+        match self.store.execute(&claim.write.noms, command, Cause::NoMessage).await {
             Ok(_) => {
+                self.settled.now();
                 super::telemetry::applied(claim, &outcome);
                 failpoint!("finished");
                 Ok(Step::Settled(outcome))
             }
-            Err(ExecuteError::LeaseLost(_)) => {
+            Err(ExecuteError::LeaseLost) => {
                 tracing::warn!(write_id = %claim.write.id, "the lease was lost; another worker records the outcome");
                 Ok(Step::LeaseLost)
             }
@@ -304,9 +368,9 @@ impl Relay {
         }
         let command = CaseCommand::ParkWrite { write: claim.reference, attempts, error: error.to_owned() };
         let parked = unpanicked(async {
-            match self.store.execute(noms, command, HashMap::new()).await {
+            match self.store.execute(noms, command, Cause::NoMessage).await {
                 Ok(_) => Ok(Step::Parked),
-                Err(ExecuteError::LeaseLost(_)) => Ok(Step::LeaseLost),
+                Err(ExecuteError::LeaseLost) => Ok(Step::LeaseLost),
                 Err(error) => Err(Failure::from(error)),
             }
         });

@@ -13,7 +13,7 @@ use manage_pom_cases_and_delius::{
         AllocationAnswer, Case, CaseCommand, CaseServices, DetailAddress, Evidence, FetchError, Fetched,
         HandoverAnswer, ManagePomCases, Message, NomsNumber, StaffDirectory, StaffMember,
     },
-    event_store::{CaseStore, receipts::Receipt},
+    event_store::{CaseStore, Cause, receipts::Receipt},
 };
 use postgres_es::PostgresEventRepository;
 use uuid::Uuid;
@@ -47,7 +47,7 @@ impl Row for Append {
         let store = Arc::new(CaseStore::new(world.store.clone(), services()));
         let ours = commands_per_second(self.sizes.seconds, move |noms, command, receipt| {
             let store = Arc::clone(&store);
-            async move { Ok(store.execute(&noms, command, receipt.metadata()).await.map(|_| ())?) }
+            async move { Ok(store.execute(&noms, command, Cause::Message(receipt)).await.map(|_| ())?) }
         })
         .await?;
         report.add("append: commands, 8 cases at once", "/s", ours);
@@ -66,7 +66,7 @@ impl Row for Append {
             commands_per_second(self.sizes.seconds, move |noms, command, receipt| {
                 let framework = Arc::clone(&framework);
                 async move {
-                    Ok(framework.execute_with_metadata(noms.as_str(), command, receipt.metadata()).await?)
+                    Ok(framework.execute_with_metadata(noms.as_str(), command, metadata(&receipt)).await?)
                 }
             })
             .await?;
@@ -101,6 +101,14 @@ where
         done += worker.await??;
     }
     Ok(f64::from(done) / began.elapsed().as_secs_f64())
+}
+
+/// As the framework takes it.
+fn metadata(receipt: &Receipt) -> std::collections::HashMap<String, String> {
+    [("messageId", &receipt.message_id), ("bodySha256", &receipt.body_sha256)]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.clone()))
+        .collect()
 }
 
 fn command(noms: &NomsNumber) -> (CaseCommand, Receipt) {
@@ -175,7 +183,7 @@ pub(super) async fn fill(pool: &sqlx::PgPool, cases: u32, per_case: u32) -> anyh
                     let noms: NomsNumber = noms(case).parse()?;
                     for _ in 0..per_case {
                         let (command, receipt) = command(&noms);
-                        store.execute(&noms, command, receipt.metadata()).await?;
+                        store.execute(&noms, command, Cause::Message(receipt)).await?;
                     }
                 }
                 anyhow::Ok(())

@@ -264,7 +264,7 @@ fn entry(
             let (state, settled_by) = states.get(&write).copied().unwrap_or((WriteState::Pending, None));
             let result = settled_by.and_then(|stored| stored.event.write_result());
             Write {
-                id: projector::write_id(noms, write),
+                id: projector::write_id(noms, write, intent),
                 ordinal,
                 description: words::write(intent),
                 state,

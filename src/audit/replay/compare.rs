@@ -103,9 +103,9 @@ pub(crate) fn event(
         let write = WriteRef { sequence, ordinal };
         Err(Difference { case: noms.to_string(), write, event: Some(event.name()), discrepancy })
     };
-    for (intent, ordinal) in derived.iter().zip(0..) {
-        // Serialising a plain structure does not fail.
-        let intent = serde_json::to_value(intent).unwrap_or(Value::Null);
+    for (write, ordinal) in derived.iter().zip(0..) {
+        // Serializing a plain structure does not fail.
+        let intent = serde_json::to_value(write).unwrap_or(Value::Null);
         let found = stored.iter().find(|write| write.ordinal.cast_unsigned() == ordinal);
         let Some(found) = found else {
             return differs(ordinal, Discrepancy::NotStored { derived: intent });
@@ -114,7 +114,7 @@ pub(crate) fn event(
             let stored = found.intent.clone();
             return differs(ordinal, Discrepancy::Intent { stored, derived: intent });
         }
-        let id = projector::write_id(noms, WriteRef { sequence, ordinal });
+        let id = projector::write_id(noms, WriteRef { sequence, ordinal }, write);
         if found.id != id {
             return differs(ordinal, Discrepancy::Id { stored: found.id, derived: id });
         }
@@ -148,6 +148,7 @@ mod tests {
                 id: projector::write_id(
                     &story.0.noms,
                     WriteRef { sequence: 1, ordinal: ordinal.cast_unsigned() },
+                    intent,
                 ),
                 intent: serde_json::to_value(intent).unwrap(),
             })

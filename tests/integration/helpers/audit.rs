@@ -1,22 +1,16 @@
-//! An invented case, appended by the repository that the service appends with.
+//! An invented case, appended by the statement that the service appends with.
 
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use cqrs_es::{
-    DomainEvent,
-    persist::{PersistedEventRepository, SerializedEvent},
-};
 use manage_pom_cases_and_delius::{
     audit::journal::Journal,
     case::{
-        Case, CaseEvent, DeliusWrite, Evidence, Fetched, NameSource, NomsNumber, OutcomeName, Pom,
-        PrisonCode, Provenance, RowAction, RowChange, StaffMember, WriteOutcome, WriteRef, WriteResult,
+        CaseEvent, DeliusWrite, Evidence, Fetched, NameSource, NomsNumber, OutcomeName, Pom, PrisonCode,
+        Provenance, RowAction, RowChange, StaffMember, WriteOutcome, WriteRef, WriteResult,
     },
-    event_store::CaseRepository,
-    outbox::projector,
+    event_store::{self, Cause, receipts::Receipt},
 };
-use serde_json::json;
 use sqlx::PgPool;
 
 pub(crate) fn noms(text: &str) -> NomsNumber {
@@ -58,27 +52,18 @@ pub(crate) fn allocated(message: &str, at: &str, staff_code: i64) -> CaseEvent {
 
 /// Appends the events to the stream, which holds `before` events already.
 pub(crate) async fn append(pool: &PgPool, noms: &NomsNumber, before: usize, events: &[CaseEvent]) {
-    let serialized: Vec<SerializedEvent> = events
-        .iter()
-        .zip(before + 1..)
-        .map(|(event, sequence)| {
-            let message = event.provenance().map_or("none", |provenance| &provenance.message_id);
-            let metadata = json!({
-                "messageId": message, "eventType": "offender-management.allocation.changed",
-                "bodySha256": "00", "receiveCount": "1", "receivedAt": "2026-07-01T09:00:01Z",
-            });
-            SerializedEvent::new(
-                noms.to_string(),
-                sequence,
-                "case".to_owned(),
-                event.event_type(),
-                event.event_version(),
-                serde_json::to_value(event).unwrap(),
-                metadata,
-            )
-        })
-        .collect();
-    CaseRepository::new(pool.clone()).persist::<Case>(&serialized, None).await.unwrap();
+    for (event, before) in events.iter().zip(before as u64..) {
+        let message_id = event.provenance().map_or("none", |provenance| &provenance.message_id);
+        let receipt = Receipt {
+            message_id: message_id.to_owned(),
+            event_type: Some("offender-management.allocation.changed".to_owned()),
+            body_sha256: "00".to_owned(),
+            receive_count: 1,
+            received_at: "2026-07-01T09:00:01Z".parse().unwrap(),
+        };
+        let cause = Cause::Message(receipt);
+        event_store::append(pool, noms, before, std::slice::from_ref(event), cause).await.unwrap();
+    }
 }
 
 /// Appends the outcome of a write as the relay would, having claimed it; the row in Delius has the id.
@@ -137,9 +122,14 @@ pub(crate) async fn tamper(pool: &PgPool, sql: &str) {
     transaction.commit().await.unwrap();
 }
 
-/// The identity that the projector gives to the first write of an event.
-pub(crate) fn first_write(noms: &NomsNumber, sequence: u64) -> uuid::Uuid {
-    projector::write_id(noms, WriteRef { sequence, ordinal: 0 })
+/// The identity that the projector gave to the first write of an event.
+pub(crate) async fn first_write(pool: &PgPool, noms: &NomsNumber, sequence: u64) -> uuid::Uuid {
+    sqlx::query_scalar("select id from outbox where case_id = $1 and sequence = $2 and ordinal = 0")
+        .bind(noms.as_str())
+        .bind(sequence.cast_signed())
+        .fetch_one(pool)
+        .await
+        .unwrap()
 }
 
 /// Steps until the journal holds so many entries. Transactions of other tests hold it back too: their numbers are

@@ -47,7 +47,7 @@ impl Golden {
     fn writes_today(&self) -> Value {
         let writes = self.events.iter().zip(1..).flat_map(|(stored, sequence)| {
             projector::derive(&stored.event).into_iter().zip(0..).map(move |(intent, ordinal)| {
-                let id = projector::write_id(&self.noms, WriteRef { sequence, ordinal });
+                let id = projector::write_id(&self.noms, WriteRef { sequence, ordinal }, &intent);
                 json!({ "sequence": sequence, "ordinal": ordinal, "id": id, "intent": intent })
             })
         });

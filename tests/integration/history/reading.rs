@@ -45,7 +45,7 @@ async fn a_history_tells_writes_duplicates_and_who_holds_the_case(pool: PgPool) 
     assert_eq!(story.answer.holder.as_ref().unwrap().staff_code, Some(2));
     assert_eq!(story.entries.len(), 2);
     let write = &story.entries[0].writes[0];
-    assert_eq!((write.id, write.state), (first_write(&noms("A1234BC"), 1), WriteState::Applied));
+    assert_eq!((write.id, write.state), (first_write(&pool, &noms("A1234BC"), 1).await, WriteState::Applied));
     assert_eq!(story.entries[0].marks.duplicates, 1);
     assert_eq!(story.entries[1].writes[0].state, WriteState::Pending);
 }
