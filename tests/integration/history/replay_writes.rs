@@ -63,7 +63,7 @@ async fn a_lost_write_and_one_that_no_event_means_are_found(pool: PgPool) {
 
     run(
         &pool,
-        "update outbox set case_id = 'C3333CC', sequence = 4 where case_id = 'A1111AA' and sequence = 1",
+        "update outbox set case_id = 'C3333CC', sequence = 4, is_head = false where case_id = 'A1111AA' and sequence = 1",
     )
     .await;
     assert_eq!(first_difference(&pool).await.0, "A1111AA");
