@@ -46,6 +46,7 @@ appended as (
     join granted using (append)
     -- Always in the order of the cases, so that two batches cannot wait for each other.
     order by event.append, event.place
+    returning sequence
 ),
 -- The lowest unfinished write of the case, if there is one beside those that are added below. Two appends to one case
 -- never run at the same time (the key of `events` orders them), so nobody changes this meanwhile.
@@ -74,7 +75,7 @@ derived as (
     join granted using (append)
     order by write.append, write.place, write.ordinal
 ),
--- $22-$27: the receipts of the messages.
+-- $22-$27: the receipts of the messages, recorded after their events.
 received as (
     insert into message_receipts
         (message_id, event_type, case_id, disposition, body_sha256, receive_count, received_at)
@@ -83,6 +84,7 @@ received as (
     from unnest($22::integer[], $23::text[], $24::text[], $25::text[], $26::integer[], $27::timestamptz[])
         as receipt (append, message_id, event_type, body_sha256, receive_count, received_at)
     join granted using (append)
+    where (select count(*) from appended) > 0
 ),
 -- $28-$33: names behind staff codes. What is known already is left alone: an upsert would lock its row.
 learned as (
