@@ -101,10 +101,6 @@ impl From<sqlx::Error> for AppendError {
     fn from(error: sqlx::Error) -> Self {
         // Only the key of the events table says that somebody else appended first.
         let constraint = error.as_database_error().and_then(|error| error.constraint());
-        if constraint == Some("events_pkey") {
-            Self::Conflict
-        } else {
-            Self::Store(StoreError::from(&error))
-        }
+        if constraint == Some("events_pkey") { Self::Conflict } else { Self::Store(StoreError::from(&error)) }
     }
 }
