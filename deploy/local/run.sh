@@ -119,7 +119,7 @@ start_service() {
     port=${BIND##*:}
     host=${BIND%:*}
     [[ $port == 0 ]] && port=$(free_port)
-    export BIND=$host:$port
+    export BIND=$host:$port SHUTDOWN_DELAY_SECONDS=${SHUTDOWN_DELAY_SECONDS:-0}
     [[ $host == 0.0.0.0 || $host == '[::]' ]] && host=127.0.0.1
     API_URL="http://$host:$port"
     port_is_open "$port" "$host" && fail_setup "BIND: another process listens on $host:$port; choose another port"

@@ -26,6 +26,8 @@ create table outbox (
 create index outbox_unfinished on outbox (case_id, sequence, ordinal) where state in ('pending', 'parked');
 create index outbox_due_heads on outbox (available_at) where is_head and state = 'pending';
 create unique index outbox_one_head_per_case on outbox (case_id) where is_head;
+-- The refused writes, for operators: few among many events.
+create index events_refused on events (aggregate_id, sequence) where event_type = 'DeliusWriteRefused';
 
 -- Every attempt that failed, and when.
 create table outbox_attempts (

@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use aws_sdk_sqs::types::QueueAttributeName;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     app::{
         Failure,
+        queue_depths::QueueDepths,
         settings::{
             self,
             check::{both, given, queue, required},
             tuning::Tuning,
         },
+        start_up,
         tasks::Tasks,
     },
     breakers::Breakers,
@@ -100,6 +101,17 @@ impl QueueSettings {
         QueueAdmin::new(sqs, store.clone(), queues.into_iter().map(str::to_owned))
     }
 
+    /// The configured queues, each under what it carries, for metrics and health.
+    pub(crate) async fn depths(&self) -> QueueDepths {
+        let (live, feed, bulk) = (&self.queue_url, &self.change_feed_queue_url, &self.bulk_queue_url);
+        let mut queues: Vec<(&'static str, String)> = vec![];
+        for (label, url) in [("events", live), ("change_feed", feed), ("bulk", bulk)] {
+            let url = given(url.as_deref()).filter(|url| !queues.iter().any(|(_, known)| known == url));
+            queues.extend(url.map(|url| (label, url.to_owned())));
+        }
+        QueueDepths::new(aws_sdk_sqs::Client::new(&settings::aws().await), queues)
+    }
+
     /// Each queue once, whether this process consumes it or not.
     fn known(&self) -> Vec<&str> {
         let mut known = vec![];
@@ -121,7 +133,7 @@ impl QueueSettings {
         let sqs = aws_sdk_sqs::Client::new(&settings::aws().await);
         let ingest = Arc::new(Ingest::new(Arc::clone(store), delius.clone()));
         for (setting, url, carries) in self.consumed()? {
-            check(&sqs, setting, url).await?;
+            start_up::queue(&sqs, setting, url).await?;
             let config = carries.config(url, tuning);
             let feed = carries.feed().then(|| FeedWatch::new(store.pool().clone(), worker.to_owned()));
             let (ingest, breakers) = (Arc::clone(&ingest), Arc::clone(breakers));
@@ -134,32 +146,6 @@ impl QueueSettings {
         tasks.spawn("reflector", async move { reflector::run(&store, stop).await });
         Ok(())
     }
-}
-
-/// The queue is there; one without a dead-letter queue is warned of.
-pub(crate) async fn check(sqs: &aws_sdk_sqs::Client, setting: &str, queue_url: &str) -> Result<(), Failure> {
-    let attributes = sqs
-        .get_queue_attributes()
-        .queue_url(queue_url)
-        .attribute_names(QueueAttributeName::RedrivePolicy)
-        .send()
-        .await;
-    let attributes = attributes.map_err(|error| {
-        let why = match error.as_service_error() {
-            Some(answer) => answer.to_string(),
-            None => "SQS cannot be reached".to_owned(),
-        };
-        let remedy = "check the URL, AWS_ENDPOINT_URL, AWS_REGION and the credentials";
-        Failure::setting(setting, format!("the queue {queue_url} cannot be read: {why}; {remedy}"))
-    })?;
-    let policy = attributes.attributes().and_then(|all| all.get(&QueueAttributeName::RedrivePolicy));
-    if policy.is_none() {
-        tracing::warn!(
-            setting,
-            "the queue has no dead-letter queue: a message that we cannot handle comes for ever"
-        );
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -8,19 +8,21 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Failure,
-    api::{ApiSettings, Listening},
+    api::{ApiSettings, Listening, Reading, Shown},
+    health,
+    measure::Measured,
+    metrics,
     queues::QueueSettings,
-    settings::{
-        DeliusSettings, MpcSettings, StoreSettings, aws, check::both, connect_delius, connect_store,
-        tuning::Tuning,
-    },
+    settings::{DeliusSettings, MpcSettings, StoreSettings, aws, check::both, connect_store, tuning::Tuning},
+    start_up,
     tasks::Tasks,
-    watch,
 };
 use crate::{
     audit::journal::Journal,
     breakers::Breakers,
-    case::ManagePomCases,
+    case::{CODE_VERSION, ManagePomCases},
+    delius::Delius,
+    http::Health,
     mpc::NotConfigured,
     relay::{Announcer, Relay},
 };
@@ -66,17 +68,35 @@ impl ServeSettings {
     }
 
     /// Checks the settings of the roles, apart from the databases'.
-    fn checked(
-        &self,
-        breakers: &Arc<Breakers>,
-    ) -> Result<(Arc<dyn ManagePomCases>, Option<Listening>), Failure> {
-        let api = self.has(Role::Api).then(|| self.api.checked(&self.mpc, breakers)).transpose();
+    fn checked(&self, breakers: &Arc<Breakers>) -> Result<Checked, Failure> {
+        let reading = self.has(Role::Api).then(|| self.api.reading(&self.mpc, breakers)).transpose();
+        let (listening, reading) = both(self.api.listening(), reading)?;
         if !self.has(Role::Ingest) {
-            return Ok((Arc::new(NotConfigured), api?));
+            return Ok(Checked { mpc: Arc::new(NotConfigured), listening, reading });
         }
-        let ((mpc, ()), api) = both(both(self.mpc.client(), self.queues.checked()), api)?;
-        Ok((mpc, api))
+        let (mpc, ()) = both(self.mpc.client(), self.queues.checked())?;
+        Ok(Checked { mpc, listening, reading })
     }
+
+    /// What `/health` says, by what the roles need.
+    fn health(&self, health: Health) -> Health {
+        let auth = self.has(Role::Api) || self.has(Role::Ingest);
+        let neighbours = [
+            ("hmppsAuth", auth, self.mpc.auth_url()),
+            ("managePomCases", self.has(Role::Ingest), self.mpc.mpc_url()),
+        ];
+        neighbours.into_iter().fold(health, |health, (name, needed, url)| match url {
+            Ok(url) if needed => health::with_neighbour(health, name, url.to_owned()),
+            _ => health,
+        })
+    }
+}
+
+/// The settings that were checked.
+struct Checked {
+    mpc: Arc<dyn ManagePomCases>,
+    listening: Listening,
+    reading: Option<Reading>,
 }
 
 /// The service, ready to run: its settings are checked, its databases connected and its tasks started.
@@ -94,43 +114,21 @@ impl App {
     pub async fn build(settings: ServeSettings, stop: CancellationToken) -> Result<Self, Failure> {
         let breakers = Arc::new(settings.tuning.breakers());
         let databases = both(settings.store.database(), settings.delius.database());
-        let ((store, delius), (mpc, listening)) = both(databases, settings.checked(&breakers))?;
+        let ((store, delius), checked) = both(databases, settings.checked(&breakers))?;
         settings.tuning.warn(&settings.api.limits.records());
         let pool = connect_store(store.bounded()).await?;
-        let delius = connect_delius(delius).await?.with_limits(settings.tuning.delius());
-        let store = settings.delius.case_store(pool.clone(), mpc);
-        let (worker, tasks, metrics) = (worker_name(), Tasks::new(&stop), watch::metrics()?);
-
+        let tasks = Tasks::new(&stop);
         let started = async {
-            if let Some(listening) = listening {
-                let seen = (watch::health(&pool, &delius, &breakers), metrics.clone());
-                let admin = settings.queues.admin(&pool).await;
-                settings.api.start(listening, &pool, &delius, &admin, seen, (&tasks, &stop)).await?;
-            }
-            if settings.has(Role::Ingest) {
-                let (queues, tuning) = (&settings.queues, &settings.tuning);
-                queues.start(&store, &delius, &breakers, &worker, tuning, (&tasks, &stop)).await?;
-            }
-            Ok(())
+            let delius = start_up::delius(delius, settings.tuning.delius(), (&tasks, &stop)).await?;
+            let parts = Parts { settings: &settings, pool: &pool, delius: &delius, breakers: &breakers };
+            parts.start(checked, (&tasks, &stop)).await
         };
         if let Err(failure) = started.await {
             stop.cancel();
             tasks.ended().await;
             return Err(failure);
         }
-        if settings.has(Role::Relay) {
-            let relay = Relay::new(Arc::clone(&store), delius.clone(), settings.tuning.relay(worker))
-                .with_breakers(Arc::clone(&breakers));
-            tasks.spawn("relay", relay.run(stop.clone()));
-            if let Some(topic) = settings.delius.outcome_topic() {
-                let sns = aws_sdk_sns::Client::new(&aws().await);
-                let announcer = Announcer::new(pool.clone(), sns, topic);
-                tasks.spawn("announcer", announcer.run(store.appended(), stop.clone()));
-            }
-            tasks.spawn("journal", Journal::new(pool.clone()).run(stop.clone().cancelled_owned()));
-        }
-        tasks.spawn("measure", watch::measure(pool, breakers, metrics, stop.clone()));
-        tracing::info!(roles = ?settings.roles, version = env!("CARGO_PKG_VERSION"), "started");
+        tracing::info!(roles = ?settings.roles, version = CODE_VERSION, "started");
         Ok(Self { roles: settings.roles, tasks, stop })
     }
 
@@ -144,6 +142,63 @@ impl App {
         }
         tracing::info!("stopped");
         if self.tasks.failed() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    }
+}
+
+/// What the tasks of every role are made from.
+struct Parts<'a> {
+    settings: &'a ServeSettings,
+    pool: &'a sqlx::PgPool,
+    delius: &'a Delius,
+    breakers: &'a Arc<Breakers>,
+}
+
+impl Parts<'_> {
+    async fn start(&self, checked: Checked, running: (&Tasks, &CancellationToken)) -> Result<(), Failure> {
+        let (tasks, stop) = running;
+        let (settings, worker, metrics) = (self.settings, worker_name(), metrics::install()?);
+        let depths = settings.queues.depths().await;
+        let health = health::common(self.pool, self.delius, self.breakers);
+        let health = health::with_queues(settings.health(health), &depths);
+        let shown = Shown { health: &health, metrics: &metrics };
+        let admin = settings.queues.admin(self.pool).await;
+        match checked.reading {
+            Some(reading) => {
+                let databases = (self.pool, self.delius);
+                settings
+                    .api
+                    .serve_api(&checked.listening, reading, databases, &admin, shown, running)
+                    .await?;
+            }
+            None => settings.api.listen(&checked.listening, shown, running).await?,
+        }
+        settings.api.listen_internally(&checked.listening, &admin, shown, running).await?;
+
+        let store = settings.delius.case_store(self.pool.clone(), checked.mpc);
+        if settings.has(Role::Ingest) {
+            let (queues, tuning) = (&settings.queues, &settings.tuning);
+            queues.start(&store, self.delius, self.breakers, &worker, tuning, running).await?;
+        }
+        if settings.has(Role::Relay) {
+            let relay = Relay::new(Arc::clone(&store), self.delius.clone(), settings.tuning.relay(worker))
+                .with_breakers(Arc::clone(self.breakers));
+            tasks.spawn("relay", relay.run(stop.clone()));
+            if let Some(topic) = settings.delius.outcome_topic() {
+                let sns = aws_sdk_sns::Client::new(&aws().await);
+                let announcer = Announcer::new(self.pool.clone(), sns, topic);
+                tasks.spawn("announcer", announcer.run(store.appended(), stop.clone()));
+            }
+            tasks.spawn("journal", Journal::new(self.pool.clone()).run(stop.clone().cancelled_owned()));
+        }
+        tasks.spawn("queue depths", depths.watch(stop.clone()));
+        let measured = Measured {
+            store: self.pool.clone(),
+            delius: self.delius.pool().clone(),
+            breakers: Arc::clone(self.breakers),
+            metrics,
+        };
+        tasks.spawn("measure", measured.run(stop.clone()));
+        Ok(())
     }
 }
 

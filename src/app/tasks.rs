@@ -37,9 +37,14 @@ impl Tasks {
             }
             let how = if ended.is_ok() { "ended by itself" } else { "panicked" };
             tracing::error!(task = name, "a task of the service {how}: this is a bug, and the service ends");
-            this.failed.store(true, Ordering::Relaxed);
-            this.stop.cancel();
+            this.fail();
         });
+    }
+
+    /// Ends the service: something is missing that no waiting brings.
+    pub(crate) fn fail(&self) {
+        self.failed.store(true, Ordering::Relaxed);
+        self.stop.cancel();
     }
 
     /// Waits until all of them have ended.

@@ -5,8 +5,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// Version of the code, recorded with every decision.
-pub const CODE_VERSION: &str = env!("CARGO_PKG_VERSION");
+/// Version of the code, recorded with every decision: the package's, with build number and commit where the build was
+/// given them.
+pub const CODE_VERSION: &str = env!("CODE_VERSION");
 
 /// Text as received, with the SHA-256 of its bytes (64 lower-case hexadecimal digits).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! The source of records: Delius, with e-mail addresses from the directory.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use async_trait::async_trait;
 
@@ -44,7 +44,9 @@ impl DeliusSource {
 #[async_trait]
 impl RecordSource for DeliusSource {
     async fn read(&self, people: &[PersonId]) -> Result<Vec<RecordReading>, RecordsError> {
+        let began = Instant::now();
         let found = self.reader.find(people).await?;
+        metrics::histogram!("delius_read_duration_seconds").record(began.elapsed());
         let users: Vec<String> = found.iter().filter_map(|it| it.manager_user.clone()).collect();
         let emails = match &self.directory {
             Some(directory) if !users.is_empty() => directory.emails(&users).await,

@@ -215,7 +215,7 @@ impl Refresh {
 
     async fn queue(&self, url: &str) -> Result<Destination, Failure> {
         let sqs = aws_sdk_sqs::Client::new(&settings::aws().await);
-        crate::app::queues::check(&sqs, "BULK_QUEUE_URL", url).await?;
+        crate::app::check_queue(&sqs, "BULK_QUEUE_URL", url).await?;
         Ok(Destination::Queue { sqs, url: url.to_owned() })
     }
 }

@@ -10,7 +10,7 @@ use crate::{
         Failure,
         settings::{
             self, StoreSettings,
-            check::{both, not_blank},
+            check::{both, somebody},
         },
     },
     audit::{
@@ -53,7 +53,7 @@ pub struct History {
     #[arg(long, value_name = "TABLE:ID", conflicts_with_all = ["as_of", "known_at"])]
     delius_row: Option<DeliusRow>,
     /// Who asks; recorded
-    #[arg(long, env = "USER", default_value = "unknown operator", value_parser = not_blank)]
+    #[arg(long, env = "USER", value_parser = somebody)]
     by: String,
     #[command(flatten)]
     store: StoreSettings,

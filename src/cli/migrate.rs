@@ -6,7 +6,10 @@ use anyhow::Context;
 use clap::Args;
 
 use crate::{
-    app::{Failure, settings::check::Database},
+    app::{
+        Failure,
+        settings::database::{DeliusAddress, StoreAddress},
+    },
     delius, event_store,
 };
 
@@ -17,22 +20,20 @@ pub struct Migrate {
     /// others use: there the schema is theirs.
     #[arg(long)]
     delius: bool,
-    /// Our store (PostgreSQL)
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
-    database_url: Option<String>,
-    /// Delius (its schema on PostgreSQL)
-    #[arg(long, env = "DELIUS_DATABASE_URL", hide_env_values = true)]
-    delius_database_url: Option<String>,
+    #[command(flatten)]
+    store: StoreAddress,
+    #[command(flatten)]
+    delius_address: DeliusAddress,
 }
 
 impl Migrate {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
-        let (setting, url, migrator) = if self.delius {
-            ("DELIUS_DATABASE_URL", self.delius_database_url, delius::migrator())
+        let (setting, database, migrator) = if self.delius {
+            ("DELIUS_DATABASE_URL", self.delius_address.database(), delius::migrator())
         } else {
-            ("DATABASE_URL", self.database_url, event_store::migrator())
+            ("DATABASE_URL", self.store.database(), event_store::migrator())
         };
-        let pool = Database::of(setting, url.as_deref())?.connect().await?;
+        let pool = database?.connect().await?;
         migrator.run(&pool).await.with_context(|| format!("while migrating the database of {setting}"))?;
         println!("{setting}: {} migrations, up to date", migrator.iter().count());
         if !self.delius {

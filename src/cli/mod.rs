@@ -1,8 +1,11 @@
 //! The command line: one file per subcommand. Flags mirror the environment.
 
+mod completions;
 mod handovers;
+mod healthcheck;
 mod history;
 mod ingest;
+mod listing;
 mod migrate;
 mod outbox;
 mod parked;
@@ -11,8 +14,10 @@ mod progress;
 mod publish;
 mod rebuild;
 mod reconcile;
+mod refused;
 mod replay;
 mod serve;
+mod unreflected;
 mod verify;
 
 use std::process::ExitCode;
@@ -50,6 +55,10 @@ pub enum Command {
     Outbox(outbox::Outbox),
     /// Messages that could not become events: list, show, retry or skip.
     Parked(parked::Parked),
+    /// Writes that were refused by a rule and not applied since.
+    Refused(refused::Refused),
+    /// Allocations that wait for the name of their officer.
+    Unreflected(unreflected::Unreflected),
     /// Handover dates of one person, or of everybody in custody.
     Handovers(handovers::Handovers),
     /// What Manage POM Cases says, what is recorded and what Delius holds: do they agree?
@@ -62,6 +71,10 @@ pub enum Command {
     Rebuild(rebuild::Rebuild),
     /// Check that nobody changed the events since they were recorded.
     Verify(verify::Verify),
+    /// Whether the service on this machine is alive, for the image.
+    Healthcheck(healthcheck::Healthcheck),
+    /// What a shell needs to complete commands and flags.
+    Completions(completions::Completions),
 }
 
 /// Runs a subcommand.
@@ -84,6 +97,10 @@ pub async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::Replay(replay) => replay.run().await,
         Command::Rebuild(rebuild) => rebuild.run().await,
         Command::Verify(verify) => verify.run().await,
+        Command::Refused(refused) => refused.run().await,
+        Command::Unreflected(unreflected) => unreflected.run().await,
+        Command::Healthcheck(healthcheck) => healthcheck.run().await,
+        Command::Completions(completions) => completions.run(),
     }
 }
 
@@ -114,6 +131,11 @@ mod tests {
                 let error = parsed(by, why).unwrap_err().to_string();
                 assert!(error.contains(blank) && error.contains("blank"), "{command:?}: {error}");
             }
+        }
+        for nobody in ["unknown", "Unknown operator", "nobody"] {
+            let skip =
+                ["program", "parked", "skip", "1", "--database-url", "x", "--by", nobody, "--why", "w"];
+            assert!(super::Arguments::try_parse_from(skip).is_err(), "{nobody}");
         }
         let history = ["program", "history", "A1234BC", "--database-url", "x", "--by", " "];
         assert!(super::Arguments::try_parse_from(history).is_err());

@@ -3,9 +3,11 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
+use sqlx::PgPool;
 use uuid::Uuid;
 
+use super::listing::{Filters, confirmed, time};
 use crate::{
     app::{
         Failure,
@@ -16,6 +18,9 @@ use crate::{
     outbox::view,
 };
 
+/// So many are retried at once at most.
+const MOST: u32 = 10_000;
+
 /// Arguments of `outbox`.
 #[derive(Debug, Args)]
 pub struct Outbox {
@@ -23,35 +28,76 @@ pub struct Outbox {
     action: Action,
 }
 
+/// States by which writes are listed.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum State {
+    Pending,
+    Parked,
+    Done,
+    Skipped,
+}
+
+impl State {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Parked => "parked",
+            Self::Done => "done",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// List the writes that wait, oldest first; parked ones block their case.
+    /// List the writes that wait, oldest first; parked ones block their case
+    #[command(
+        after_help = "Examples:\n  outbox list --state parked\n  outbox list --case A1234BC --all --json"
+    )]
     List {
-        /// Finished ones too.
-        #[arg(long)]
+        /// Finished ones too
+        #[arg(long, conflicts_with = "state")]
         all: bool,
+        /// In this state only
+        #[arg(long, value_enum)]
+        state: Option<State>,
+        #[command(flatten)]
+        filters: Filters,
         #[command(flatten)]
         store: StoreSettings,
     },
-    /// Show one with its attempts.
+    /// Show one with its attempts
     Show {
-        /// Its id.
+        /// Its id
         id: Uuid,
         #[command(flatten)]
         store: StoreSettings,
     },
-    /// Have a parked or refused write tried again.
+    /// Have a parked or refused write tried again, or every parked one
+    #[command(after_help = "Examples:\n  outbox retry ID --why \"the constraint is mended\"\n  \
+                            outbox retry --reason 23514 --why \"the constraint is mended\"")]
     Retry {
-        /// Its id.
-        id: Uuid,
+        /// Its id
+        #[arg(required_unless_present_any = ["all", "reason"])]
+        id: Option<Uuid>,
+        /// Every parked write
+        #[arg(long, conflicts_with_all = ["id", "reason"])]
+        all: bool,
+        /// Every parked write whose error contains this text
+        #[arg(long, value_name = "TEXT", conflicts_with = "id")]
+        reason: Option<String>,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
         #[command(flatten)]
         decision: Decision,
         #[command(flatten)]
         store: StoreSettings,
     },
-    /// Give a parked write up, so that the later writes of its case go on.
+    /// Give a parked write up, so that the later writes of its case continue
+    #[command(after_help = "Example:\n  outbox skip ID --why \"written by hand\"")]
     Skip {
-        /// Its id.
+        /// Its id
         id: Uuid,
         #[command(flatten)]
         decision: Decision,
@@ -63,34 +109,67 @@ enum Action {
 impl Outbox {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
         match self.action {
-            Action::List { all, store } => list(&store, all).await,
+            Action::List { all, state, filters, store } => list(&store, all, state, &filters).await,
             Action::Show { id, store } => show(&store, id).await,
-            Action::Retry { id, decision: Decision { why, by }, store } => {
-                decide(id, &store, |write| CaseCommand::RetryWrite { write, by, why }).await
+            Action::Retry { id: Some(id), decision: Decision { why, by }, store, .. } => {
+                decide(id, &store.connect().await?, |write| CaseCommand::RetryWrite { write, by, why }).await
+            }
+            Action::Retry { id: None, reason, yes, decision, store, .. } => {
+                retry_many(&store, reason, yes, &decision).await
             }
             Action::Skip { id, decision: Decision { why, by }, store } => {
-                decide(id, &store, |write| CaseCommand::SkipWrite { write, by, why }).await
+                decide(id, &store.connect().await?, |write| CaseCommand::SkipWrite { write, by, why }).await
             }
         }
     }
 }
 
-async fn list(store: &StoreSettings, all: bool) -> Result<ExitCode, Failure> {
-    let rows = view::list(&store.connect().await?, all).await?;
-    for row in &rows {
-        println!(
-            "{}  {}  {}.{}  {}  {}  attempt {}{}",
-            row.id,
-            row.case_id,
-            row.sequence,
-            row.ordinal,
-            row.kind,
-            row.state,
-            row.attempt,
-            row.last_error.as_ref().map(|error| format!("\n    {error}")).unwrap_or_default(),
-        );
+async fn list(
+    store: &StoreSettings,
+    all: bool,
+    state: Option<State>,
+    filters: &Filters,
+) -> Result<ExitCode, Failure> {
+    let state = if all { Some("every") } else { state.map(State::as_str) };
+    let rows = view::list(&store.connect().await?, &filters.select(state)).await?;
+    let headings = ["case", "write", "kind", "state", "attempts", "derived", "outcome or error", "id"];
+    filters.print(&rows, ("writes", &headings), |row| {
+        vec![
+            row.case_id.clone(),
+            format!("{}.{}", row.sequence, row.ordinal),
+            row.kind.clone(),
+            row.state.clone(),
+            row.attempt.to_string(),
+            time(row.created_at),
+            row.outcome.clone().or_else(|| row.last_error.clone()).unwrap_or_default(),
+            row.id.to_string(),
+        ]
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Retries parked writes one by one: each is a decision on its own case.
+async fn retry_many(
+    store: &StoreSettings,
+    reason: Option<String>,
+    yes: bool,
+    decision: &Decision,
+) -> Result<ExitCode, Failure> {
+    let pool = store.connect().await?;
+    let select =
+        view::Select { reason, state: Some("parked".into()), limit: MOST, ..view::Select::default() };
+    let parked = view::list(&pool, &select).await?;
+    if parked.is_empty() {
+        println!("0 writes are parked for that");
+        return Ok(ExitCode::SUCCESS);
     }
-    println!("{} writes", rows.len());
+    if !confirmed(&format!("retry {} parked writes", parked.len()), yes)? {
+        return Ok(ExitCode::FAILURE);
+    }
+    for row in &parked {
+        let Decision { why, by } = decision.clone();
+        decide(row.id, &pool, |write| CaseCommand::RetryWrite { write, by, why }).await?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -104,6 +183,9 @@ async fn show(store: &StoreSettings, id: Uuid) -> Result<ExitCode, Failure> {
     println!("due        {}", row.available_at.to_rfc3339());
     if let Some(finished_at) = row.finished_at {
         println!("finished   {}", finished_at.to_rfc3339());
+    }
+    if let Some(outcome) = &row.outcome {
+        println!("outcome    {outcome}");
     }
     println!("intent     {}", serde_json::to_string_pretty(&row.intent.0)?);
     for attempt in view::attempts(&pool, id).await? {
@@ -124,15 +206,14 @@ fn found<T>(row: Option<T>, id: Uuid) -> Result<T, Failure> {
 
 async fn decide(
     id: Uuid,
-    store: &StoreSettings,
+    pool: &PgPool,
     command: impl FnOnce(WriteRef) -> CaseCommand,
 ) -> Result<ExitCode, Failure> {
-    let pool = store.connect().await?;
-    let row = found(view::find(&pool, id).await?, id)?;
+    let row = found(view::find(pool, id).await?, id)?;
     let noms: NomsNumber = row.case_id.parse().context("the outbox holds a case that is no NOMS number")?;
     let write = WriteRef { sequence: row.sequence.cast_unsigned(), ordinal: row.ordinal.cast_unsigned() };
     let appended =
-        settings::offline_case_store(pool).execute(&noms, command(write), Cause::NoMessage).await?;
+        settings::offline_case_store(pool.clone()).execute(&noms, command(write), Cause::NoMessage).await?;
     for event in appended {
         println!("{} recorded for {noms}", event.name());
     }

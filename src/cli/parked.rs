@@ -3,17 +3,45 @@
 use std::{process::ExitCode, sync::Arc};
 
 use anyhow::{Context, anyhow};
-use clap::{Args, Subcommand};
+use chrono::{DateTime, Utc};
+use clap::{Args, Subcommand, ValueEnum};
+use serde::Serialize;
 
+use super::listing::{Filters, confirmed, time};
 use crate::{
     app::{
         Failure,
         settings::{Decision, DeliusSettings, MpcSettings, StoreSettings, Workplace},
     },
-    ingest::{Delivery, Disposition, Ingest, message, parked},
+    ingest::{
+        Delivery, Disposition, Ingest, message,
+        parked::{self, ParkedMessage},
+    },
     operations::inline::{describe, settle},
+    outbox::view::Select,
     relay::{Relay, RelayConfig},
 };
+
+/// So many are retried at once at most.
+const MOST: u32 = 10_000;
+
+/// States by which messages are listed.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum State {
+    Parked,
+    Retried,
+    Skipped,
+}
+
+impl State {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Parked => "parked",
+            Self::Retried => "retried",
+            Self::Skipped => "skipped",
+        }
+    }
+}
 
 /// Arguments of `parked`.
 #[derive(Debug, Args)]
@@ -23,12 +51,21 @@ pub struct Parked {
 }
 
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "one value for the length of a command")]
 enum Action {
-    /// List the parked messages, oldest first.
+    /// List the parked messages, oldest first
+    #[command(
+        after_help = "Examples:\n  parked list --reason ForeignDetailUrl\n  parked list --since 1d --json"
+    )]
     List {
-        /// Those already retried or skipped too.
-        #[arg(long)]
+        /// Those already retried or skipped too
+        #[arg(long, conflicts_with = "state")]
         all: bool,
+        /// In this state only
+        #[arg(long, value_enum)]
+        state: Option<State>,
+        #[command(flatten)]
+        filters: Filters,
         #[command(flatten)]
         store: StoreSettings,
     },
@@ -39,10 +76,19 @@ enum Action {
         #[command(flatten)]
         store: StoreSettings,
     },
-    /// Send one through the ingestion again.
+    /// Send one through the ingestion again, or every one that was parked for a reason
+    #[command(after_help = "Examples:\n  parked retry 7 --why \"the address is right now\"\n  \
+                            parked retry --reason ForeignDetailUrl --why \"MPC_URL is right now\"")]
     Retry {
-        /// Its number in the list.
-        id: i64,
+        /// Its number in the list
+        #[arg(required_unless_present = "reason")]
+        id: Option<i64>,
+        /// Every parked message whose reason or detail contains this text
+        #[arg(long, value_name = "TEXT", conflicts_with = "id")]
+        reason: Option<String>,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
         #[command(flatten)]
         decision: Decision,
         #[command(flatten)]
@@ -66,10 +112,14 @@ enum Action {
 impl Parked {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
         match self.action {
-            Action::List { all, store } => list(&store, all).await,
+            Action::List { all, state, filters, store } => list(&store, all, state, &filters).await,
             Action::Show { id, store } => show(&store, id).await,
-            Action::Retry { id, decision, store, delius, mpc } => {
-                retry(id, &decision, &store, &delius, &mpc).await
+            Action::Retry { id, reason, yes, decision, store, delius, mpc } => {
+                let workplace = Workplace::open(&store, &delius, &mpc).await?;
+                match id {
+                    Some(id) => retry(id, &decision, &workplace).await,
+                    None => retry_many(reason, yes, &decision, &workplace).await,
+                }
             }
             Action::Skip { id, decision, store } => {
                 let pool = store.connect().await?;
@@ -87,22 +137,57 @@ fn not_parked(id: i64) -> Failure {
     anyhow!("no message {id} is parked; see `parked list`").into()
 }
 
-async fn list(store: &StoreSettings, all: bool) -> Result<ExitCode, Failure> {
-    let messages = parked::list(&store.connect().await?, all).await?;
-    for message in &messages {
-        println!(
-            "{}  {}  {}  {}  {}  {}\n    {}",
-            message.id,
-            message.received_at.format("%Y-%m-%dT%H:%M:%SZ"),
-            message.state,
-            message.reason,
-            message.event_type.as_deref().unwrap_or("(no event type)"),
-            message.case_id.as_deref().unwrap_or("(no NOMS number)"),
-            message.detail,
-        );
-    }
-    println!("{} messages", messages.len());
+async fn list(
+    store: &StoreSettings,
+    all: bool,
+    state: Option<State>,
+    filters: &Filters,
+) -> Result<ExitCode, Failure> {
+    let state = if all { Some("every") } else { state.map(State::as_str) };
+    let messages = parked::list(&store.connect().await?, &filters.select(state)).await?;
+    let listed: Vec<Listed<'_>> = messages.iter().map(Listed::of).collect();
+    let headings = ["no", "received", "state", "reason", "event type", "case", "detail"];
+    filters.print(&listed, ("messages", &headings), |message| {
+        vec![
+            message.number.to_string(),
+            time(message.received_at),
+            message.state.to_owned(),
+            message.reason.to_owned(),
+            message.event_type.unwrap_or_default().to_owned(),
+            message.case_id.unwrap_or_default().to_owned(),
+            message.detail.to_owned(),
+        ]
+    })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A parked message without its bytes, which may hold anything.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed<'a> {
+    number: i64,
+    message_id: &'a str,
+    received_at: DateTime<Utc>,
+    state: &'a str,
+    reason: &'a str,
+    event_type: Option<&'a str>,
+    case_id: Option<&'a str>,
+    detail: &'a str,
+}
+
+impl<'a> Listed<'a> {
+    fn of(message: &'a ParkedMessage) -> Self {
+        Self {
+            number: message.id,
+            message_id: &message.message_id,
+            received_at: message.received_at,
+            state: &message.state,
+            reason: &message.reason,
+            event_type: message.event_type.as_deref(),
+            case_id: message.case_id.as_deref(),
+            detail: &message.detail,
+        }
+    }
 }
 
 async fn show(store: &StoreSettings, id: i64) -> Result<ExitCode, Failure> {
@@ -131,14 +216,34 @@ async fn show(store: &StoreSettings, id: i64) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn retry(
-    id: i64,
+/// Retries them one by one; one that stays parked does not keep the others.
+async fn retry_many(
+    reason: Option<String>,
+    yes: bool,
     decision: &Decision,
-    store: &StoreSettings,
-    delius: &DeliusSettings,
-    mpc: &MpcSettings,
+    workplace: &Workplace,
 ) -> Result<ExitCode, Failure> {
-    let Workplace { store, delius, .. } = Workplace::open(store, delius, mpc).await?;
+    let select = Select { reason, limit: MOST, ..Select::default() };
+    let messages = parked::list(workplace.store.pool(), &select).await?;
+    if messages.is_empty() {
+        println!("0 messages are parked for that");
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !confirmed(&format!("retry {} parked messages", messages.len()), yes)? {
+        return Ok(ExitCode::FAILURE);
+    }
+    let mut all = ExitCode::SUCCESS;
+    for message in messages {
+        print!("{}: ", message.id);
+        if retry(message.id, decision, workplace).await? != ExitCode::SUCCESS {
+            all = ExitCode::FAILURE;
+        }
+    }
+    Ok(all)
+}
+
+async fn retry(id: i64, decision: &Decision, workplace: &Workplace) -> Result<ExitCode, Failure> {
+    let Workplace { store, delius, .. } = workplace;
     let pool = store.pool();
     // The decision first: were it recorded after the message, a crash in between would hide who had it retried. The
     // message stays on the list until it is accepted.
@@ -147,7 +252,7 @@ async fn retry(
     }
     let message =
         parked::find(pool, id).await?.with_context(|| format!("there is no parked message {id}"))?;
-    let ingest = Ingest::new(Arc::clone(&store), delius.clone());
+    let ingest = Ingest::new(Arc::clone(store), delius.clone());
     let delivery = Delivery {
         body: message.body,
         attributes: message.attributes.0,
@@ -164,7 +269,8 @@ async fn retry(
     parked::take_off(pool, id).await?;
     if let Disposition::Recorded { noms, .. } = &disposition {
         let worker = format!("parked-retry-{}", std::process::id());
-        settle(&store, &Relay::new(Arc::clone(&store), delius, RelayConfig::of(worker)), noms).await?;
+        let relay = Relay::new(Arc::clone(store), delius.clone(), RelayConfig::of(worker));
+        settle(store, &relay, noms).await?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,7 +4,10 @@ use anyhow::anyhow;
 use clap::Args;
 
 use crate::{
-    app::{Failure, settings::check::Database},
+    app::{
+        Failure,
+        settings::database::{Database, DeliusAddress},
+    },
     case::{NomsNumber, PersonId},
     delius::Delius,
 };
@@ -23,9 +26,8 @@ pub(super) async fn noms(delius: &Delius, id: &PersonId) -> Result<NomsNumber, F
 /// Where a CRN is looked up, by commands that need Delius for nothing else.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Register {
-    /// Delius, to find a case by its CRN
-    #[arg(long, env = "DELIUS_DATABASE_URL", hide_env_values = true)]
-    delius_database_url: Option<String>,
+    #[command(flatten)]
+    delius: DeliusAddress,
 }
 
 /// A person who can be looked up: the settings that it takes are there.
@@ -40,7 +42,7 @@ impl Register {
         match id {
             PersonId::Noms(noms) => Ok(Person::Known(noms.clone())),
             PersonId::Crn(_) => {
-                let delius = Database::of("DELIUS_DATABASE_URL", self.delius_database_url.as_deref())?;
+                let delius = self.delius.database()?;
                 Ok(Person::In(Box::new(delius.bounded()), id.clone()))
             }
         }

@@ -5,7 +5,7 @@
 
 mod columns;
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Instant};
 
 use sqlx::PgPool;
 
@@ -86,7 +86,9 @@ fn unanswered() -> Result<(), AppendError> {
 
 async fn statement(pool: &PgPool, appends: &[&Append]) -> Result<Vec<Result<(), AppendError>>, AppendError> {
     let columns = Columns::of(appends).map_err(|error| StoreError::Fault(error.to_string()))?;
+    let began = Instant::now();
     let rows = in_time(columns.execute(pool)).await?;
+    metrics::histogram!("store_append_duration_seconds").record(began.elapsed());
     Ok(rows
         .into_iter()
         .map(|(_, based, granted)| match (based, granted) {

@@ -22,6 +22,7 @@ mod load;
 pub mod reader;
 pub mod receipts;
 mod turns;
+pub mod unreflected;
 
 use std::{
     sync::{

@@ -20,6 +20,8 @@ pub struct ApiConfig {
     pub write_timeout: Duration,
     /// A request is answered with 503 after this time. Default 10 seconds.
     pub request_timeout: Duration,
+    /// New requests are still answered for so long at shutdown, while readiness refuses. Default none.
+    pub shutdown_delay: Duration,
     /// Requests in progress at shutdown get this long to end. Default 20 seconds.
     pub drain_timeout: Duration,
     /// Longest request body. Default 64 KiB: five hundred identifiers need less than 10.
@@ -44,6 +46,7 @@ impl Default for ApiConfig {
             idle_timeout: Duration::from_secs(75),
             write_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(10),
+            shutdown_delay: Duration::ZERO,
             drain_timeout: Duration::from_secs(20),
             max_body_bytes: 64 * 1024,
             max_header_bytes: 16 * 1024,

@@ -20,6 +20,7 @@ mod route;
 mod routes;
 mod server;
 mod service;
+mod site;
 
 use std::sync::Arc;
 
@@ -32,6 +33,7 @@ pub use person::from_path as person_from_path;
 pub use problem::{Problem, ProblemBody, json};
 pub use route::{Access, Call, POST, PUT, READ, Route};
 pub use server::{BindError, Server};
+pub use site::Site;
 
 use crate::case_records::CaseRecords;
 
@@ -70,7 +72,7 @@ impl Api {
             health,
             metrics,
             more: Vec::new(),
-            documentation: openapi::document(),
+            documentation: openapi::reads(),
         }
     }
 
@@ -87,9 +89,15 @@ impl Api {
 
     /// Every route, the API's own and those that were added.
     pub fn routes(&self) -> Vec<Route> {
-        let mut routes = routes::all(self);
-        routes.extend(self.more.iter().cloned());
-        routes
+        self.site().all_routes()
+    }
+
+    /// What a server of this API serves.
+    fn site(&self) -> Site {
+        Site::operational("API", self.config.clone(), &self.health, &self.metrics).with_routes(
+            routes::reads(self).into_iter().chain(self.more.iter().cloned()),
+            self.documentation.clone(),
+        )
     }
 
     /// Who verifies tokens.
@@ -104,18 +112,10 @@ impl Api {
 
     /// The OpenAPI document of all routes.
     pub fn documentation(&self) -> Arc<utoipa::openapi::OpenApi> {
-        Arc::new(self.documentation.clone())
+        Arc::new(self.site().documentation().clone())
     }
 
     fn records(&self) -> Arc<CaseRecords> {
         Arc::clone(&self.records)
-    }
-
-    fn health(&self) -> Health {
-        self.health.clone()
-    }
-
-    fn metrics(&self) -> PrometheusHandle {
-        self.metrics.clone()
     }
 }

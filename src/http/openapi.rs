@@ -15,10 +15,6 @@ use crate::http::routes;
                        (`Age`, `Warning`), or is a 503: a 404 always means that there is no such thing."
     ),
     paths(
-        routes::case_record::document_record,
-        routes::batch::document_batch,
-        routes::risks::document_mappa,
-        routes::risks::document_rosh,
         routes::health::document_health,
         routes::health::document_ping,
         routes::health::document_liveness,
@@ -29,7 +25,16 @@ use crate::http::routes;
     ),
     modifiers(&BearerToken)
 )]
-struct Document;
+struct Operational;
+
+#[derive(OpenApi)]
+#[openapi(paths(
+    routes::case_record::document_record,
+    routes::batch::document_batch,
+    routes::risks::document_mappa,
+    routes::risks::document_rosh,
+))]
+struct Reads;
 
 struct BearerToken;
 
@@ -44,7 +49,12 @@ impl Modify for BearerToken {
     }
 }
 
-/// The document of the API's own routes.
-pub(super) fn document() -> utoipa::openapi::OpenApi {
-    Document::openapi()
+/// The document of what every process answers to.
+pub(super) fn operational() -> utoipa::openapi::OpenApi {
+    Operational::openapi()
+}
+
+/// The part of the reads of case records.
+pub(super) fn reads() -> utoipa::openapi::OpenApi {
+    Reads::openapi()
 }

@@ -6,7 +6,11 @@ use ::http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::{OpenApi, ToSchema};
-use warp::{Filter, filters::BoxedFilter, reply::Response};
+use warp::{
+    Filter,
+    filters::BoxedFilter,
+    reply::{Reply, Response},
+};
 
 use crate::{
     http::{Authenticator, Call, PUT, Problem, ProblemBody, READ, Role, Route, json},
@@ -148,6 +152,19 @@ pub fn routes(admin: &QueueAdmin, authenticator: &Arc<Authenticator>) -> Vec<Rou
     ]
 }
 
+/// The one route of the listener for the cluster alone: HMPPS' cron job calls it without a token.
+pub fn internal_routes(admin: &QueueAdmin) -> Vec<Route> {
+    let (admin, path) = (admin.clone(), warp::path!("queue-admin" / "retry-all-dlqs").map(|| ()).boxed());
+    vec![Route::open(PUT, "/queue-admin/retry-all-dlqs", path, move |()| {
+        let admin = admin.clone();
+        async move {
+            act(admin, Act::RetryAll, "the cluster".to_owned(), String::new())
+                .await
+                .unwrap_or_else(Reply::into_response)
+        }
+    })]
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Act {
     Retry,
@@ -155,9 +172,12 @@ enum Act {
     Purge,
 }
 
-async fn change(admin: QueueAdmin, act: Act, call: Call<String>) -> Result<Response, Problem> {
-    let (caller, name) = (call.caller.name().to_owned(), call.params);
-    tracing::info!(caller, ?act, "queues are looked after");
+async fn change(admin: QueueAdmin, what: Act, call: Call<String>) -> Result<Response, Problem> {
+    act(admin, what, call.caller.name().to_owned(), call.params).await
+}
+
+async fn act(admin: QueueAdmin, act: Act, caller: String, name: String) -> Result<Response, Problem> {
+    tracing::info!(caller, ?act, "queue-admin request");
     // A task of its own: a caller that hangs up does not stop a move between its two halves.
     let done = tokio::spawn(async move {
         Ok(match act {

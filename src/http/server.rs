@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use crate::http::{
-    Api, ApiConfig, Health,
+    Api, ApiConfig, Health, Site,
     connection::{Answering, Limited, http1},
     hot_path,
     service::Service,
@@ -26,11 +26,11 @@ use crate::http::{
 pub enum BindError {
     /// Another process listens there.
     #[error(
-        "{0} is already in use: stop the other process, or choose another address with BIND (port 0 picks a free one)"
+        "{0} is already in use: stop the other process, or choose another address (port 0 picks a free one)"
     )]
     InUse(SocketAddr),
     /// The operating system refuses.
-    #[error("cannot listen on {0}: choose another address with BIND")]
+    #[error("cannot listen on {0}: choose another address")]
     Refused(SocketAddr, #[source] io::Error),
 }
 
@@ -49,15 +49,24 @@ impl Server {
     /// # Errors
     /// When the address is taken or does not belong to this machine.
     pub async fn bind(api: &Api) -> Result<Self, BindError> {
-        let config = api.config().clone();
+        Self::of(&api.site()).await
+    }
+
+    /// The same for any site.
+    ///
+    /// # Errors
+    /// When the address is taken or not ours.
+    pub async fn of(site: &Site) -> Result<Self, BindError> {
+        let config = site.config.clone();
         let refused = |error: io::Error| match error.kind() {
             io::ErrorKind::AddrInUse => BindError::InUse(config.bind),
             _ => BindError::Refused(config.bind, error),
         };
         let listener = TcpListener::bind(config.bind).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        tracing::info!(%address, "the API listens on http://{address}");
-        Ok(Self { listener, address, service: Service::new(api), health: api.health(), config })
+        let name = site.name;
+        tracing::info!(%address, "the {name} listens on http://{address}");
+        Ok(Self { listener, address, service: Service::new(site), health: site.health.clone(), config })
     }
 
     /// The address it listens on, with the port that was picked.
@@ -65,8 +74,9 @@ impl Server {
         self.address
     }
 
-    /// Answers requests until `shutdown` resolves. Then it takes no new connections and gives the requests in progress
-    /// time to end.
+    /// Answers requests until `shutdown` resolves. Then readiness refuses, but requests are answered for the shutdown
+    /// delay: load balancers continue to send until they have heard of it. After that no new connections are taken, and
+    /// the requests in progress get their time to end.
     pub async fn run_until(self, shutdown: impl Future<Output = ()> + Send) {
         let (graceful, places) =
             (GracefulShutdown::new(), Arc::new(Semaphore::new(self.config.max_connections)));
@@ -75,6 +85,7 @@ impl Server {
             () = self.accept(&graceful, &places) => {}
         }
         self.health.drain();
+        let _ = tokio::time::timeout(self.config.shutdown_delay, self.accept(&graceful, &places)).await;
         drop(self.listener);
         let open = graceful.count();
         match tokio::time::timeout(self.config.drain_timeout, graceful.shutdown()).await {

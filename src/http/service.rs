@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use tracing::Instrument;
 use warp::reply::{Reply, Response};
 
-use crate::http::{Api, Problem, hot_path, path, problem::Reason, routes};
+use crate::http::{Problem, Site, hot_path, path, problem::Reason, routes};
 
 pub(super) const REQUEST_ID: &str = "x-request-id";
 
@@ -52,16 +52,16 @@ impl Asked {
 }
 
 impl Service {
-    pub(super) fn new(api: &Api) -> Arc<Self> {
-        let filtered = TowerToHyperService::new(warp::service(routes::filter(api.routes())));
+    pub(super) fn new(site: &Site) -> Arc<Self> {
+        let filtered = TowerToHyperService::new(warp::service(routes::filter(site.all_routes())));
         let routes = move |request| {
             let answer = filtered.call(request);
             async move { answer.await.unwrap_or_else(|never| match never {}) }.boxed()
         };
         Arc::new(Self {
             routes: Box::new(routes),
-            admission: Semaphore::new(api.config().max_in_flight),
-            limit: api.config().request_timeout,
+            admission: Semaphore::new(site.config.max_in_flight),
+            limit: site.config.request_timeout,
         })
     }
 

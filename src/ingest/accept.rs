@@ -3,7 +3,10 @@
 //! Architecture invariant: a message may be deleted from the queue only when this returned a disposition, and it
 //! returns one only after what the message led to is committed.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sqlx::PgPool;
 
@@ -97,6 +100,13 @@ impl Ingest {
 
     /// Accepts one delivery from the queue or from a file.
     pub async fn accept(&self, delivery: &Delivery) -> Result<Disposition, NotAccepted> {
+        let began = Instant::now();
+        let disposition = self.accept_now(delivery).await?;
+        metrics::histogram!("ingest_message_duration_seconds").record(began.elapsed());
+        Ok(disposition)
+    }
+
+    async fn accept_now(&self, delivery: &Delivery) -> Result<Disposition, NotAccepted> {
         let (message_id, parsed) = parse(delivery);
         // The case knows its messages too. But which case it is can depend on what Delius says today: the second
         // delivery of a message must not become events of another case.

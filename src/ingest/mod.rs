@@ -26,8 +26,8 @@ pub fn report(message_id: &str, event_type: Option<&str>, disposition: &Disposit
         Disposition::Recorded { noms, events } => {
             tracing::info!(message_id, event_type, noms = %noms, ?events, "message recorded");
             if events.contains(&"AllocationNotReady") {
-                let properties = serde_json::json!({ "nomsId": noms }).to_string();
-                tracing::info!(target: "telemetry", name = "NotReadyToAllocate", noms = %noms, properties, "nothing to write");
+                tracing::info!(target: "telemetry", name = "NotReadyToAllocate", noms = %noms,
+                    properties.nomsId = %noms, "nothing to write");
             }
             "recorded"
         }

@@ -8,6 +8,7 @@ use crate::{
     case::NomsNumber,
     database,
     event_store::receipts::{self, Receipt},
+    outbox::view::Select,
 };
 
 /// Parks a message, with its receipt, in one transaction. A message that was retried and failed again is parked
@@ -74,12 +75,22 @@ pub struct ParkedMessage {
 const COLUMNS: &str =
     "id, message_id, event_type, case_id, reason, detail, body, body_sha256, attributes, received_at, state";
 
-/// The parked messages, oldest first; those already decided on only when `all`.
-pub async fn list(pool: &PgPool, all: bool) -> sqlx::Result<Vec<ParkedMessage>> {
-    sqlx::query_as(&format!("select {COLUMNS} from parked_messages where $1 or state = 'parked' order by id"))
-        .bind(all)
-        .fetch_all(pool)
-        .await
+/// The messages that match, oldest first. Without a state those that wait for a decision; with `every` all.
+pub async fn list(pool: &PgPool, select: &Select) -> sqlx::Result<Vec<ParkedMessage>> {
+    sqlx::query_as(&format!(
+        "select {COLUMNS} from parked_messages
+         where ($1 = 'every' or state = $1) and ($2::text is null or case_id = $2)
+           and ($3::text is null or strpos(lower(reason || ' ' || detail), lower($3)) > 0)
+           and ($4::timestamptz is null or received_at >= $4)
+         order by id limit $5"
+    ))
+    .bind(select.state.as_deref().unwrap_or("parked"))
+    .bind(&select.case)
+    .bind(&select.reason)
+    .bind(select.since)
+    .bind(i64::from(select.limit))
+    .fetch_all(pool)
+    .await
 }
 
 /// One parked message.

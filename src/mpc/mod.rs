@@ -12,7 +12,7 @@ mod recorded;
 mod token;
 mod token_answer;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use async_trait::async_trait;
@@ -89,6 +89,13 @@ impl MpcClient {
     }
 
     async fn get_with(&self, url: &Url, noms: &NomsNumber, token: &str) -> Result<Fetched, FetchError> {
+        let (began, endpoint) = (Instant::now(), endpoint(url));
+        let fetched = self.ask(url, noms, token).await;
+        metrics::histogram!("mpc_request_duration_seconds", "endpoint" => endpoint).record(began.elapsed());
+        fetched
+    }
+
+    async fn ask(&self, url: &Url, noms: &NomsNumber, token: &str) -> Result<Fetched, FetchError> {
         let (url, mut response) = self.follow(url.clone(), noms, token).await?;
         let status = response.status();
         if status.is_server_error()
@@ -194,6 +201,18 @@ impl ManagePomCases for NotConfigured {
         _: &DetailAddress,
     ) -> Result<(HandoverAnswer, Fetched), FetchError> {
         Err(unavailable("MPC_URL is not set"))
+    }
+}
+
+/// Which of the two interfaces it is, for metrics.
+fn endpoint(url: &Url) -> &'static str {
+    let path = url.path();
+    if path.contains("/allocation/") {
+        "allocation"
+    } else if path.contains("/handovers/") {
+        "handover"
+    } else {
+        "other"
     }
 }
 

@@ -24,5 +24,5 @@ set attempt = outbox.attempt + 1, leased_by = $2,
     failing_since = case when due.lost then null else outbox.failing_since end
 from due
 where outbox.id = due.id
-returning outbox.id, case_id, sequence, ordinal, intent, outbox.attempt, unknown_failures, last_error,
+returning outbox.id, case_id, sequence, ordinal, intent, outbox.attempt, unknown_failures, created_at, last_error,
           extract(epoch from clock_timestamp() - failing_since)::double precision as failing_seconds

@@ -72,6 +72,8 @@ pub struct Claim {
     pub unknown_failures: u32,
     /// The last error, and for how long it has been the same.
     pub failing: Option<(String, Duration)>,
+    /// When the write was derived.
+    pub derived_at: DateTime<Utc>,
 }
 
 /// After so many attempts that failed for no reason we know, the service parks a write.
@@ -133,6 +135,7 @@ fn claimed(row: &PgRow) -> sqlx::Result<Claim> {
         attempt: row.try_get::<i32, _>("attempt")?.cast_unsigned(),
         unknown_failures: row.try_get::<i32, _>("unknown_failures")?.cast_unsigned(),
         failing: failing(row)?,
+        derived_at: row.try_get("created_at")?,
     })
 }
 
@@ -258,6 +261,21 @@ pub async fn backlog(pool: &PgPool) -> sqlx::Result<Backlog> {
          from outbox where state in ('pending', 'parked')",
     )
     .bind(PARK_AFTER.cast_signed())
+    .fetch_one(pool)
+    .await
+}
+
+/// How many writes were refused and not applied since.
+pub async fn refused_count(pool: &PgPool) -> sqlx::Result<i64> {
+    sqlx::query_scalar(
+        "select count(distinct (refused.aggregate_id, refused.payload->'write'))
+         from events refused
+         where refused.event_type = 'DeliusWriteRefused' and not exists (
+             select from events applied
+             where applied.aggregate_type = refused.aggregate_type and applied.aggregate_id = refused.aggregate_id
+               and applied.sequence > refused.sequence and applied.event_type = 'DeliusUpdated'
+               and applied.payload->'write' = refused.payload->'write')",
+    )
     .fetch_one(pool)
     .await
 }

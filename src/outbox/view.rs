@@ -1,13 +1,15 @@
 //! The outbox as operators and auditors see it.
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use sqlx::{PgPool, types::Json};
 use uuid::Uuid;
 
 use crate::case::NomsNumber;
 
 /// A row of the outbox.
-#[derive(Debug, Clone, sqlx::FromRow)]
+#[derive(Debug, Clone, Serialize, sqlx::FromRow)]
+#[serde(rename_all = "camelCase")]
 pub struct OutboxRow {
     /// Id of the write.
     pub id: Uuid,
@@ -33,18 +35,98 @@ pub struct OutboxRow {
     pub available_at: DateTime<Utc>,
     /// When it was finished.
     pub finished_at: Option<DateTime<Utc>>,
+    /// Name of the last outcome, once there is one.
+    pub outcome: Option<String>,
+}
+
+/// What an operator looks for. Absent: anything.
+#[derive(Debug, Clone, Default)]
+pub struct Select {
+    /// NOMS number.
+    pub case: Option<String>,
+    /// Text that the reason, the error or the outcome contains.
+    pub reason: Option<String>,
+    /// State. Without one: what waits for something.
+    pub state: Option<String>,
+    /// Not older than this.
+    pub since: Option<DateTime<Utc>>,
+    /// At most so many.
+    pub limit: u32,
 }
 
 const COLUMNS: &str = "id, case_id, sequence, ordinal, kind, intent, state, attempt, last_error, created_at,
-                       available_at, finished_at";
+    available_at, finished_at,
+    (select settled.payload->'outcome'->>'name' from events settled
+     where settled.aggregate_type = 'case' and settled.aggregate_id = outbox.case_id
+       and settled.event_type in ('DeliusUpdated', 'DeliusWriteRefused')
+       and settled.payload->'write' = jsonb_build_object('sequence', outbox.sequence, 'ordinal', outbox.ordinal)
+     order by settled.sequence desc limit 1) as outcome";
 
-/// The rows that wait, oldest first; finished ones only when `all`.
-pub async fn list(pool: &PgPool, all: bool) -> sqlx::Result<Vec<OutboxRow>> {
+/// The rows that match, oldest first. Without a state: those that wait, for their turn or for an operator; with
+/// `every` as the state, finished ones too.
+pub async fn list(pool: &PgPool, select: &Select) -> sqlx::Result<Vec<OutboxRow>> {
     sqlx::query_as(&format!(
-        "select {COLUMNS} from outbox where $1 or state in ('pending', 'parked')
-         order by created_at, case_id, sequence, ordinal"
+        "select * from (select {COLUMNS} from outbox
+             where case $1 when 'every' then true when 'waiting' then state in ('pending', 'parked') else state = $1 end
+               and ($2::text is null or case_id = $2) and ($4::timestamptz is null or created_at >= $4)) as found
+         where $3::text is null or strpos(lower(last_error), lower($3)) > 0 or strpos(lower(outcome), lower($3)) > 0
+         order by created_at, case_id, sequence, ordinal limit $5"
     ))
-    .bind(all)
+    .bind(select.state.as_deref().unwrap_or("waiting"))
+    .bind(&select.case)
+    .bind(&select.reason)
+    .bind(select.since)
+    .bind(i64::from(select.limit))
+    .fetch_all(pool)
+    .await
+}
+
+/// A write that was refused and not applied since.
+#[derive(Debug, Clone, Serialize, sqlx::FromRow)]
+#[serde(rename_all = "camelCase")]
+pub struct RefusedWrite {
+    /// Id of the write.
+    pub id: Uuid,
+    /// NOMS number.
+    pub case_id: String,
+    /// Sequence of the event that it was derived from.
+    pub sequence: i64,
+    /// Place among the writes of that event.
+    pub ordinal: i32,
+    /// Kind of write.
+    pub kind: String,
+    /// Why: the name of the outcome.
+    pub outcome: String,
+    /// When it was refused last.
+    pub refused_at: DateTime<Utc>,
+}
+
+/// Those that match, oldest first.
+pub async fn refused(pool: &PgPool, select: &Select) -> sqlx::Result<Vec<RefusedWrite>> {
+    sqlx::query_as(
+        "select * from (
+             select distinct on (o.id) o.id, o.case_id, o.sequence, o.ordinal, o.kind,
+                    refused.payload->'outcome'->>'name' as outcome, refused.recorded_at as refused_at
+             from events refused
+             join outbox o on o.case_id = refused.aggregate_id
+                          and o.sequence = (refused.payload->'write'->>'sequence')::bigint
+                          and o.ordinal = (refused.payload->'write'->>'ordinal')::integer
+             where refused.event_type = 'DeliusWriteRefused' and ($1::text is null or refused.aggregate_id = $1)
+               and not exists (
+                   select from events applied
+                   where applied.aggregate_type = refused.aggregate_type
+                     and applied.aggregate_id = refused.aggregate_id and applied.sequence > refused.sequence
+                     and applied.event_type = 'DeliusUpdated'
+                     and applied.payload->'write' = refused.payload->'write')
+             order by o.id, refused.sequence desc) as found
+         where ($2::text is null or strpos(lower(outcome), lower($2)) > 0)
+           and ($3::timestamptz is null or refused_at >= $3)
+         order by refused_at, case_id limit $4",
+    )
+    .bind(&select.case)
+    .bind(&select.reason)
+    .bind(select.since)
+    .bind(i64::from(select.limit))
     .fetch_all(pool)
     .await
 }

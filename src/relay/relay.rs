@@ -267,7 +267,12 @@ impl Relay {
             return self.park(&claim, "its attempts ended without a result or could not be recorded").await;
         }
         match unpanicked(self.attempt(&claim)).await {
-            Ok(step) => step,
+            Ok(step) => {
+                if matches!(step, Step::LeaseLost) {
+                    metrics::counter!("relay_lease_losses_total").increment(1);
+                }
+                step
+            }
             Err(failure) if self.is_final(&claim, &failure) => self.park(&claim, &failure.error).await,
             Err(failure) => self.defer(&claim, &failure).await,
         }
@@ -294,10 +299,12 @@ impl Relay {
     }
 
     async fn apply_and_record(&self, claim: &Claim) -> Result<Step, Failure> {
+        let began = Instant::now();
         let applied = tokio::select! {
             applied = self.delius.apply(&claim.write, Utc::now()) => applied,
             () = self.abandon.cancelled() => return Ok(self.release(claim).await),
         };
+        metrics::histogram!("delius_write_duration_seconds").record(began.elapsed());
         match &applied {
             Ok(_) => {
                 self.breakers.succeeded(&[DELIUS], claim.write.noms.as_str());

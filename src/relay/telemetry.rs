@@ -1,11 +1,13 @@
-//! What became of writes, as structured log events under the target `telemetry`: `name` and `properties` are what
-//! dashboards query.
+//! What became of writes, as structured log events under the target `telemetry`: `name` and the fields `properties.…` are
+//! what dashboards query.
+
+use chrono::Utc;
 
 use crate::{case::WriteOutcome, outbox::table::Claim};
 
 pub(crate) fn applied(claim: &Claim, outcome: &WriteOutcome) {
     let name = outcome.name.as_str();
-    let properties = serde_json::to_string(&outcome.properties).unwrap_or_default();
+    let property = |name: &str| outcome.properties.get(name).map(String::as_str);
     tracing::info!(
         target: "telemetry",
         name,
@@ -13,8 +15,16 @@ pub(crate) fn applied(claim: &Claim, outcome: &WriteOutcome) {
         write_id = %claim.write.id,
         attempt = claim.attempt,
         rows = outcome.changes.len(),
-        properties,
+        properties.nomsId = property("nomsId"),
+        properties.prisonId = property("prisonId"),
+        properties.allocationDate = property("allocationDate"),
+        properties.handoverDate = property("handoverDate"),
+        properties.handoverStartDate = property("handoverStartDate"),
+        properties.existingPOM1 = property("existingPOM1"),
+        properties.existingPOM2 = property("existingPOM2"),
         "write settled"
     );
     metrics::counter!("relay_writes_total", "outcome" => name).increment(1);
+    let way = (Utc::now() - claim.derived_at).as_seconds_f64().max(0.0);
+    metrics::histogram!("write_to_delius_seconds").record(way);
 }

@@ -1,4 +1,4 @@
-//! SQS at its worst: it delivers twice and out of order, loses deletes, refuses entries and throttles.
+//! SQS does what it may: it delivers twice and out of order, loses deletes, refuses, throttles.
 
 use crate::{
     databases::begun,

@@ -1,4 +1,4 @@
-//! A stream with random faults: `make soak MINUTES=20`; `SEED=…` repeats a run.
+//! The stream with random faults, for as long as wanted: `make soak MINUTES=20`, with `SEED=…` for the same again.
 
 use std::{
     collections::BTreeMap,
@@ -73,7 +73,7 @@ async fn soak() {
             }
             _ => {}
         }
-        // Recovery time: from the end of the fault until no work is left.
+        // Recovery: from the end of the fault until nothing is left to do.
         let healed = Instant::now();
         if within(Duration::from_secs(120), async || invariants::is_drained(&ground, &stream).await).await {
             tally.recoveries.push(healed.elapsed());
@@ -131,7 +131,7 @@ async fn soak() {
     ground.end().await;
 }
 
-/// One proxy fails in one way for a while.
+/// One door is shut in one way for a while.
 async fn outage(ground: &Ground, random: &mut fastrand::Rng) {
     let doors = &ground.doors;
     let doors: [&Door; 4] = [&doors.store, &doors.delius, &doors.sqs, &doors.mpc];
@@ -142,7 +142,8 @@ async fn outage(ground: &Ground, random: &mut fastrand::Rng) {
     door.set(Mode::Pass);
 }
 
-/// Time from the receipt of a message until its last write is in Delius, by the clock of the database server.
+/// From the receipt of a message from the queue until all its writes are in Delius: by the clock of the databases, which
+/// is one.
 async fn lags(ground: &Ground) -> Vec<Duration> {
     let received: Vec<(uuid::Uuid, chrono::DateTime<chrono::Utc>)> = sqlx::query_as(
         "select o.id, r.received_at from outbox o

@@ -1,4 +1,4 @@
-//! A TCP proxy in front of a dependency that can fail in every way that a network can.
+//! A door in front of a dependency, which can be shut in every way that a network knows.
 
 use std::{
     net::SocketAddr,
@@ -16,29 +16,29 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// What the proxy does to a connection.
+/// What the door does to a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
     Pass,
-    /// Every connection is cut, new ones at once.
+    /// Every connection is cut, and a new one at once.
     Refuse,
-    /// Every packet is delayed by this time.
+    /// Everything takes this much longer.
     Delay(Duration),
-    /// Bytes are accepted and dropped. A connection that this happened to never works again.
+    /// Nothing comes through and nobody is told. A connection that this happened to is dead for good.
     Swallow,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct State {
     mode: Mode,
-    /// Number of cuts so far; a connection belongs to the period between two cuts.
+    /// How often everything has been cut; a connection is of the time between two cuts.
     cuts: u64,
 }
 
 pub(crate) struct Door {
     pub(crate) address: SocketAddr,
     state: watch::Sender<State>,
-    /// Number of connections that were refused or cut, and of packets that were delayed or dropped.
+    /// Connections that were refused or cut, and pieces that were delayed or swallowed.
     suffered: Arc<AtomicU64>,
     listening: JoinHandle<()>,
 }

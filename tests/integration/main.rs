@@ -5,6 +5,7 @@
 
 use support::{queue, sqs_layer, stand_ins};
 
+mod app;
 mod cli;
 mod docs;
 mod floors;

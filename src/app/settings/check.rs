@@ -2,13 +2,9 @@
 
 use std::net::SocketAddr;
 
-use sqlx::{PgPool, postgres::PgConnectOptions};
 use url::Url;
 
-use crate::{app::Failure, database};
-
-/// Connections of one pool.
-const CONNECTIONS: u32 = 20;
+use crate::app::Failure;
 
 /// Both, or everything that is wrong with either.
 pub(crate) fn both<A, B>(a: Result<A, Failure>, b: Result<B, Failure>) -> Result<(A, B), Failure> {
@@ -65,54 +61,25 @@ pub(crate) fn topic<'a>(name: &str, value: Option<&'a str>) -> Result<&'a str, F
 }
 
 /// Where to listen.
-pub(crate) fn bind(value: &str) -> Result<SocketAddr, Failure> {
+pub(crate) fn bind(setting: &str, value: &str) -> Result<SocketAddr, Failure> {
     value.trim().parse().map_err(|_| {
-        Failure::setting("BIND", "not an address with a port; expected for example 0.0.0.0:8080")
+        Failure::setting(setting, "not an address with a port; expected for example 0.0.0.0:8080")
     })
 }
 
-/// Of who decides and why, and of who reads.
+/// Of who decides and of who reads: a name that says something to whoever asks later.
+pub(crate) fn somebody(text: &str) -> Result<String, String> {
+    let name = not_blank(text)?;
+    if ["unknown", "unknown operator", "nobody", "none"].contains(&name.to_lowercase().as_str()) {
+        return Err(format!("{name:?} is nobody; give the name of a person or of a scheduled job"));
+    }
+    Ok(name)
+}
+
+/// Of why something is decided.
 pub(crate) fn not_blank(text: &str) -> Result<String, String> {
     match text.trim() {
         "" => Err("it must not be blank: it is recorded, for whoever asks later".to_owned()),
         text => Ok(text.to_owned()),
-    }
-}
-
-/// A database that is not connected to yet.
-pub(crate) struct Database {
-    setting: &'static str,
-    options: PgConnectOptions,
-}
-
-impl Database {
-    /// The database of this setting.
-    pub(crate) fn of(setting: &'static str, url: Option<&str>) -> Result<Self, Failure> {
-        let url = required(setting, url)?;
-        // The driver takes the address of any other database for one of PostgreSQL.
-        let is_postgres = url.starts_with("postgres://") || url.starts_with("postgresql://");
-        let options = url.parse::<PgConnectOptions>().ok().filter(|_| is_postgres).ok_or_else(|| {
-            Failure::setting(
-                setting,
-                "not a PostgreSQL URL; expected postgres://user:password@host:port/database",
-            )
-        })?;
-        Ok(Self { setting, options: options.application_name(env!("CARGO_PKG_NAME")) })
-    }
-
-    /// With statements that have an end, as the service wants them. Reports and migrations may take longer.
-    pub(crate) fn bounded(self) -> Self {
-        Self { options: database::bounded(self.options), ..self }
-    }
-
-    /// Connects; the error names the setting, not its value.
-    pub(crate) async fn connect(self) -> Result<PgPool, Failure> {
-        let Self { setting, options } = self;
-        let (host, port, name) = (options.get_host(), options.get_port(), options.get_database());
-        let at = format!("{host}:{port}/{}", name.unwrap_or(""));
-        database::pool(CONNECTIONS).connect_with(options).await.map_err(|error| {
-            let remedy = "check that it runs and accepts us";
-            Failure::setting(setting, format!("cannot connect to {at}: {error}; {remedy}"))
-        })
     }
 }

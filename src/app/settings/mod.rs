@@ -2,7 +2,9 @@
 //! printed: they may carry passwords.
 
 pub mod check;
+pub(crate) mod database;
 pub mod limits;
+pub(crate) mod secret;
 pub mod tuning;
 
 use std::{sync::Arc, time::Duration};
@@ -14,7 +16,11 @@ use sqlx::{PgPool, migrate::Migrator};
 use crate::{
     app::{
         Failure,
-        settings::check::{Database, both, given, required},
+        settings::{
+            check::{both, given, required},
+            database::{Database, DeliusAddress, StoreAddress},
+            secret::Secret,
+        },
     },
     case::{CaseServices, ManagePomCases},
     delius::Delius,
@@ -30,17 +36,15 @@ const AWS_CONNECT: Duration = Duration::from_secs(2);
 /// Our store.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct StoreSettings {
-    /// Our store (PostgreSQL), for example postgres://user:password@host/pom_cases
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
-    database_url: Option<String>,
+    #[command(flatten)]
+    address: StoreAddress,
 }
 
 /// Delius, and who is told of writes to it.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DeliusSettings {
-    /// Delius (its schema on PostgreSQL), for example postgres://user:password@host/delius
-    #[arg(long, env = "DELIUS_DATABASE_URL", hide_env_values = true)]
-    delius_database_url: Option<String>,
+    #[command(flatten)]
+    address: DeliusAddress,
     /// SNS topic that is told of applied writes; to be set for every process that applies any
     #[arg(long, env = "OUTCOME_TOPIC_ARN")]
     outcome_topic_arn: Option<String>,
@@ -60,13 +64,13 @@ pub(crate) struct MpcSettings {
     pub(crate) client_id: Option<String>,
     /// Client secret for our calls to Manage POM Cases
     #[arg(long, env = "CLIENT_SECRET", hide_env_values = true)]
-    pub(crate) client_secret: Option<String>,
+    pub(crate) client_secret: Option<Secret>,
 }
 
 impl StoreSettings {
     /// The database, not connected to yet.
     pub(crate) fn database(&self) -> Result<Database, Failure> {
-        Database::of("DATABASE_URL", self.database_url.as_deref())
+        self.address.database()
     }
 
     /// Connects and checks that the schema is up to date.
@@ -82,7 +86,7 @@ pub(crate) async fn connect_store(database: Database) -> Result<PgPool, Failure>
     Ok(pool)
 }
 
-/// Connects to Delius and checks that the audit user is there.
+/// Connects to Delius and checks that the audit user is there: for commands, which are of no use without it.
 pub(crate) async fn connect_delius(database: Database) -> Result<Delius, Failure> {
     let pool = database.connect().await?;
     Delius::open(pool).await.map_err(|error| Failure::setting("DELIUS_DATABASE_URL", error))
@@ -112,7 +116,7 @@ impl Workplace {
 impl DeliusSettings {
     /// The database, not connected to yet; the topic is checked with it.
     pub(crate) fn database(&self) -> Result<Database, Failure> {
-        let database = Database::of("DELIUS_DATABASE_URL", self.delius_database_url.as_deref());
+        let database = self.address.database();
         let topic = self.outcome_topic().map(|arn| check::topic("OUTCOME_TOPIC_ARN", Some(arn))).transpose();
         both(database, topic).map(|(database, _)| database.bounded())
     }
@@ -150,7 +154,7 @@ impl MpcSettings {
     pub(crate) fn client(&self) -> Result<Arc<dyn ManagePomCases>, Failure> {
         let credentials = both(
             required("CLIENT_ID", self.client_id.as_deref()),
-            required("CLIENT_SECRET", self.client_secret.as_deref()),
+            required("CLIENT_SECRET", self.client_secret.as_ref().map(Secret::reveal)),
         );
         let ((id, secret), (auth_url, mpc_url)) = both(credentials, both(self.auth_url(), self.mpc_url()))?;
         let credentials = ClientCredentials { id: id.to_owned(), secret: secret.to_owned() };
@@ -212,7 +216,7 @@ pub(crate) struct Decision {
     /// Why it is decided so; recorded
     #[arg(long, value_parser = check::not_blank)]
     pub(crate) why: String,
-    /// Who decides; recorded
-    #[arg(long, env = "USER", default_value = "unknown operator", value_parser = check::not_blank)]
+    /// Who decides; recorded. The user of the environment when not given
+    #[arg(long, env = "USER", value_parser = check::somebody)]
     pub(crate) by: String,
 }

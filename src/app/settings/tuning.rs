@@ -56,6 +56,11 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// The same, and none at all.
+pub(crate) fn seconds_or_none(text: &str) -> Result<Duration, String> {
+    if text.trim() == "0" { Ok(Duration::ZERO) } else { seconds(text) }
+}
+
 impl Tuning {
     pub(crate) fn consumer(&self, usual: ConsumerConfig) -> ConsumerConfig {
         ConsumerConfig {

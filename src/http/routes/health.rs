@@ -4,7 +4,7 @@ use http::StatusCode;
 use warp::{Filter, reply::Response};
 
 use crate::http::{
-    Api, Route,
+    Health, Route,
     health::{HealthBody, Status},
     problem::json,
     route::READ,
@@ -44,8 +44,8 @@ pub(crate) fn document_liveness() {}
 #[allow(dead_code, reason = "carries the documentation of the route")]
 pub(crate) fn document_readiness() {}
 
-pub(super) fn routes(api: &Api) -> [Route; 4] {
-    let (health, readiness) = (api.health(), api.health());
+pub(super) fn routes(health: &Health) -> [Route; 4] {
+    let (health, readiness) = (health.clone(), health.clone());
     let up = || async { Response::new(r#"{"status":"UP"}"#.into()) };
     [
         Route::open(READ, "/health/ping", at("ping"), move |()| async move { json_type(up().await) }),

@@ -1,9 +1,10 @@
 //! `GET /metrics`: figures in the text format of Prometheus.
 
 use http::{HeaderValue, header};
+use metrics_exporter_prometheus::PrometheusHandle;
 use warp::{Filter, reply::Response};
 
-use crate::http::{Api, Route, route::READ};
+use crate::http::{Route, route::READ};
 
 /// Figures in the text format of Prometheus.
 #[utoipa::path(
@@ -13,9 +14,9 @@ use crate::http::{Api, Route, route::READ};
 #[allow(dead_code, reason = "carries the documentation of the route")]
 pub(crate) fn document_metrics() {}
 
-pub(super) fn route(api: &Api) -> Route {
+pub(super) fn route(metrics: &PrometheusHandle) -> Route {
     let path = warp::path!("metrics").map(|| ()).boxed();
-    let handle = api.metrics();
+    let handle = metrics.clone();
     Route::open(READ, "/metrics", path, move |()| {
         let text = handle.render();
         async move {

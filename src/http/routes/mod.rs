@@ -10,20 +10,26 @@ pub(super) mod openapi;
 pub(super) mod risks;
 
 use http::{Method, StatusCode, header};
+use metrics_exporter_prometheus::PrometheusHandle;
 use warp::{
     Filter,
     filters::BoxedFilter,
     reply::{Reply, Response},
 };
 
-use crate::http::{Api, Problem, Route};
+use crate::http::{Api, Health, Problem, Route};
 
-/// Every route that the API has of itself, the one most asked for first.
-pub(super) fn all(api: &Api) -> Vec<Route> {
+/// The routes that read case records, the one most asked for first.
+pub(super) fn reads(api: &Api) -> Vec<Route> {
     let mut routes = vec![case_record::route(api), batch::route(api)];
     routes.extend(risks::routes(api));
-    routes.extend(health::routes(api));
-    routes.extend([info::route(), metrics::route(api), openapi::route(api)]);
+    routes
+}
+
+/// What every process answers to, whatever its roles.
+pub(super) fn operational(health: &Health, metrics: &PrometheusHandle) -> Vec<Route> {
+    let mut routes: Vec<Route> = health::routes(health).into();
+    routes.extend([info::route(), metrics::route(metrics)]);
     routes
 }
 

@@ -1,9 +1,11 @@
 //! `GET /openapi.json`: the description of the API.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 use warp::Filter;
 
-use crate::http::{Api, Route, problem::json, route::READ};
+use crate::http::{Route, problem::json, route::READ};
 
 /// This document.
 #[utoipa::path(
@@ -13,9 +15,8 @@ use crate::http::{Api, Route, problem::json, route::READ};
 #[allow(dead_code, reason = "carries the documentation of the route")]
 pub(crate) fn document_openapi() {}
 
-pub(super) fn route(api: &Api) -> Route {
+pub(crate) fn route(document: Arc<utoipa::openapi::OpenApi>) -> Route {
     let path = warp::path!("openapi.json").map(|| ()).boxed();
-    let document = api.documentation();
     Route::open(READ, "/openapi.json", path, move |()| {
         let document = document.clone();
         async move { json(StatusCode::OK, &*document) }

@@ -76,7 +76,10 @@ async fn an_attempt_that_panics_is_counted_and_the_write_is_parked(store: PgPool
     let relay = relay(&world, Delius::new(panicking));
     let steps = steps_until_nothing_is_due(&relay).await;
     assert_eq!(steps, [Step::Deferred, Step::Deferred, Step::Parked]);
-    let row = view::list(&world.store, false).await.unwrap().remove(0);
+    let row = view::list(&world.store, &view::Select { limit: 10, ..view::Select::default() })
+        .await
+        .unwrap()
+        .remove(0);
     assert_eq!(row.state, "parked");
     let error = row.last_error.unwrap();
     assert!(error.contains("panicked") && !error.contains("BYRON"), "{error}");
@@ -101,7 +104,10 @@ async fn attempts_that_are_never_heard_of_again_park_the_write(store: PgPool) {
     let relay = relay(&world, Delius::new(world.delius.clone()));
     let steps = steps_until_nothing_is_due(&relay).await;
     assert_eq!(steps, [Step::Parked], "a fourth attempt could end the process once more");
-    let row = view::list(&world.store, false).await.unwrap().remove(0);
+    let row = view::list(&world.store, &view::Select { limit: 10, ..view::Select::default() })
+        .await
+        .unwrap()
+        .remove(0);
     let attempts = view::attempts(&world.store, row.id).await.unwrap();
     let lost = attempts.iter().filter(|it| it.worker == "dying" && it.error.contains("without a result"));
     assert_eq!(lost.count(), 3);
@@ -138,7 +144,10 @@ async fn a_write_that_cannot_even_be_parked_is_counted_as_stuck(store: PgPool) {
         assert_eq!(relay.step().await.unwrap(), [Step::Deferred]);
     }
     assert_eq!(table::backlog(&world.store).await.unwrap().stuck, 1);
-    let row = view::list(&world.store, false).await.unwrap().remove(0);
+    let row = view::list(&world.store, &view::Select { limit: 10, ..view::Select::default() })
+        .await
+        .unwrap()
+        .remove(0);
     assert!(row.last_error.unwrap().contains("cannot be parked"));
 
     sqlx::raw_sql("drop trigger odd on events").execute(&world.store).await.unwrap();
@@ -159,7 +168,10 @@ async fn a_write_that_this_version_cannot_read_is_left_to_another_and_says_so(st
         become_of_kind("ofANewerVersion").await;
         assert!(table::claim(&world.store, "old", 1, Duration::ZERO).await.unwrap().is_empty());
     }
-    let row = view::list(&world.store, false).await.unwrap().remove(0);
+    let row = view::list(&world.store, &view::Select { limit: 10, ..view::Select::default() })
+        .await
+        .unwrap()
+        .remove(0);
     assert!(row.last_error.unwrap().contains("cannot read"));
     become_of_kind("allocatePom").await;
     let steps = steps_until_nothing_is_due(&relay(&world, Delius::new(world.delius.clone()))).await;

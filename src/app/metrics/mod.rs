@@ -1,0 +1,87 @@
+//! Every metric of the service, in one place: name, kind, help, and the label values that exist from the start. Rooms
+//! record them by name with the macros of the `metrics` crate; a test holds that they use no name that is not here, and
+//! that alert rules, dashboard and runbooks name none either.
+//!
+//! Names end in their base unit (`_seconds`, `_bytes`), counters in `_total`. Labels take few values: never an identifier
+//! of a person, a message or a write.
+
+mod catalogue;
+pub mod process;
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+
+pub use catalogue::CATALOGUE;
+
+/// What kind of metric it is; a histogram with the upper bounds of its buckets.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Kind {
+    Counter,
+    Gauge,
+    Histogram(&'static [f64]),
+}
+
+/// A label and the values that are known before anything happened. Empty: they are known only when they occur.
+pub type Label = (&'static str, &'static [&'static str]);
+
+/// One metric.
+#[derive(Debug, Clone, Copy)]
+pub struct Metric {
+    pub name: &'static str,
+    pub kind: Kind,
+    pub help: &'static str,
+    pub labels: &'static [Label],
+    /// Whether 0 is true before anything was measured. Not so for a gauge that somebody has to look up first: an alert
+    /// must not take "not looked yet" for "nothing there".
+    pub zero: bool,
+}
+
+impl Metric {
+    /// Every combination of the label values that are known from the start.
+    fn series(&self) -> Vec<Vec<(&'static str, &'static str)>> {
+        self.labels.iter().fold(vec![vec![]], |series, (label, values)| {
+            series
+                .iter()
+                .flat_map(|known| values.iter().map(move |value| [&known[..], &[(*label, *value)]].concat()))
+                .collect()
+        })
+    }
+
+    fn start(&self) {
+        match self.kind {
+            Kind::Counter => metrics::describe_counter!(self.name, self.help),
+            Kind::Gauge => metrics::describe_gauge!(self.name, self.help),
+            Kind::Histogram(_) => metrics::describe_histogram!(self.name, self.help),
+        }
+        if !self.zero {
+            return;
+        }
+        for labels in self.series() {
+            match self.kind {
+                Kind::Counter => metrics::counter!(self.name, &labels).absolute(0),
+                Kind::Gauge => metrics::gauge!(self.name, &labels).set(0.0),
+                // To be there is enough: it is shown with empty buckets.
+                Kind::Histogram(_) => drop(metrics::histogram!(self.name, &labels)),
+            }
+        }
+    }
+}
+
+/// Starts to collect the metrics of this process.
+///
+/// # Errors
+/// When something collects already, which a process does once.
+pub fn install() -> anyhow::Result<PrometheusHandle> {
+    let mut builder = PrometheusBuilder::new().add_global_label("application", env!("CARGO_PKG_NAME"));
+    for metric in CATALOGUE {
+        if let Kind::Histogram(buckets) = metric.kind {
+            builder = builder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), buckets)?;
+        }
+    }
+    let handle = builder.install_recorder()?;
+    CATALOGUE.iter().for_each(Metric::start);
+    metrics::gauge!("build_info", "version" => env!("CARGO_PKG_VERSION"), "commit" => env!("BUILD_COMMIT"),
+        "build" => env!("BUILD_NUMBER"))
+    .set(1.0);
+    process::measure();
+    Ok(handle)
+}

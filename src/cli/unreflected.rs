@@ -1,0 +1,49 @@
+//! `unreflected list`: allocations that wait for the name of their officer.
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use super::listing::{Filters, time};
+use crate::{
+    app::{Failure, settings::StoreSettings},
+    event_store::unreflected,
+};
+
+/// Arguments of `unreflected`.
+#[derive(Debug, Args)]
+pub struct Unreflected {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// List them, oldest first. Each is written at its own date as soon as its staff code gets a name
+    #[command(after_help = "Example:\n  unreflected list --case A1234BC --json")]
+    List {
+        #[command(flatten)]
+        filters: Filters,
+        #[command(flatten)]
+        store: StoreSettings,
+    },
+}
+
+impl Unreflected {
+    pub(super) async fn run(self) -> Result<ExitCode, Failure> {
+        let Action::List { filters, store } = self.action;
+        let found = unreflected::list(&store.connect().await?, &filters.select(None)).await?;
+        let headings = ["case", "event", "staff code", "prison", "allocated at", "recorded"];
+        filters.print(&found, ("unreflected allocations", &headings), |each| {
+            vec![
+                each.case_id.clone(),
+                each.sequence.to_string(),
+                each.staff_code.to_string(),
+                each.prison.clone().unwrap_or_default(),
+                each.at.clone().unwrap_or_default(),
+                time(each.recorded_at),
+            ]
+        })?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,6 @@
+//! The service as a process: where it listens, how it starts and stops, and what it measures.
+
+mod catalogue;
+mod listening;
+mod process;
+mod starting;
