@@ -51,7 +51,7 @@ fn event(message: usize, noms: &NomsNumber, at: DateTime<Utc>) -> CaseEvent {
         at,
         pom: Pom {
             prison: "LEI".parse::<PrisonCode>().unwrap(),
-            staff_code: Some(message as i64),
+            staff_code: message as i64,
             forename: "ADA".to_owned(),
             surname: "BYRON".to_owned(),
             email: None,

@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CaseEvent, DeliusWrite, HandoverAnswer, Holding, OutcomeName, PrisonCode, Provenance, WriteRef,
-    WriteResult,
+    CaseEvent, DeliusWrite, HandoverAnswer, Holding, IdentityRole, Inherited, OutcomeName, PrisonCode,
+    Provenance, Timeline, WriteChange, WriteRef, WriteState, WriteStates, whole_second,
 };
 
 /// A case: one NOMS number, one stream.
@@ -17,27 +17,26 @@ pub struct Case {
     pub(super) sequence: u64,
     /// The messages that have been recorded: a second delivery changes nothing.
     seen: BTreeSet<String>,
-    /// Every recorded holding with the sequence of its event, in the order of recording.
-    pub(super) holdings: Vec<(u64, Holding)>,
+    /// Who held the case when.
+    pub(super) timeline: Timeline,
     /// Whether the last recorded fact of the allocation is that the case is not ready for one.
     pub(super) not_ready: bool,
     /// The last recorded answer on the handover dates.
     pub(super) handover: Option<HandoverAnswer>,
-    /// Sequence of the last event that says that the case got its NOMS number.
+    /// Sequence of the last event after which Delius may know the person by this number.
     pub(super) linked: Option<u64>,
+    /// Whether the number was ever part of a change of identity: only then its heir must be asked for.
+    pub(super) identity_changed: bool,
     /// Allocations that wait for the name behind their staff code.
-    pub(super) unreflected: Vec<Unreflected>,
+    pub(super) unreflected: Vec<UnreflectedAllocation>,
     /// Writes that Delius refused and that were not released since.
-    pub(super) refused: Vec<Refused>,
-    /// Writes that have come to an end.
-    settled: BTreeSet<WriteRef>,
-    /// Writes that wait for an operator.
-    parked: BTreeSet<WriteRef>,
+    pub(super) refused: Vec<RefusedWrite>,
+    writes: WriteStates,
 }
 
 /// An allocation that could not be written because its POM's name was not known.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Unreflected {
+pub(super) struct UnreflectedAllocation {
     pub(super) sequence: u64,
     pub(super) provenance: Provenance,
     pub(super) at: DateTime<Utc>,
@@ -47,7 +46,7 @@ pub(super) struct Unreflected {
 
 /// A write that Delius refused.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Refused {
+pub(super) struct RefusedWrite {
     pub(super) write: WriteRef,
     pub(super) intent: DeliusWrite,
     pub(super) name: OutcomeName,
@@ -59,105 +58,124 @@ impl Case {
         self.seen.contains(message_id)
     }
 
-    pub(super) fn is_settled(&self, write: WriteRef) -> bool {
-        self.settled.contains(&write)
+    pub(super) fn write_state(&self, write: WriteRef) -> WriteState {
+        self.writes.state(write)
     }
 
-    pub(super) fn is_parked(&self, write: WriteRef) -> bool {
-        self.parked.contains(&write)
-    }
-
-    /// The holding that is the latest in valid time; of several at one second the last recorded.
-    pub(super) fn latest_holding(&self) -> Option<&Holding> {
-        self.holdings.iter().max_by_key(|(sequence, holding)| (holding.at, *sequence)).map(|(_, h)| h)
-    }
-
-    /// The holding that follows `at` in valid time, when something later is recorded already.
-    pub(super) fn holding_after(&self, at: DateTime<Utc>) -> Option<Holding> {
-        self.holding_after_recorded(at, u64::MAX)
-    }
-
-    /// The holding that follows the one of `at` that was recorded at `sequence`. Of several in one second the later
-    /// event of the stream wins, so that one follows the others.
-    fn holding_after_recorded(&self, at: DateTime<Utc>, sequence: u64) -> Option<Holding> {
-        self.holdings
-            .iter()
-            .filter(|(recorded, holding)| (holding.at, *recorded) > (at, sequence))
-            .min_by_key(|(recorded, holding)| (holding.at, std::cmp::Reverse(*recorded)))
-            .map(|(_, holding)| holding.clone())
+    pub(super) fn latest_holding(&self) -> Option<Holding> {
+        self.timeline.latest()
     }
 
     /// The holding that must be written again once this write is made late.
     pub(super) fn follower_of(&self, write: &DeliusWrite) -> Option<Holding> {
-        self.holding_after_recorded(write.held_from()?, self.recorded_at(write))
+        self.timeline.after_recorded(&write.holding()?)
     }
 
     /// The sequence of the last event that says what the write is to write; 0 for handover dates.
     pub(super) fn recorded_at(&self, write: &DeliusWrite) -> u64 {
-        let says = |holding: &Holding| DeliusWrite::from(holding.clone()) == *write;
-        self.holdings.iter().rev().find(|(_, holding)| says(holding)).map_or(0, |(sequence, _)| *sequence)
+        write.holding().map_or(0, |holding| self.timeline.sequence_of(&holding))
     }
 
-    fn settle(&mut self, result: &WriteResult) {
-        self.settled.insert(result.write);
-        self.parked.remove(&result.write);
-    }
-
-    pub(super) fn absorb(&mut self, event: CaseEvent) {
+    pub(super) fn apply_event(&mut self, event: CaseEvent) {
         self.sequence += 1;
         if let Some(provenance) = event.provenance() {
             self.seen.insert(provenance.message_id.clone());
         }
+        self.timeline.record(self.sequence, &event);
+        self.writes.record(self.sequence, &event);
+        if let Some((write, change)) = event.write_change() {
+            self.apply_write_change(write, change);
+        }
+        if let Some((_, answer)) = event.handover() {
+            self.handover = Some(answer);
+        }
+        self.apply_fact(event);
+    }
+
+    fn apply_write_change(&mut self, write: WriteRef, change: WriteChange<'_>) {
+        match change {
+            WriteChange::Settled(WriteState::Refused, result) => self.refused.push(RefusedWrite {
+                write,
+                intent: result.intent.clone(),
+                name: result.outcome.name,
+            }),
+            WriteChange::Resumed | WriteChange::Released => {
+                self.refused.retain(|refused| refused.write != write);
+            }
+            WriteChange::Settled(..) | WriteChange::Parked { .. } | WriteChange::Skipped => {}
+        }
+    }
+
+    fn apply_fact(&mut self, event: CaseEvent) {
         match event {
-            CaseEvent::PomAllocated { at, pom, reflects, .. } => {
+            CaseEvent::PomAllocated { reflects, .. } => {
                 self.unreflected.retain(|waiting| Some(waiting.sequence) != reflects);
-                // What is made good later was recorded before.
+                // An allocation that is reflected later was recorded before.
                 self.not_ready &= reflects.is_some();
-                self.holdings.push((self.sequence, Holding { at, pom: Some(pom) }));
             }
-            CaseEvent::PomDeallocated { at, .. } => {
-                self.not_ready = false;
-                self.holdings.push((self.sequence, Holding { at, pom: None }));
-            }
+            CaseEvent::PomDeallocated { .. } => self.not_ready = false,
             CaseEvent::AllocationSuperseded { provenance, at, prison, staff_code } => {
                 let sequence = self.sequence;
                 self.not_ready = false;
-                self.unreflected.push(Unreflected { sequence, provenance, at, prison, staff_code });
+                self.unreflected.push(UnreflectedAllocation { sequence, provenance, at, prison, staff_code });
             }
-            CaseEvent::HandoverDatesChanged {
-                handover_date, handover_start_date, dry_run: false, ..
-            } => {
-                self.handover = Some(HandoverAnswer::Dates { handover_date, handover_start_date });
-            }
-            CaseEvent::HandoverNotFound { .. } => self.handover = Some(HandoverAnswer::NotFound),
             CaseEvent::AllocationNotReady { .. } => self.not_ready = true,
-            CaseEvent::IdentifierLinked { .. } => {
+            CaseEvent::IdentifierLinked { provenance, new_person, .. } => {
                 self.linked = Some(self.sequence);
-                self.refused.retain(|refused| refused.name != OutcomeName::PersonNotFound);
+                self.release_for_person();
+                if new_person {
+                    self.begin_person(whole_second(provenance.occurred_at));
+                }
             }
-            CaseEvent::DeliusUpdated(result) | CaseEvent::DeliusUnchanged(result) => {
-                self.settle(&result);
+            CaseEvent::IdentityChanged { role, inherited, given_on, .. } => {
+                self.identity_changed = true;
+                match role {
+                    IdentityRole::Former | IdentityRole::Current => {
+                        self.linked = Some(self.sequence);
+                        self.release_for_person();
+                    }
+                    IdentityRole::Named => {}
+                }
+                self.inherit(self.sequence, &inherited);
+                if let Some(at) = given_on {
+                    self.begin_person(at);
+                }
             }
-            CaseEvent::DeliusWriteRefused(result) => {
-                self.settle(&result);
-                self.refused.push(Refused {
-                    write: result.write,
-                    intent: result.intent,
-                    name: result.outcome.name,
-                });
-            }
-            CaseEvent::DeliusWriteParked { write, .. } => {
-                self.parked.insert(write);
-            }
-            CaseEvent::DeliusWriteRetried { write, .. } => {
-                self.parked.remove(&write);
-                self.refused.retain(|refused| refused.write != write);
-            }
-            CaseEvent::DeliusWriteSkipped { write, .. } => {
-                self.parked.remove(&write);
-                self.settled.insert(write);
-            }
-            CaseEvent::HandoverDatesChanged { .. } | CaseEvent::MessageNotApplicable { .. } => {}
+            CaseEvent::WritesReasserted { inherited, .. } => self.inherit(self.sequence, &inherited),
+            CaseEvent::HandoverDatesChanged { .. }
+            | CaseEvent::HandoverNotFound { .. }
+            | CaseEvent::MessageNotApplicable { .. }
+            | CaseEvent::DeliusUpdated(_)
+            | CaseEvent::DeliusUnchanged(_)
+            | CaseEvent::DeliusWriteRefused(_)
+            | CaseEvent::DeliusWriteParked { .. }
+            | CaseEvent::DeliusWriteRetried { .. }
+            | CaseEvent::DeliusWriteSkipped { .. } => {}
         }
+    }
+
+    pub(super) fn inherit(&mut self, sequence: u64, inherited: &Inherited) {
+        for holding in &inherited.holdings {
+            self.timeline.inherit(sequence, holding);
+        }
+        self.handover = self.handover.or(inherited.handover);
+    }
+
+    /// What another number of the same person continues with.
+    pub fn legacy(&self) -> Inherited {
+        Inherited { holdings: self.timeline.holdings(), handover: self.handover }
+    }
+
+    /// Writes that Delius refused because of the person are released by the event that says who the person is.
+    fn release_for_person(&mut self) {
+        self.refused.retain(|refused| !refused.name.is_about_person());
+    }
+
+    /// The number is somebody else's from `at` on: nothing that happened before may be written for that person.
+    pub(super) fn begin_person(&mut self, at: DateTime<Utc>) {
+        self.timeline.forget_before(at);
+        self.unreflected.retain(|waiting| waiting.at >= at);
+        self.handover = None;
+        self.not_ready = false;
     }
 }

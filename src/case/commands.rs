@@ -1,10 +1,11 @@
 //! What can be asked of a case.
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, Utc};
 
 use super::{
-    DeliusWrite, DetailAddress, Evidence, FetchError, Fetched, NomsNumber, PrisonCode, Provenance,
-    StaffMember, WriteOutcome, WriteRef, provenance::CODE_VERSION,
+    Crn, DeliusWrite, DetailAddress, Evidence, FetchError, Fetched, IdentityChange, IdentityRole, Inherited,
+    NomsNumber, PrisonCode, Provenance, StaffMember, WriteOutcome, WriteRef, provenance::CODE_VERSION,
+    whole_second,
 };
 
 /// A message about a case, parsed and routed.
@@ -20,12 +21,8 @@ pub struct Message {
     pub received_at: DateTime<Utc>,
     /// The body as received.
     pub evidence: Evidence,
-}
-
-/// Delius keeps whole seconds, and so does the valid time of a holding: what happened within one second is a tie,
-/// which the later event of the stream wins.
-pub(super) fn whole_second(time: DateTime<Utc>) -> DateTime<Utc> {
-    time.trunc_subsecs(0)
+    /// The number that the message named, where the fact is recorded under another number of the same person.
+    pub under: Option<NomsNumber>,
 }
 
 impl Message {
@@ -44,6 +41,7 @@ impl Message {
             message: self.evidence.clone(),
             fetched,
             code_version: CODE_VERSION.to_owned(),
+            under: self.under.clone(),
         }
     }
 }
@@ -69,9 +67,7 @@ pub enum StatedAllocation {
 pub enum CaseCommand {
     /// A message says that the primary POM changed.
     RecordAllocation {
-        /// Whose case.
         noms: NomsNumber,
-        /// The message.
         message: Message,
         /// What it states itself.
         stated: StatedAllocation,
@@ -80,29 +76,42 @@ pub enum CaseCommand {
     },
     /// A message says that handover dates changed or may now fit.
     RecordHandover {
-        /// Whose case.
         noms: NomsNumber,
-        /// The message.
         message: Message,
         /// Which detail to fetch.
         address: DetailAddress,
         /// Compare only.
         dry_run: bool,
     },
-    /// The case got its NOMS number in Delius.
+    /// A Delius case got this NOMS number.
     LinkIdentifier {
-        /// Whose case.
         noms: NomsNumber,
-        /// The message.
+        /// The CRN that the message names.
+        crn: Option<Crn>,
         message: Message,
+    },
+    /// An identifier of the person changed.
+    ChangeIdentity {
+        /// The number of this stream.
+        noms: NomsNumber,
+        message: Message,
+        change: IdentityChange,
+        /// What the change means for the number of this stream.
+        role: IdentityRole,
+        /// What was recorded under the former number, for the number that continues with it.
+        inherited: Inherited,
+    },
+    /// What is recorded is to be written once more.
+    Reassert {
+        /// The writes that Delius lacks.
+        writes: Vec<DeliusWrite>,
+        /// What a former number of the person gave.
+        inherited: Inherited,
+        by: String,
+        why: String,
     },
     /// A message does not concern us as things stand.
-    RecordNotApplicable {
-        /// The message.
-        message: Message,
-        /// Why not.
-        reason: String,
-    },
+    RecordNotApplicable { message: Message, reason: String },
     /// A staff code became known: allocations that waited for it are recorded at their own dates.
     ReflectAllocations {
         /// Who the code belongs to.
@@ -110,7 +119,6 @@ pub enum CaseCommand {
     },
     /// The relay settled a write.
     RecordOutcome {
-        /// Which write.
         write: WriteRef,
         /// What was to be written.
         intent: DeliusWrite,
@@ -121,7 +129,6 @@ pub enum CaseCommand {
     },
     /// The relay gave a write up after this many attempts.
     ParkWrite {
-        /// Which write.
         write: WriteRef,
         /// The attempts made.
         attempts: u32,
@@ -129,23 +136,9 @@ pub enum CaseCommand {
         error: String,
     },
     /// An operator has a refused or parked write tried again.
-    RetryWrite {
-        /// Which write.
-        write: WriteRef,
-        /// Who decided.
-        by: String,
-        /// Why.
-        why: String,
-    },
+    RetryWrite { write: WriteRef, by: String, why: String },
     /// An operator gives a parked write up.
-    SkipWrite {
-        /// Which write.
-        write: WriteRef,
-        /// Who decided.
-        by: String,
-        /// Why.
-        why: String,
-    },
+    SkipWrite { write: WriteRef, by: String, why: String },
 }
 
 impl CaseCommand {
@@ -155,24 +148,60 @@ impl CaseCommand {
             Self::RecordAllocation { message, .. }
             | Self::RecordHandover { message, .. }
             | Self::LinkIdentifier { message, .. }
+            | Self::ChangeIdentity { message, .. }
             | Self::RecordNotApplicable { message, .. } => Some(message),
-            _ => None,
+            Self::Reassert { .. }
+            | Self::ReflectAllocations { .. }
+            | Self::RecordOutcome { .. }
+            | Self::ParkWrite { .. }
+            | Self::RetryWrite { .. }
+            | Self::SkipWrite { .. } => None,
         }
+    }
+
+    /// Number and time of a fact about the person, which belongs to whoever had the number at that time.
+    pub(super) fn fact(&self) -> Option<(&NomsNumber, DateTime<Utc>)> {
+        match self {
+            Self::RecordAllocation { noms, message, .. } | Self::RecordHandover { noms, message, .. } => {
+                Some((noms, message.valid_from()))
+            }
+            Self::LinkIdentifier { .. }
+            | Self::ChangeIdentity { .. }
+            | Self::RecordNotApplicable { .. }
+            | Self::Reassert { .. }
+            | Self::ReflectAllocations { .. }
+            | Self::RecordOutcome { .. }
+            | Self::ParkWrite { .. }
+            | Self::RetryWrite { .. }
+            | Self::SkipWrite { .. } => None,
+        }
+    }
+
+    /// The same fact for the number that the person has now. Its present state is asked for, as the former number has
+    /// none any more.
+    #[must_use]
+    pub fn moved_to(mut self, heir: &NomsNumber) -> Self {
+        if let Self::RecordAllocation { noms, message, address, .. }
+        | Self::RecordHandover { noms, message, address, .. } = &mut self
+        {
+            message.under.get_or_insert_with(|| noms.clone());
+            *noms = heir.clone();
+            *address = DetailAddress::OfCase;
+        }
+        self
     }
 }
 
 /// Why a case could not decide.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CaseError {
-    /// The detail could not be had.
+    /// The detail could not be fetched.
     #[error(transparent)]
     Fetch(#[from] FetchError),
+    /// The person has another number: the command belongs to that one.
+    #[error("the person has the NOMS number {to} now")]
+    Moved { to: NomsNumber },
     /// An operator asked for something that the write's state does not allow.
     #[error("write {}.{}: {reason}", write.sequence, write.ordinal)]
-    NotAllowed {
-        /// Which write.
-        write: WriteRef,
-        /// Why not.
-        reason: &'static str,
-    },
+    NotAllowed { write: WriteRef, reason: &'static str },
 }

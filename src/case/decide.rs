@@ -3,9 +3,13 @@
 use cqrs_es::{Aggregate, event_sink::EventSink};
 
 use super::{
-    AllocationAnswer, Case, CaseCommand, CaseError, CaseEvent, CaseServices, DeliusWrite, DetailAddress,
-    Fetched, HandoverAnswer, Message, NameSource, NomsNumber, OutcomeName, Pom, PrisonCode, StaffMember,
-    StatedAllocation, WriteOutcome, WriteRef, WriteResult, commands::whole_second, provenance::CODE_VERSION,
+    AllocationAnswer, Case, CaseCommand, CaseError, CaseEvent, CaseServices, Crn, DeliusWrite, DetailAddress,
+    Fetched, HandoverAnswer, Holding, IdentityChange, IdentityRole, Inherited, Message, NameSource,
+    NomsNumber, Pom, PrisonCode, StaffMember, StatedAllocation, WriteOutcome, WriteRef, WriteResult,
+    WriteState,
+    identity::{IdentityFact, IdentityStatement},
+    provenance::CODE_VERSION,
+    whole_second,
 };
 
 /// Who is named as having a write tried again that was refused before the case got its NOMS number, though the
@@ -28,6 +32,12 @@ impl Aggregate for Case {
         if command.message().is_some_and(|message| self.has_seen(&message.id)) {
             return Ok(());
         }
+        if let Some((noms, at)) = command.fact().filter(|_| self.identity_changed) {
+            let heir = services.identities.around(noms, None).await?.heir(noms, at);
+            if heir != *noms {
+                return Err(CaseError::Moved { to: heir });
+            }
+        }
         let events = match command {
             CaseCommand::RecordAllocation { noms, message, stated, address } => {
                 vec![self.record_allocation(&noms, &message, stated, &address, services).await?]
@@ -36,9 +46,13 @@ impl Aggregate for Case {
                 let (answer, fetched) = services.mpc.handover(&noms, &address).await?;
                 vec![handover_event(&message, answer, fetched, dry_run)]
             }
-            CaseCommand::LinkIdentifier { noms, message } => {
-                self.link_identifier(&noms, &message, services).await?
+            CaseCommand::LinkIdentifier { noms, crn, message } => {
+                self.link_identifier(&noms, crn, &message, services).await?
             }
+            CaseCommand::ChangeIdentity { noms, message, change, role, inherited } => {
+                self.change_identity(&noms, &message, change, role, inherited, services).await?
+            }
+            CaseCommand::Reassert { writes, inherited, by, why } => self.reassert(writes, inherited, by, why),
             CaseCommand::RecordNotApplicable { message, reason } => {
                 let provenance = message.provenance(vec![]);
                 vec![CaseEvent::MessageNotApplicable { provenance, reason }]
@@ -51,12 +65,12 @@ impl Aggregate for Case {
                 self.record_outcome(write, intent, attempt, outcome)
             }
             CaseCommand::ParkWrite { write, attempts, error } => {
-                let done = self.is_settled(write) || self.is_parked(write);
+                let done = self.write_state(write) != WriteState::Pending;
                 if done { vec![] } else { vec![CaseEvent::DeliusWriteParked { write, attempts, error }] }
             }
             CaseCommand::RetryWrite { write, by, why } => vec![self.retry_write(write, by, why)?],
             CaseCommand::SkipWrite { write, by, why } => {
-                if !self.is_parked(write) {
+                if self.write_state(write) != WriteState::Parked {
                     return Err(CaseError::NotAllowed {
                         write,
                         reason: "only a parked write can be skipped",
@@ -72,7 +86,7 @@ impl Aggregate for Case {
     }
 
     fn apply(&mut self, event: CaseEvent) {
-        self.absorb(event);
+        self.apply_event(event);
     }
 }
 
@@ -89,8 +103,19 @@ impl Case {
     ) -> Result<CaseEvent, CaseError> {
         let (answer, fetched) = services.mpc.allocation(noms, address).await?;
         let at = message.valid_from();
+        // Somebody else was the present holder by the time we asked; as `CaseEvent::holding` reads it back.
+        let somebody_is_named = fetched.staff.is_some();
         let provenance = message.provenance(vec![fetched]);
-        let followed_by = self.holding_after(at);
+        let overtaken = match (&stated, &answer) {
+            (StatedAllocation::Allocated { staff_code, .. }, AllocationAnswer::Allocated { staff, .. }) => {
+                staff.code != *staff_code
+            }
+            (StatedAllocation::Allocated { .. }, AllocationAnswer::NotAllocated) => true,
+            (StatedAllocation::Deallocated, _) => somebody_is_named,
+            (StatedAllocation::Allocated { .. }, AllocationAnswer::NotReady)
+            | (StatedAllocation::Unstated, _) => false,
+        };
+        let followed_by = self.timeline.after(at, overtaken);
         let allocated = |staff: StaffMember, prison: PrisonCode, named_by, provenance| {
             let pom = pom(staff, prison);
             CaseEvent::PomAllocated {
@@ -124,35 +149,106 @@ impl Case {
         })
     }
 
-    /// The case got its NOMS number: what was refused for want of the person is released at its own dates, and
-    /// the present state is recorded where it differs from what was recorded last.
+    /// A Delius case got this number: what is recorded is asserted for it, at its own dates, and the present state is
+    /// recorded where it differs from what was recorded last.
     async fn link_identifier(
         &self,
         noms: &NomsNumber,
+        crn: Option<Crn>,
         message: &Message,
         services: &CaseServices,
     ) -> Result<Vec<CaseEvent>, CaseError> {
-        let (allocation, allocation_fetched) = services.mpc.allocation(noms, &DetailAddress::OfCase).await?;
-        let (handover, handover_fetched) = services.mpc.handover(noms, &DetailAddress::OfCase).await?;
-        let news_of_dates = self.handover != Some(handover);
-        let fetched = vec![allocation_fetched.clone(), handover_fetched.clone()];
-        let mut events = vec![CaseEvent::IdentifierLinked {
-            provenance: message.provenance(fetched),
-            released: self.released_for_person(news_of_dates),
-        }];
+        let (mut new_person, mut heir) = (false, noms.clone());
+        if let Some(crn) = crn.as_ref().filter(|_| self.identity_changed) {
+            let at = message.valid_from();
+            let mut known = services.identities.around(noms, Some(crn)).await?;
+            known.add(IdentityFact {
+                at,
+                statement: IdentityStatement::Holds { crn: crn.clone(), noms: noms.clone() },
+            });
+            (new_person, heir) = (known.is_new_person(noms, at), known.heir(noms, at));
+        }
+        if heir != *noms {
+            // The person got another number since: there is no present state under this one.
+            let provenance = message.provenance(vec![]);
+            return Ok(vec![CaseEvent::IdentifierLinked { provenance, crn, new_person, released: vec![] }]);
+        }
+        let mut person = self.clone();
+        if new_person {
+            person.begin_person(message.valid_from());
+        }
+        let present = PresentState::fetch(noms, services).await?;
+        let linked = CaseEvent::IdentifierLinked {
+            provenance: message.provenance(present.fetched()),
+            crn,
+            new_person,
+            released: person.assertions(present.handover),
+        };
+        Ok(std::iter::once(linked).chain(person.news(message, present)).collect())
+    }
 
+    /// Records the change in this stream. The number that stays continues with what the former one had.
+    async fn change_identity(
+        &self,
+        noms: &NomsNumber,
+        message: &Message,
+        change: IdentityChange,
+        role: IdentityRole,
+        inherited: Inherited,
+        services: &CaseServices,
+    ) -> Result<Vec<CaseEvent>, CaseError> {
+        let given_on = match (role, change.replaced()) {
+            (IdentityRole::Former, Some((from, to))) => {
+                let mut known = services.identities.around(noms, change.crn.as_ref()).await?;
+                let at = message.valid_from();
+                let statement = IdentityStatement::Replaced { from: from.clone(), to: to.clone() };
+                known.add(IdentityFact { at, statement });
+                known.part(noms, at).until
+            }
+            _ => None,
+        };
+        if role != IdentityRole::Current {
+            let provenance = message.provenance(vec![]);
+            return Ok(vec![CaseEvent::IdentityChanged {
+                provenance,
+                change,
+                role,
+                given_on,
+                inherited,
+                released: vec![],
+            }]);
+        }
+        let mut person = self.clone();
+        person.inherit(self.sequence + 1, &inherited);
+        let present = PresentState::fetch(noms, services).await?;
+        let changed = CaseEvent::IdentityChanged {
+            provenance: message.provenance(present.fetched()),
+            change,
+            role,
+            given_on,
+            inherited,
+            released: person.assertions(present.handover),
+        };
+        Ok(std::iter::once(changed).chain(person.news(message, present)).collect())
+    }
+
+    /// What the present state adds to what was recorded last.
+    fn news(&self, message: &Message, present: PresentState) -> Vec<CaseEvent> {
+        let mut events = vec![];
+        let PresentState { allocation, allocation_fetched, handover, handover_fetched } = present;
         // The answer is true now. Where something later than the message is recorded already, the message's own
         // time would put today's POM before it, so the time of the answer is taken.
         let later_is_known = self.latest_holding().is_some_and(|latest| latest.at > message.valid_from());
         let at = if later_is_known { whole_second(allocation_fetched.at) } else { message.valid_from() };
-        let followed_by = self.holding_after(at);
-        let held = self.latest_holding().and_then(|latest| latest.pom.as_ref());
+        let followed_by = self.timeline.after(at, false);
+        let held = self.latest_holding().and_then(|latest| latest.pom);
+        let provenance = message.provenance(vec![allocation_fetched]);
         match allocation {
             AllocationAnswer::Allocated { staff, prison }
-                if held.is_none_or(|held| !is_same_pom(held, &staff, &prison)) =>
+                if held.as_ref().is_none_or(|held| !is_same_pom(held, &staff, &prison)) =>
             {
                 events.push(CaseEvent::PomAllocated {
-                    provenance: message.provenance(vec![allocation_fetched]),
+                    provenance,
                     at,
                     pom: pom(staff, prison),
                     named_by: NameSource::Answer,
@@ -161,37 +257,59 @@ impl Case {
                 });
             }
             AllocationAnswer::NotAllocated if held.is_some() => {
-                let provenance = message.provenance(vec![allocation_fetched]);
                 events.push(CaseEvent::PomDeallocated { provenance, at, followed_by });
             }
             AllocationAnswer::NotReady if !self.not_ready => {
-                let provenance = message.provenance(vec![allocation_fetched]);
                 events.push(CaseEvent::AllocationNotReady { provenance, at });
             }
-            _ => {}
+            AllocationAnswer::Allocated { .. }
+            | AllocationAnswer::NotAllocated
+            | AllocationAnswer::NotReady => {}
         }
         // That there are no dates is no news of a case that never had any.
         let never_any = self.handover.is_none() && handover == HandoverAnswer::NotFound;
-        if news_of_dates && !never_any {
+        if self.handover != Some(handover) && !never_any {
             events.push(handover_event(message, handover, handover_fetched, false));
         }
-        Ok(events)
+        events
     }
 
-    /// The writes that were refused for want of the person, in stream order. Each late holding is followed by the
-    /// holding after it.
-    fn released_for_person(&self, news_of_dates: bool) -> Vec<DeliusWrite> {
-        let mut released: Vec<DeliusWrite> = vec![];
-        for refused in self.refused.iter().filter(|refused| refused.name == OutcomeName::PersonNotFound) {
-            let is_of_dates = matches!(refused.intent, DeliusWrite::SetHandoverDates { .. });
-            if self.is_of_today(&refused.intent)
-                && !(is_of_dates && news_of_dates)
-                && !released.contains(&refused.intent)
+    /// The recorded periods as writes.
+    fn holdings_to_write(&self) -> impl Iterator<Item = DeliusWrite> {
+        self.timeline.named().periods(None).into_iter().filter_map(|period| {
+            let pom = match period.holder {
+                Some(holder) => Some(holder.pom()?),
+                None => None,
+            };
+            Some(DeliusWrite::from(Holding { at: period.from, pom, overtaken: false }))
+        })
+    }
+
+    /// Everything that is recorded, as writes in order of valid time: the person in Delius who has the number now may
+    /// be another one than before, and where the rows are there the plan finds nothing to do. What Delius refused for
+    /// a reason that has nothing to do with the person stays refused.
+    fn assertions(&self, present: HandoverAnswer) -> Vec<DeliusWrite> {
+        let holdings = self.holdings_to_write();
+        // Dates that the present answer replaces are not written any more: the news writes the present ones.
+        let dates = match self.handover {
+            Some(HandoverAnswer::Dates { handover_date, handover_start_date })
+                if self.handover == Some(present) =>
             {
-                released.push(refused.intent.clone());
+                Some(DeliusWrite::SetHandoverDates { handover_date, handover_start_date, dry_run: false })
             }
-        }
-        self.with_followers(released)
+            _ => None,
+        };
+        // Whether it was overtaken within its second does not matter here: what is asserted counts for its second.
+        let content = |write: &DeliusWrite| match write.holding() {
+            Some(Holding { at, pom, .. }) => DeliusWrite::from(Holding { at, pom, overtaken: false }),
+            None => write.clone(),
+        };
+        let refused = |write: &DeliusWrite| {
+            self.refused
+                .iter()
+                .any(|refused| content(&refused.intent) == *write && !refused.name.is_about_person())
+        };
+        holdings.chain(dates).filter(|write| !refused(write)).collect()
     }
 
     /// Whether a refused write may still be made. A holding always, at its own date; handover dates only while they
@@ -232,7 +350,7 @@ impl Case {
                 pom: pom(staff.clone(), waiting.prison),
                 named_by: NameSource::Directory,
                 reflects: Some(waiting.sequence),
-                followed_by: self.holding_after(waiting.at),
+                followed_by: self.timeline.after(waiting.at, true),
             };
             sink.write(event, self).await;
         }
@@ -245,13 +363,13 @@ impl Case {
         attempt: u32,
         outcome: WriteOutcome,
     ) -> Vec<CaseEvent> {
-        if self.is_settled(write) {
+        if self.write_state(write).is_final() {
             return vec![];
         }
         let refused = outcome.name.is_refusal();
-        // Delius refused for want of the person, then the case got its NOMS number and found nothing to release,
-        // because the refusal was not recorded yet: nothing else would ever try this write again.
-        let overtaken = outcome.name == OutcomeName::PersonNotFound
+        // Delius refused because of the person, then the case got its number and found nothing to release, because
+        // the refusal was not recorded yet: nothing else would ever try this write again.
+        let overtaken = outcome.name.is_about_person()
             && self.linked.is_some_and(|linked| write.sequence < linked)
             && self.is_of_today(&intent);
         let retried = overtaken.then(|| CaseEvent::DeliusWriteRetried {
@@ -272,9 +390,36 @@ impl Case {
         std::iter::once(settled).chain(retried).collect()
     }
 
+    /// Writes once more what Delius lacks, and everything recorded that is later: it may have found nothing to change
+    /// when it was first written.
+    fn reassert(
+        &self,
+        writes: Vec<DeliusWrite>,
+        inherited: Inherited,
+        by: String,
+        why: String,
+    ) -> Vec<CaseEvent> {
+        let mut person = self.clone();
+        person.inherit(self.sequence + 1, &inherited);
+        let first = writes.iter().filter_map(DeliusWrite::held_from).min();
+        let later = person.holdings_to_write();
+        let later = later.filter(|write| first.is_some_and(|first| write.held_from() > Some(first)));
+        let mut released: Vec<DeliusWrite> = vec![];
+        for write in writes.into_iter().chain(later) {
+            if !released.contains(&write) {
+                released.push(write);
+            }
+        }
+        released.sort_by_key(DeliusWrite::held_from);
+        if released.is_empty() {
+            return vec![];
+        }
+        vec![CaseEvent::WritesReasserted { released, inherited, by, why }]
+    }
+
     fn retry_write(&self, write: WriteRef, by: String, why: String) -> Result<CaseEvent, CaseError> {
         let not_allowed = |reason| Err(CaseError::NotAllowed { write, reason });
-        if self.is_parked(write) {
+        if self.write_state(write) == WriteState::Parked {
             return Ok(CaseEvent::DeliusWriteRetried { write, released: vec![], by, why });
         }
         let Some(refused) = self.refused.iter().find(|refused| refused.write == write) else {
@@ -293,10 +438,30 @@ impl Case {
     }
 }
 
+/// What Manage POM Cases says now.
+struct PresentState {
+    allocation: AllocationAnswer,
+    allocation_fetched: Fetched,
+    handover: HandoverAnswer,
+    handover_fetched: Fetched,
+}
+
+impl PresentState {
+    async fn fetch(noms: &NomsNumber, services: &CaseServices) -> Result<Self, CaseError> {
+        let (allocation, allocation_fetched) = services.mpc.allocation(noms, &DetailAddress::OfCase).await?;
+        let (handover, handover_fetched) = services.mpc.handover(noms, &DetailAddress::OfCase).await?;
+        Ok(Self { allocation, allocation_fetched, handover, handover_fetched })
+    }
+
+    fn fetched(&self) -> Vec<Fetched> {
+        vec![self.allocation_fetched.clone(), self.handover_fetched.clone()]
+    }
+}
+
 fn pom(staff: StaffMember, prison: PrisonCode) -> Pom {
     Pom {
         prison,
-        staff_code: Some(staff.code),
+        staff_code: staff.code,
         forename: staff.forename,
         surname: staff.surname,
         email: staff.email,
@@ -304,7 +469,7 @@ fn pom(staff: StaffMember, prison: PrisonCode) -> Pom {
 }
 
 fn is_same_pom(held: &Pom, staff: &StaffMember, prison: &PrisonCode) -> bool {
-    held.prison == *prison && held.staff_code == Some(staff.code)
+    held.prison == *prison && held.staff_code == staff.code
 }
 
 fn handover_event(message: &Message, answer: HandoverAnswer, fetched: Fetched, dry_run: bool) -> CaseEvent {

@@ -98,7 +98,8 @@ identifier!(
 );
 
 /// Either of the two identifiers that people use for a person.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum PersonId {
     /// By probation identifier.
     Crn(Crn),
@@ -116,6 +117,20 @@ impl FromStr for PersonId {
                 shape: "X123456 or A1234BC",
             },
         )
+    }
+}
+
+impl TryFrom<String> for PersonId {
+    type Error = InvalidIdentifier;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<PersonId> for String {
+    fn from(id: PersonId) -> Self {
+        id.to_string()
     }
 }
 

@@ -5,6 +5,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::NomsNumber;
+
 /// Version of the code, recorded with every decision: the package's, with build number and commit where the build was
 /// given them.
 pub const CODE_VERSION: &str = env!("CODE_VERSION");
@@ -83,6 +85,9 @@ pub struct Provenance {
     pub fetched: Vec<Fetched>,
     /// Version of the code that decided.
     pub code_version: String,
+    /// The number that the message named, where that is another number of the same person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub under: Option<NomsNumber>,
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! What a case needs from outside while it decides: the state at Manage POM Cases now, and the names behind
-//! staff codes. The fetch is made inside command handling, so that a concurrent change of the same case fails the
+//! What a case needs from outside while it decides: the state at Manage POM Cases now, the names behind staff codes,
+//! and what is known about the person's identifiers. The fetch is made inside command handling, so that a concurrent change of the same case fails the
 //! append and the retry fetches again: the later answer always wins.
 
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-use super::{Fetched, NomsNumber, PrisonCode, StaffMember};
+use super::{Crn, Fetched, NomsNumber, PrisonCode, StaffMember, identity::Identities};
 use crate::breakers::Dependency;
 
 /// What Manage POM Cases says of the allocation now.
@@ -60,7 +60,7 @@ pub enum DetailAddress {
     OfCase,
 }
 
-/// Why an answer could not be had.
+/// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
     /// A dependency cannot be reached, is overloaded or refuses us: the message is to be tried again.
@@ -150,15 +150,31 @@ pub trait ManagePomCases: Send + Sync {
 /// The directory of staff codes: every code, name and e-mail address ever fetched.
 #[async_trait]
 pub trait StaffDirectory: Send + Sync {
-    /// The member of staff with the code, when it was ever named to us.
+    /// The member of staff with the code, if any answer ever named it.
     async fn find(&self, staff_code: i64) -> Result<Option<StaffMember>, FetchError>;
+}
+
+/// What is known about the identifiers of persons. A case asks only when its own number was ever part of a change.
+#[async_trait]
+pub trait KnownIdentities: Send + Sync {
+    /// Everything known about the persons who ever had the number or the CRN.
+    async fn around(&self, noms: &NomsNumber, crn: Option<&Crn>) -> Result<Identities, FetchError>;
+}
+
+/// For a case whose number never changed.
+pub struct NoIdentityChanges;
+
+#[async_trait]
+impl KnownIdentities for NoIdentityChanges {
+    async fn around(&self, _: &NomsNumber, _: Option<&Crn>) -> Result<Identities, FetchError> {
+        Ok(Identities::default())
+    }
 }
 
 /// The services of a case.
 #[derive(Clone)]
 pub struct CaseServices {
-    /// Manage POM Cases.
     pub mpc: Arc<dyn ManagePomCases>,
-    /// The directory of staff codes.
     pub staff: Arc<dyn StaffDirectory>,
+    pub identities: Arc<dyn KnownIdentities>,
 }

@@ -1,21 +1,21 @@
 //! What a case wants written to Delius, and what came of it: the language between the case, the outbox and the
 //! Delius gateway.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Not};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{NomsNumber, PrisonCode, provenance::sha256_hex};
+use super::{Holding, NomsNumber, PrisonCode, provenance::sha256_hex};
 
 /// Who holds a case in prison from some moment on, in the words of Manage POM Cases.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pom {
     /// Prison of the allocation.
     pub prison: PrisonCode,
-    /// NOMIS staff code, when it is known.
-    pub staff_code: Option<i64>,
+    /// NOMIS staff code.
+    pub staff_code: i64,
     /// Forename as Manage POM Cases gives it (NOMIS writes it in capitals).
     pub forename: String,
     /// Surname as Manage POM Cases gives it.
@@ -34,11 +34,18 @@ pub enum DeliusWrite {
         at: DateTime<Utc>,
         /// The new prison offender manager.
         pom: Pom,
+        /// The answer fetched for the message already named another present holder: within the same second the
+        /// write comes before those that are not overtaken.
+        #[serde(default, skip_serializing_if = "Not::not")]
+        overtaken: bool,
     },
     /// Nobody is the prison offender manager from `at` on: the unallocated placeholder takes over.
     DeallocatePom {
         /// Valid time of the deallocation.
         at: DateTime<Utc>,
+        /// As for an allocation.
+        #[serde(default, skip_serializing_if = "Not::not")]
+        overtaken: bool,
     },
     /// The two handover key dates of the live custody become these; `None` removes the date.
     SetHandoverDates {
@@ -55,7 +62,20 @@ impl DeliusWrite {
     /// From when the case is held as written; `None` for handover dates.
     pub fn held_from(&self) -> Option<DateTime<Utc>> {
         match self {
-            Self::AllocatePom { at, .. } | Self::DeallocatePom { at } => Some(*at),
+            Self::AllocatePom { at, .. } | Self::DeallocatePom { at, .. } => Some(*at),
+            Self::SetHandoverDates { .. } => None,
+        }
+    }
+
+    /// The holding that is written; `None` for handover dates.
+    pub fn holding(&self) -> Option<Holding> {
+        match self {
+            Self::AllocatePom { at, pom, overtaken } => {
+                Some(Holding { at: *at, pom: Some(pom.clone()), overtaken: *overtaken })
+            }
+            Self::DeallocatePom { at, overtaken } => {
+                Some(Holding { at: *at, pom: None, overtaken: *overtaken })
+            }
             Self::SetHandoverDates { .. } => None,
         }
     }
@@ -118,6 +138,11 @@ impl OutcomeName {
                 | Self::UnknownTeam
                 | Self::StaffCodesExhausted
         )
+    }
+
+    /// Whether it was refused because of who has the NOMS number in Delius, which a change of identity can cure.
+    pub fn is_about_person(self) -> bool {
+        matches!(self, Self::PersonNotFound | Self::DuplicatePerson)
     }
 
     /// Whether it only says what a write would have done.

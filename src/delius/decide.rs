@@ -46,13 +46,13 @@ pub(super) async fn decide(
             let dates = HandoverDates { start: *handover_start_date, handover: *handover_date };
             Ok(handover::plan(custody_id, &rows, types, dates, *dry_run))
         }
-        DeliusWrite::AllocatePom { at, pom } => {
+        DeliusWrite::AllocatePom { at, pom, .. } => {
             let at = wall_clock(*at);
             let person = load::person_rows(&mut *connection, offender_id).await?;
             let found = holders::of_pom(connection, pom, at).await?;
             Ok(change_of_pom(reference, &person, found, at, pom.email.clone(), now))
         }
-        DeliusWrite::DeallocatePom { at } => {
+        DeliusWrite::DeallocatePom { at, .. } => {
             let at = wall_clock(*at);
             let person = load::person_rows(&mut *connection, offender_id).await?;
             let moment = Moment::of(&person.poms, at, wall_clock(now));

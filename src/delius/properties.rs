@@ -12,11 +12,13 @@ pub(super) fn of(noms: &NomsNumber, write: &DeliusWrite) -> BTreeMap<String, Str
         properties.extend(value.map(|value| (name.to_owned(), value)));
     };
     match write {
-        DeliusWrite::AllocatePom { at, pom } => {
+        DeliusWrite::AllocatePom { at, pom, .. } => {
             tell("allocationDate", Some(wall_date_time(wall_clock(*at))));
             tell("prisonId", Some(pom.prison.to_string()));
         }
-        DeliusWrite::DeallocatePom { at } => tell("allocationDate", Some(wall_date_time(wall_clock(*at)))),
+        DeliusWrite::DeallocatePom { at, .. } => {
+            tell("allocationDate", Some(wall_date_time(wall_clock(*at))))
+        }
         DeliusWrite::SetHandoverDates { handover_date, handover_start_date, .. } => {
             tell("handoverDate", handover_date.map(|date| date.to_string()));
             tell("handoverStartDate", handover_start_date.map(|date| date.to_string()));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use crate::{
-    case::{CaseEvent, DeliusWrite, StaffMember, WriteRef},
+    case::{CaseEvent, DeliusWrite, NameWait, StaffMember, WriteChange, WriteRef},
     outbox::{Transition, projector},
 };
 
@@ -41,26 +41,21 @@ impl Effects {
                 self.learned.insert(staff.code, (staff.clone(), fetched.at));
             }
         }
-        match event {
-            CaseEvent::AllocationSuperseded { staff_code, .. } => {
-                self.waiting.push((sequence, *staff_code));
-            }
-            CaseEvent::PomAllocated { reflects: Some(reflects), .. } => self.reflected.push(*reflects),
-            CaseEvent::DeliusUpdated(result)
-            | CaseEvent::DeliusUnchanged(result)
-            | CaseEvent::DeliusWriteRefused(result) => {
-                self.transitions.push((result.write, Transition::Done { attempt: result.attempt }));
-            }
-            CaseEvent::DeliusWriteParked { write, attempts, .. } => {
-                self.transitions.push((*write, Transition::Parked { attempt: *attempts }));
-            }
-            CaseEvent::DeliusWriteRetried { write, released, .. } if released.is_empty() => {
-                self.transitions.push((*write, Transition::Resumed));
-            }
-            CaseEvent::DeliusWriteSkipped { write, .. } => {
-                self.transitions.push((*write, Transition::Skipped));
-            }
-            _ => {}
+        match event.waits_for_name() {
+            Some(NameWait::Begins { staff_code }) => self.waiting.push((sequence, staff_code)),
+            Some(NameWait::Ends { reflects }) => self.reflected.push(reflects),
+            None => {}
         }
+        self.transitions.extend(event.write_change().and_then(|(write, change)| {
+            let transition = match change {
+                WriteChange::Settled(_, result) => Transition::Done { attempt: result.attempt },
+                WriteChange::Parked { attempts } => Transition::Parked { attempt: attempts },
+                WriteChange::Resumed => Transition::Resumed,
+                WriteChange::Skipped => Transition::Skipped,
+                // Its row is finished already; what is made again has rows of its own.
+                WriteChange::Released => return None,
+            };
+            Some((write, transition))
+        }));
     }
 }

@@ -17,6 +17,7 @@ pub(crate) mod directory;
 pub(crate) mod effects;
 mod failure;
 pub mod fates;
+pub mod identities;
 mod known;
 mod load;
 pub mod reader;
@@ -43,6 +44,7 @@ pub use self::{
     cases::cases,
     cause::Cause,
     directory::{StoredStaffDirectory, reflectable},
+    identities::StoredIdentities,
     load::Standing,
 };
 
@@ -293,6 +295,16 @@ impl CaseStore {
                 tracing::debug!(%error, "could not announce appends to other processes; they poll");
             }
         });
+    }
+
+    /// The state of a case.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn case(&self, noms: &NomsNumber) -> Result<Case, ExecuteError> {
+        let mut case = Case::default();
+        self.load(noms).await?.into_iter().for_each(|event| case.apply(event.payload));
+        Ok(case)
     }
 
     /// Every event of a case, in order; empty for an unknown case.

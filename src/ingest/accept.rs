@@ -19,8 +19,8 @@ use super::{
 use crate::{
     breakers::{AUTH, DELIUS, Dependency, MPC, STORE},
     case::{
-        CaseCommand, CaseError, CaseEvent, Crn, DetailAddress, Evidence, FetchError, Message, NomsNumber,
-        UndocumentedAnswer, sha256_hex,
+        CaseCommand, CaseError, CaseEvent, Crn, DetailAddress, Evidence, FetchError, IdentityChange, IdentityReason,
+        Message, NomsNumber, PersonId, UndocumentedAnswer, sha256_hex,
     },
     case_records,
     database::{self, in_time},
@@ -75,14 +75,17 @@ pub enum NotAccepted {
 
 /// Accepts messages.
 pub struct Ingest {
-    store: Arc<CaseStore>,
-    delius: Delius,
+    pub(super) store: Arc<CaseStore>,
+    pub(super) delius: Delius,
 }
 
+/// How often a message follows a person from one number to the next.
+const MAX_MOVES: u32 = 10;
+
 /// A message on its way to its end.
-struct InWork<'a> {
+pub(super) struct InWork<'a> {
     delivery: &'a Delivery,
-    receipt: Receipt,
+    pub(super) receipt: Receipt,
     /// Whether an unexplained answer is worth asking again; not where an operator waits for what comes of it.
     patient: bool,
 }
@@ -152,7 +155,8 @@ impl Ingest {
         let now = if patient { delivery.received_at } else { chrono::Utc::now() };
         match route(&parsed, evidence, delivery.received_at, now) {
             Route::Command(noms, command) => self.command(in_work, noms, command).await,
-            Route::Linked(crn, message) => self.linked(in_work, &crn, message).await,
+            Route::Linked { crn, former, message } => self.linked(in_work, crn, former, message).await,
+            Route::Identity { change, message } => self.identity_changed(in_work, change, message).await,
             Route::SentenceChanged(crn, message) => self.sentence_changed(in_work, &crn, message).await,
             Route::ChangeFeed(crn) => {
                 let accounted = in_work.receipt.change_feed(crn.to_string());
@@ -166,10 +170,29 @@ impl Ingest {
     async fn command(
         &self,
         in_work: InWork<'_>,
-        noms: NomsNumber,
-        command: CaseCommand,
+        mut noms: NomsNumber,
+        mut command: CaseCommand,
     ) -> Result<Disposition, NotAccepted> {
-        match self.store.execute(&noms, command, Cause::Message(in_work.receipt.clone())).await {
+        // The person may have another number by now, and that one another in turn.
+        for _ in 0..MAX_MOVES {
+            match self.store.execute(&noms, command.clone(), Cause::Message(in_work.receipt.clone())).await {
+                Err(ExecuteError::Case(CaseError::Moved { to })) => {
+                    command = command.moved_to(&to);
+                    noms = to;
+                }
+                other => return self.executed(in_work, noms, other).await,
+            }
+        }
+        Err(NotAccepted::Fault("the number of the person changes too fast".into()))
+    }
+
+    pub(super) async fn executed(
+        &self,
+        in_work: InWork<'_>,
+        noms: NomsNumber,
+        appended: Result<Vec<CaseEvent>, ExecuteError>,
+    ) -> Result<Disposition, NotAccepted> {
+        match appended {
             Ok(appended) if appended.is_empty() => self.duplicate(in_work.receipt, Some(&noms)).await,
             Ok(appended) => {
                 let events = appended.iter().map(CaseEvent::name).collect();
@@ -230,12 +253,19 @@ impl Ingest {
     async fn linked(
         &self,
         in_work: InWork<'_>,
-        crn: &Crn,
+        crn: Crn,
+        former: Option<NomsNumber>,
         message: Message,
     ) -> Result<Disposition, NotAccepted> {
-        let noms = answer_of_delius("while looking up a NOMS number", self.delius.noms_of(crn)).await?;
+        let noms = answer_of_delius("while looking up a NOMS number", self.delius.noms_of(&crn)).await?;
         if let Some(noms) = noms {
-            let command = CaseCommand::LinkIdentifier { noms: noms.clone(), message };
+            if let Some(former) = former.filter(|former| *former != noms) {
+                let (from, to) = (PersonId::Noms(former), PersonId::Noms(noms));
+                let change =
+                    IdentityChange { from, to, reason: IdentityReason::NumberReplaced, crn: Some(crn) };
+                return self.identity_changed(in_work, change, message).await;
+            }
+            let command = CaseCommand::LinkIdentifier { noms: noms.clone(), crn: Some(crn), message };
             return self.command(in_work, noms, command).await;
         }
         let parking = ParkReason::MissingIdentifier.because(
@@ -272,7 +302,7 @@ impl Ingest {
         }
     }
 
-    async fn duplicate(
+    pub(super) async fn duplicate(
         &self,
         receipt: Receipt,
         noms: Option<&NomsNumber>,
@@ -292,12 +322,12 @@ impl Ingest {
         Ok(Disposition::Parked(parking))
     }
 
-    fn pool(&self) -> &PgPool {
+    pub(super) fn pool(&self) -> &PgPool {
         self.store.pool()
     }
 }
 
-async fn answer_of_delius<T>(
+pub(super) async fn answer_of_delius<T>(
     during: &'static str,
     answer: impl Future<Output = Result<T, DeliusError>>,
 ) -> Result<T, DeliusError> {

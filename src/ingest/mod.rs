@@ -5,6 +5,7 @@
 
 pub mod accept;
 pub mod feed;
+mod identity;
 pub mod message;
 pub mod parked;
 pub mod reflector;

@@ -1,11 +1,14 @@
 //! What a message asks for: a pure reading of the event.
 
+use std::str::FromStr;
+
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::message::{Event, IdentifierFault, Parsed};
 use crate::case::{
-    CaseCommand, Crn, DetailAddress, Evidence, Message, NomsNumber, PersonId, PrisonCode, StatedAllocation,
+    CaseCommand, Crn, DetailAddress, Evidence, IdentityChange, IdentityReason, InvalidIdentifier, Message,
+    NomsNumber, PersonId, PrisonCode, StatedAllocation,
 };
 
 /// What is to be done about a message.
@@ -14,7 +17,14 @@ pub enum Route {
     /// A command to a case.
     Command(NomsNumber, CaseCommand),
     /// A case got its NOMS number, and the message gives only its CRN: Delius knows the number.
-    Linked(Crn, Message),
+    Linked {
+        crn: Crn,
+        /// The number that the case had before, when the message names it.
+        former: Option<NomsNumber>,
+        message: Message,
+    },
+    /// An identifier of a person changed.
+    Identity { change: IdentityChange, message: Message },
     /// The sentence of this person changed: their handover dates may fit now.
     SentenceChanged(Crn, Message),
     /// The cached record of this person is out of date, and that is all.
@@ -83,6 +93,27 @@ impl From<IdentifierFault> for Parking {
 
 const SENTENCE_CHANGED: &str = "SENTENCE_CHANGED";
 
+const PRISONER_MERGED: &str = "prison-offender-events.prisoner.merged";
+const BOOKING_MOVED: &str = "prison-offender-events.prisoner.booking.moved";
+const CASES_MERGED: &str = "probation-case.merge.completed";
+const CASES_UNMERGED: &str = "probation-case.unmerge.completed";
+
+/// The event types that say that an identifier of a person changed.
+const IDENTITY: [&str; 4] = [PRISONER_MERGED, BOOKING_MOVED, CASES_MERGED, CASES_UNMERGED];
+
+/// The members of `additionalInformation` that name a person, in messages about identifiers.
+const NAMED_IDENTIFIERS: [&str; 9] = [
+    "previousNomsNumber",
+    "nomsNumber",
+    "removedNomsNumber",
+    "movedFromNomsNumber",
+    "movedToNomsNumber",
+    "sourceCRN",
+    "targetCRN",
+    "reactivatedCRN",
+    "unmergedCRN",
+];
+
 /// A case got its NOMS number, or another one.
 const LINKED: [&str; 2] =
     ["probation-case.prison-identifier.added", "probation-case.prison-identifier.updated"];
@@ -110,7 +141,10 @@ pub const BULK_UPDATE: &str = "pom-handover-dates.internal.bulk-update";
 
 /// Whether a message of this type drops cached case records.
 pub fn drops_records(event_type: &str) -> bool {
-    event_type == SENTENCE_CHANGED || LINKED.contains(&event_type) || CHANGE_FEED.contains(&event_type)
+    event_type == SENTENCE_CHANGED
+        || LINKED.contains(&event_type)
+        || IDENTITY.contains(&event_type)
+        || CHANGE_FEED.contains(&event_type)
 }
 
 /// Whose cached records the message makes out of date: whoever it names, whatever else is wrong with it. By both
@@ -120,7 +154,14 @@ pub fn outdated(parsed: &Parsed) -> Vec<PersonId> {
         return vec![];
     }
     let by_noms = parsed.event.noms().ok().map(PersonId::Noms);
-    by_noms.into_iter().chain(parsed.event.crn().ok().map(PersonId::Crn)).collect()
+    let by_crn = parsed.event.crn().ok().map(PersonId::Crn);
+    let named = NAMED_IDENTIFIERS
+        .iter()
+        .filter_map(|member| parsed.event.information(member)?.as_str()?.parse().ok());
+    let mut outdated: Vec<PersonId> = by_noms.into_iter().chain(by_crn).chain(named).collect();
+    outdated.sort();
+    outdated.dedup();
+    outdated
 }
 
 /// Routes a parsed message. What it says happened must have been possible at `now`: a message of tomorrow that was
@@ -142,6 +183,7 @@ fn decide(
     };
     let message = || -> Result<Message, Parking> {
         Ok(Message {
+            under: None,
             id: parsed.message_id.clone(),
             event_type: event_type.to_owned(),
             occurred_at: event
@@ -169,13 +211,23 @@ fn decide(
             let command = CaseCommand::RecordHandover { noms: noms.clone(), message, address, dry_run };
             Route::Command(noms, command)
         }
-        linked if LINKED.contains(&linked) => match (event.noms(), event.crn()) {
-            (Err(IdentifierFault::Missing(_)), Ok(crn)) => Route::Linked(crn, message()?),
-            (noms, _) => {
-                let (noms, message) = (noms?, message()?);
-                Route::Command(noms.clone(), CaseCommand::LinkIdentifier { noms, message })
-            }
-        },
+        linked if LINKED.contains(&linked) => linked_number(event, message()?)?,
+        PRISONER_MERGED => {
+            let (from, to) = (noms_in(event, "removedNomsNumber")?, noms_in(event, "nomsNumber")?);
+            replaced(from, to, IdentityReason::PrisonRecordsMerged, None, message()?)
+        }
+        BOOKING_MOVED => {
+            let (from, to) = (noms_in(event, "movedFromNomsNumber")?, noms_in(event, "movedToNomsNumber")?);
+            replaced(from, to, IdentityReason::BookingMoved, None, message()?)
+        }
+        CASES_MERGED => {
+            let (from, to) = (crn_in(event, "sourceCRN")?, crn_in(event, "targetCRN")?);
+            cases(from, to, IdentityReason::CasesMerged, message()?)
+        }
+        CASES_UNMERGED => {
+            let (from, to) = (crn_in(event, "unmergedCRN")?, crn_in(event, "reactivatedCRN")?);
+            cases(from, to, IdentityReason::CasesUnmerged, message()?)
+        }
         SENTENCE_CHANGED => Route::SentenceChanged(event.crn()?, message()?),
         feed if CHANGE_FEED.contains(&feed) => Route::ChangeFeed(event.crn()?),
         _ => {
@@ -183,6 +235,57 @@ fn decide(
                 .because("no rule for this event type; skip it, or retry it with a version that has one"));
         }
     })
+}
+
+/// A case has this NOMS number; with `previousNomsNumber` it had another one before.
+fn linked_number(event: &Event, message: Message) -> Result<Route, Parking> {
+    let former: Option<NomsNumber> = match event.information("previousNomsNumber") {
+        None | Some(Value::Null) => None,
+        Some(_) => Some(noms_in(event, "previousNomsNumber")?),
+    };
+    let (noms, crn) = match (event.noms(), event.crn()) {
+        (Err(IdentifierFault::Missing(_)), Ok(crn)) => return Ok(Route::Linked { crn, former, message }),
+        (noms, crn) => (noms?, crn.ok()),
+    };
+    Ok(match former.filter(|former| *former != noms) {
+        Some(former) => replaced(former, noms, IdentityReason::NumberReplaced, crn, message),
+        None => Route::Command(noms.clone(), CaseCommand::LinkIdentifier { noms, crn, message }),
+    })
+}
+
+fn replaced(
+    from: NomsNumber,
+    to: NomsNumber,
+    reason: IdentityReason,
+    crn: Option<Crn>,
+    message: Message,
+) -> Route {
+    let change = IdentityChange { from: PersonId::Noms(from), to: PersonId::Noms(to), reason, crn };
+    Route::Identity { change, message }
+}
+
+fn cases(from: Crn, to: Crn, reason: IdentityReason, message: Message) -> Route {
+    let change = IdentityChange { from: PersonId::Crn(from), to: PersonId::Crn(to), reason, crn: None };
+    Route::Identity { change, message }
+}
+
+fn noms_in(event: &Event, member: &str) -> Result<NomsNumber, Parking> {
+    identifier_in(event, member)
+}
+
+fn crn_in(event: &Event, member: &str) -> Result<Crn, Parking> {
+    identifier_in(event, member)
+}
+
+/// An identifier in `additionalInformation`.
+fn identifier_in<T: FromStr<Err = InvalidIdentifier>>(event: &Event, member: &str) -> Result<T, Parking> {
+    match event.information(member).and_then(Value::as_str) {
+        None => Err(ParkReason::MissingIdentifier
+            .because(format!("additionalInformation.{member} is missing or not a text"))),
+        Some(text) => text.parse().map_err(|error| {
+            ParkReason::InvalidIdentifier.because(format!("additionalInformation.{member} is {error}"))
+        }),
+    }
 }
 
 fn detail_address(event: &Event) -> Result<DetailAddress, Parking> {

@@ -1,5 +1,5 @@
-//! Rebuilds what is derived from the events: the outbox with the state of each write, the directory of staff codes and
-//! the allocations that wait for it. Case by case, each in one transaction, while the service runs; a rebuild that was
+//! Rebuilds what is derived from the events: the outbox with the state of each write, the directory of staff codes, the
+//! allocations that wait for it, and what is known about the identifiers of persons. Case by case, each in one transaction, while the service runs; a rebuild that was
 //! stopped goes on where it was. What is there and right stays as it is.
 
 use std::collections::BTreeMap;
@@ -8,15 +8,15 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgConnection, PgPool};
 
 use crate::{
-    case::{CaseEvent, InvalidIdentifier, NomsNumber},
+    case::{CaseEvent, InvalidIdentifier, NomsNumber, WriteProgress, WriteState, WriteStates},
     database,
     event_store::{
         directory,
         effects::Effects,
+        identities,
         reader::{self, ReadError},
     },
     outbox::{
-        Transition,
         restore::{self, Settled},
     },
 };
@@ -102,6 +102,8 @@ impl Rebuild {
         restore::restore_head(&mut transaction, &noms).await?;
         directory::learn(&mut transaction, &effects).await?;
         keep_waiting(&mut transaction, &noms).await?;
+        let stream: Vec<_> = events.iter().map(|(sequence, event, _)| (*sequence, event.clone())).collect();
+        identities::rebuild(&mut transaction, &noms, &stream).await?;
         sqlx::query(
             "update rebuilds set last_case = $2, cases = cases + 1, added = added + $3, corrected = corrected + $4
              where id = $1",
@@ -117,25 +119,19 @@ impl Rebuild {
     }
 }
 
-/// The state of every derived write: what the last event about it says, or that it waits.
+/// The state of every derived write: what the last event about it says, or that it is pending.
 fn settled(events: &[Recorded]) -> Vec<Settled> {
-    let mut said = BTreeMap::new();
-    for (sequence, event, recorded_at) in events {
-        let effects = Effects::of([(*sequence, event)]);
-        for (write, _) in effects.derived {
-            said.insert(write, Settled { write, state: "pending", attempt: 0, at: None });
+    let states = WriteStates::of(events.iter().map(|(sequence, event, _)| (*sequence, event)));
+    let recorded_at: BTreeMap<u64, DateTime<Utc>> =
+        events.iter().map(|(sequence, _, recorded_at)| (*sequence, *recorded_at)).collect();
+    let derived = effects(events).derived.into_iter().map(|(write, _)| write);
+    let settled = derived.map(|write| match states.get(write) {
+        None => Settled { write, state: WriteState::Pending.of_row(), attempt: 0, at: None },
+        Some(WriteProgress { state, attempt, recorded_by }) => {
+            Settled { write, state: state.of_row(), attempt, at: recorded_at.get(&recorded_by).copied() }
         }
-        for (write, transition) in effects.transitions {
-            let (state, attempt) = match transition {
-                Transition::Done { attempt } => ("done", attempt),
-                Transition::Parked { attempt } => ("parked", attempt),
-                Transition::Resumed => ("pending", 0),
-                Transition::Skipped => ("skipped", 0),
-            };
-            said.insert(write, Settled { write, state, attempt, at: Some(*recorded_at) });
-        }
-    }
-    said.into_values().collect()
+    });
+    settled.collect()
 }
 
 type Recorded = (u64, CaseEvent, DateTime<Utc>);

@@ -25,4 +25,6 @@ set attempt = outbox.attempt + 1, leased_by = $2,
 from due
 where outbox.id = due.id
 returning outbox.id, case_id, sequence, ordinal, intent, outbox.attempt, unknown_failures, created_at, last_error,
-          extract(epoch from clock_timestamp() - failing_since)::double precision as failing_seconds
+          extract(epoch from clock_timestamp() - failing_since)::double precision as failing_seconds,
+          exists (select from identity_facts known where known.one = case_id)
+              or exists (select from identity_facts known where known.other = case_id) as identity_known

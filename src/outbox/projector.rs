@@ -3,19 +3,17 @@
 
 use uuid::Uuid;
 
-use crate::case::{CaseEvent, DeliusWrite, Holding, NomsNumber, WriteRef};
+use crate::case::{CaseEvent, DeliusWrite, NomsNumber, WriteRef};
 
 /// Namespace of the write ids. Never to change: the ledger in Delius is keyed by what is derived from it.
 const WRITE_IDS: Uuid = Uuid::from_u128(0x6f0f_52d5_5d0c_4a0e_9d3c_1f7c_60a1_84b2);
 
-/// The writes that an event means for Delius, in the order in which they are to be applied.
+/// The writes that an event means for Delius, in the order in which they are to be applied. A late holding is followed by
+/// the one after it: that one may have found nothing to change when it came, and has something to change now.
 pub fn derive(event: &CaseEvent) -> Vec<DeliusWrite> {
     match event {
-        CaseEvent::PomAllocated { at, pom, followed_by, .. } => {
-            held(Holding { at: *at, pom: Some(pom.clone()) }, followed_by.clone())
-        }
-        CaseEvent::PomDeallocated { at, followed_by, .. } => {
-            held(Holding { at: *at, pom: None }, followed_by.clone())
+        CaseEvent::PomAllocated { followed_by, .. } | CaseEvent::PomDeallocated { followed_by, .. } => {
+            event.stated_holding().into_iter().chain(followed_by.clone()).map(DeliusWrite::from).collect()
         }
         CaseEvent::HandoverDatesChanged { handover_date, handover_start_date, dry_run, .. } => {
             vec![DeliusWrite::SetHandoverDates {
@@ -24,9 +22,10 @@ pub fn derive(event: &CaseEvent) -> Vec<DeliusWrite> {
                 dry_run: *dry_run,
             }]
         }
-        CaseEvent::IdentifierLinked { released, .. } | CaseEvent::DeliusWriteRetried { released, .. } => {
-            released.clone()
-        }
+        CaseEvent::IdentifierLinked { released, .. }
+        | CaseEvent::IdentityChanged { released, .. }
+        | CaseEvent::WritesReasserted { released, .. }
+        | CaseEvent::DeliusWriteRetried { released, .. } => released.clone(),
         CaseEvent::AllocationNotReady { .. }
         | CaseEvent::AllocationSuperseded { .. }
         | CaseEvent::HandoverNotFound { .. }
@@ -37,12 +36,6 @@ pub fn derive(event: &CaseEvent) -> Vec<DeliusWrite> {
         | CaseEvent::DeliusWriteParked { .. }
         | CaseEvent::DeliusWriteSkipped { .. } => vec![],
     }
-}
-
-/// A late holding is followed by the one after it: that one may have found nothing to change when it came, and
-/// has something to change now.
-fn held(holding: Holding, followed_by: Option<Holding>) -> Vec<DeliusWrite> {
-    std::iter::once(holding).chain(followed_by).map(DeliusWrite::from).collect()
 }
 
 /// The identity of a write: its place in the case and what it is to write. The place alone is none, because the store and

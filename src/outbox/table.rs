@@ -74,6 +74,8 @@ pub struct Claim {
     pub failing: Option<(String, Duration)>,
     /// When the write was derived.
     pub derived_at: DateTime<Utc>,
+    /// Whether anything is recorded about the identifiers of the person: only then the person may have another number.
+    pub identity_known: bool,
 }
 
 /// After so many attempts that failed for no reason we know, the service parks a write.
@@ -136,6 +138,7 @@ fn claimed(row: &PgRow) -> sqlx::Result<Claim> {
         unknown_failures: row.try_get::<i32, _>("unknown_failures")?.cast_unsigned(),
         failing: failing(row)?,
         derived_at: row.try_get("created_at")?,
+        identity_known: row.try_get("identity_known")?,
     })
 }
 

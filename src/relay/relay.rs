@@ -28,6 +28,7 @@ use crate::{
         projector,
         table::{self, Claim},
     },
+    relay::address::addressed,
     retry::Backoff,
 };
 
@@ -299,9 +300,10 @@ impl Relay {
     }
 
     async fn apply_and_record(&self, claim: &Claim) -> Result<Step, Failure> {
+        let write = addressed(self.store.pool(), claim).await?;
         let began = Instant::now();
         let applied = tokio::select! {
-            applied = self.delius.apply(&claim.write, Utc::now()) => applied,
+            applied = self.delius.apply(&write, Utc::now()) => applied,
             () = self.abandon.cancelled() => return Ok(self.release(claim).await),
         };
         metrics::histogram!("delius_write_duration_seconds").record(began.elapsed());

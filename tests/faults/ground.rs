@@ -4,7 +4,7 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use manage_pom_cases_and_delius::{
-    case::CaseServices,
+    case::{CaseServices, NoIdentityChanges},
     delius,
     event_store::{self, CaseStore, StoredStaffDirectory},
     mpc::NotConfigured,
@@ -84,7 +84,8 @@ impl Ground {
         delius::migrator().run(&delius).await.unwrap();
         seed(&delius, cases).await;
         let staff = Arc::new(StoredStaffDirectory::new(store.clone()));
-        let services = CaseServices { mpc: Arc::new(NotConfigured), staff };
+        let services =
+            CaseServices { mpc: Arc::new(NotConfigured), staff, identities: Arc::new(NoIdentityChanges) };
         let mpc = StandIns::start(StandInsConfig::default()).await.unwrap();
         let server = SocketAddr::new([127, 0, 0, 1].into(), admin.get_port());
         let sqs = Url::parse(&std::env::var("AWS_ENDPOINT_URL").unwrap()).unwrap();

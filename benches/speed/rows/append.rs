@@ -11,7 +11,7 @@ use cqrs_es::{CqrsFramework, persist::PersistedEventStore};
 use manage_pom_cases_and_delius::{
     case::{
         AllocationAnswer, Case, CaseCommand, CaseServices, DetailAddress, Evidence, FetchError, Fetched,
-        HandoverAnswer, ManagePomCases, Message, NomsNumber, StaffDirectory, StaffMember,
+        HandoverAnswer, ManagePomCases, Message, NoIdentityChanges, NomsNumber, StaffDirectory, StaffMember,
     },
     event_store::{CaseStore, Cause, receipts::Receipt},
 };
@@ -132,7 +132,7 @@ fn command(noms: &NomsNumber) -> (CaseCommand, Receipt) {
 struct Answers;
 
 fn services() -> CaseServices {
-    CaseServices { mpc: Arc::new(Answers), staff: Arc::new(Answers) }
+    CaseServices { mpc: Arc::new(Answers), staff: Arc::new(Answers), identities: Arc::new(NoIdentityChanges) }
 }
 
 #[async_trait]

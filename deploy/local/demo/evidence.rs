@@ -104,8 +104,17 @@ fn read_fact(events: &[(u64, CaseEvent)], sequence: u64, event: &CaseEvent, find
             }
         }
         // The facts that it was fetched for stand beside it.
-        CaseEvent::IdentifierLinked { .. } => {}
-        _ => drop(finding.names.insert(event.name().into())),
+        CaseEvent::IdentifierLinked { .. } | CaseEvent::IdentityChanged { .. } => {}
+        CaseEvent::AllocationNotReady { .. }
+        | CaseEvent::HandoverNotFound { .. }
+        | CaseEvent::MessageNotApplicable { .. }
+        | CaseEvent::DeliusUpdated(_)
+        | CaseEvent::DeliusUnchanged(_)
+        | CaseEvent::DeliusWriteRefused(_)
+        | CaseEvent::DeliusWriteParked { .. }
+        | CaseEvent::DeliusWriteRetried { .. }
+        | CaseEvent::WritesReasserted { .. }
+        | CaseEvent::DeliusWriteSkipped { .. } => drop(finding.names.insert(event.name().into())),
     }
     for result in results {
         let again = if result.write.ordinal == 0 { "" } else { " (the next holder, asserted again)" };

@@ -24,7 +24,7 @@ use crate::{
     },
     case::{CaseServices, ManagePomCases},
     delius::Delius,
-    event_store::{self, CaseStore, StoredStaffDirectory},
+    event_store::{self, CaseStore, StoredIdentities, StoredStaffDirectory},
     mpc::{ClientCredentials, MpcClient, NotConfigured, TokenSource},
 };
 
@@ -124,7 +124,7 @@ impl DeliusSettings {
     /// A case store for processes that apply writes: its commands may ask Manage POM Cases.
     pub(crate) fn case_store(&self, pool: PgPool, mpc: Arc<dyn ManagePomCases>) -> Arc<CaseStore> {
         let staff = Arc::new(StoredStaffDirectory::new(pool.clone()));
-        let services = CaseServices { mpc, staff };
+        let services = CaseServices { mpc, staff, identities: Arc::new(StoredIdentities::new(pool.clone())) };
         Arc::new(match self.outcome_topic() {
             Some(_) => CaseStore::announcing(pool, services),
             None => CaseStore::new(pool, services),
@@ -167,7 +167,8 @@ impl MpcSettings {
 /// A case store for commands that ask nobody and apply nothing.
 pub(crate) fn offline_case_store(pool: PgPool) -> Arc<CaseStore> {
     let staff = Arc::new(StoredStaffDirectory::new(pool.clone()));
-    Arc::new(CaseStore::new(pool, CaseServices { mpc: Arc::new(NotConfigured), staff }))
+    let identities = Arc::new(StoredIdentities::new(pool.clone()));
+    Arc::new(CaseStore::new(pool, CaseServices { mpc: Arc::new(NotConfigured), staff, identities }))
 }
 
 async fn check_schema(

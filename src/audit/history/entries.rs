@@ -12,7 +12,7 @@ use crate::{
         history::{Receipt, StoredEvent, timeline},
         render::{duration::duration, words},
     },
-    case::{CaseEvent, NomsNumber, OutcomeName, RowChange, WriteRef},
+    case::{CaseEvent, NameWait, NomsNumber, OutcomeName, RowChange, WriteRef, WriteState, WriteStates},
     outbox::projector,
 };
 
@@ -145,19 +145,6 @@ impl Marks {
     }
 }
 
-/// Where a write stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-#[allow(missing_docs, reason = "the names say it")]
-pub enum WriteState {
-    Pending,
-    Applied,
-    Unchanged,
-    Refused,
-    Parked,
-    Skipped,
-}
-
 /// A write to Delius and what came of it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -184,26 +171,6 @@ pub struct Write {
     pub changes: Vec<RowChange>,
 }
 
-/// Where the writes stand after the events.
-fn settle(events: &[StoredEvent]) -> BTreeMap<WriteRef, (WriteState, Option<&StoredEvent>)> {
-    let mut states = BTreeMap::new();
-    for stored in events {
-        let (write, state, settles) = match &stored.event {
-            CaseEvent::DeliusUpdated(result) => (result.write, WriteState::Applied, true),
-            CaseEvent::DeliusUnchanged(result) => (result.write, WriteState::Unchanged, true),
-            CaseEvent::DeliusWriteRefused(result) => (result.write, WriteState::Refused, true),
-            CaseEvent::DeliusWriteParked { write, .. } => (*write, WriteState::Parked, false),
-            CaseEvent::DeliusWriteRetried { write, released, .. } if released.is_empty() => {
-                (*write, WriteState::Pending, false)
-            }
-            CaseEvent::DeliusWriteSkipped { write, .. } => (*write, WriteState::Skipped, false),
-            _ => continue,
-        };
-        states.insert(write, (state, settles.then_some(stored)));
-    }
-    states
-}
-
 /// The entries that the events and receipts add up to, in the order of recording.
 pub(crate) fn entries(
     noms: &NomsNumber,
@@ -211,7 +178,7 @@ pub(crate) fn entries(
     receipts: &[Receipt],
     places: &Places,
 ) -> Vec<Entry> {
-    let states = settle(events);
+    let states = WriteStates::of(events.iter().map(|stored| (stored.sequence, &stored.event)));
     let mut duplicates: BTreeMap<&str, usize> = BTreeMap::new();
     for receipt in receipts.iter().filter(|receipt| receipt.disposition == "duplicate") {
         *duplicates.entry(&receipt.message_id).or_default() += 1;
@@ -219,7 +186,7 @@ pub(crate) fn entries(
     let mut latest: Option<DateTime<Utc>> = None;
     let mut entries = vec![];
     for stored in events.iter().filter(|stored| stored.event.write_result().is_none()) {
-        let mut entry = entry(noms, stored, &states);
+        let mut entry = entry(noms, stored, events, &states);
         entry.evidence = EntryEvidence::of(stored, places);
         if let Some(message_id) = &entry.message_id {
             entry.marks.duplicates = duplicates.get(message_id.as_str()).copied().unwrap_or(0);
@@ -234,40 +201,28 @@ pub(crate) fn entries(
     entries
 }
 
-fn entry(
-    noms: &NomsNumber,
-    stored: &StoredEvent,
-    states: &BTreeMap<WriteRef, (WriteState, Option<&StoredEvent>)>,
-) -> Entry {
+fn entry(noms: &NomsNumber, stored: &StoredEvent, events: &[StoredEvent], states: &WriteStates) -> Entry {
     let event = &stored.event;
     let provenance = event.provenance();
-    let occurred_at = match event {
-        CaseEvent::PomAllocated { at, .. }
-        | CaseEvent::PomDeallocated { at, .. }
-        | CaseEvent::AllocationNotReady { at, .. }
-        | CaseEvent::AllocationSuperseded { at, .. } => Some(*at),
-        _ => provenance.map(|provenance| provenance.occurred_at),
-    };
+    let occurred_at = event.valid_at();
     let delay = provenance.map(|provenance| provenance.received_at - provenance.occurred_at);
-    let (by, why) = match event {
-        CaseEvent::DeliusWriteRetried { by, why, .. } | CaseEvent::DeliusWriteSkipped { by, why, .. } => {
-            (Some(by.clone()), Some(why.clone()))
-        }
-        CaseEvent::DeliusWriteParked { error, .. } => (None, Some(error.clone())),
-        _ => (None, None),
-    };
+    let decision = event.decision();
+    let by = decision.map(|(by, _)| by.to_owned());
+    let why = decision.map(|(_, why)| why).or(parking_error(event)).map(str::to_owned);
     let writes: Vec<Write> = projector::derive(event)
         .iter()
         .zip(0..)
         .map(|(intent, ordinal)| {
             let write = WriteRef { sequence: stored.sequence, ordinal };
-            let (state, settled_by) = states.get(&write).copied().unwrap_or((WriteState::Pending, None));
+            // A parked write has an event that changed it last, and no result.
+            let settled_by = states.get(write).and_then(|progress| event_at(events, progress.recorded_by));
             let result = settled_by.and_then(|stored| stored.event.write_result());
+            let settled_by = settled_by.filter(|_| result.is_some());
             Write {
                 id: projector::write_id(noms, write, intent),
                 ordinal,
                 description: words::write(intent),
-                state,
+                state: states.state(write),
                 outcome: result.map(|result| result.outcome.name),
                 applied_at: result.map(|result| result.outcome.applied_at),
                 recorded_at: settled_by.map(|stored| stored.recorded_at),
@@ -305,6 +260,15 @@ fn entry(
     }
 }
 
+fn event_at(events: &[StoredEvent], sequence: u64) -> Option<&StoredEvent> {
+    let place = events.binary_search_by_key(&sequence, |stored| stored.sequence).ok()?;
+    events.get(place)
+}
+
+fn parking_error(event: &CaseEvent) -> Option<&str> {
+    if let CaseEvent::DeliusWriteParked { error, .. } = event { Some(error) } else { None }
+}
+
 fn kind(event: &CaseEvent) -> Kind {
     match event {
         CaseEvent::PomAllocated { .. }
@@ -312,9 +276,11 @@ fn kind(event: &CaseEvent) -> Kind {
         | CaseEvent::AllocationNotReady { .. }
         | CaseEvent::AllocationSuperseded { .. } => Kind::Allocation,
         CaseEvent::HandoverDatesChanged { .. } | CaseEvent::HandoverNotFound { .. } => Kind::Handover,
-        CaseEvent::IdentifierLinked { .. } => Kind::Identifier,
+        CaseEvent::IdentifierLinked { .. } | CaseEvent::IdentityChanged { .. } => Kind::Identifier,
         CaseEvent::MessageNotApplicable { .. } => Kind::NotApplicable,
-        CaseEvent::DeliusWriteRetried { .. } | CaseEvent::DeliusWriteSkipped { .. } => Kind::Decision,
+        CaseEvent::DeliusWriteRetried { .. }
+        | CaseEvent::WritesReasserted { .. }
+        | CaseEvent::DeliusWriteSkipped { .. } => Kind::Decision,
         CaseEvent::DeliusWriteParked { .. }
         | CaseEvent::DeliusUpdated(_)
         | CaseEvent::DeliusUnchanged(_)
@@ -322,28 +288,26 @@ fn kind(event: &CaseEvent) -> Kind {
     }
 }
 
-/// Marks what a later entry took the place of: of several holdings of one second the last counts, and an
-/// allocation without a name is made good by the entry that reflects it.
+/// Marks what another entry took the place of: of several holdings of one second one counts, and an allocation without
+/// a name is reflected by a later entry.
 fn mark_replaced(events: &[StoredEvent], entries: &mut [Entry]) {
-    let mut last_of_second: BTreeMap<DateTime<Utc>, u64> = BTreeMap::new();
-    let mut reflected: BTreeMap<u64, u64> = BTreeMap::new();
-    for stored in events {
-        if let Some((at, _)) = timeline::holding(&stored.event) {
-            last_of_second.insert(timeline::second(at), stored.sequence);
-        }
-        if let CaseEvent::PomAllocated { reflects: Some(waiting), .. } = &stored.event {
-            reflected.insert(*waiting, stored.sequence);
-        }
-    }
-    let holdings: BTreeMap<u64, DateTime<Utc>> = events
+    let timeline = timeline::timeline(events);
+    let counted: BTreeMap<DateTime<Utc>, u64> =
+        timeline.counted().map(|fact| (fact.at, fact.sequence)).collect();
+    let facts: BTreeMap<u64, DateTime<Utc>> =
+        timeline.facts().iter().map(|fact| (fact.sequence, fact.at)).collect();
+    let reflected: BTreeMap<u64, u64> = events
         .iter()
-        .filter_map(|stored| Some((stored.sequence, timeline::second(timeline::holding(&stored.event)?.0))))
+        .filter_map(|stored| match stored.event.waits_for_name()? {
+            NameWait::Begins { .. } => None,
+            NameWait::Ends { reflects } => Some((reflects, stored.sequence)),
+        })
         .collect();
     for entry in entries {
         // One without a name has marks of its own.
-        let holding = holdings.get(&entry.position).filter(|_| !entry.marks.superseded);
-        if let Some(last) = holding.and_then(|at| last_of_second.get(at)) {
-            entry.marks.superseded_by = (*last != entry.position).then_some(*last);
+        let at = facts.get(&entry.position).filter(|_| !entry.marks.superseded);
+        if let Some(counts) = at.and_then(|at| counted.get(at)) {
+            entry.marks.superseded_by = (*counts != entry.position).then_some(*counts);
         }
         if entry.marks.superseded {
             entry.marks.reflected_by = reflected.get(&entry.position).copied();

@@ -24,10 +24,10 @@ mod timeline;
 mod view;
 
 pub use access::{Access, Action};
-pub use entries::{Entry, Kind, Marks, Write, WriteState};
+pub use entries::{Entry, Kind, Marks, Write};
 pub use explain::{DeliusRow, Explanation, Failure, InvalidRow, Received, explain};
 pub use load::{by_delius_row, load, load_for};
 pub use question::{InvalidTime, Moment, Question};
 pub use source::{CaseFile, FailedAttempt, OutboxRow, ParkedMessage, Parking, Receipt, StoredEvent};
-pub use timeline::{DatesPeriod, Holder, Period};
+pub use timeline::{DatesPeriod, Period};
 pub use view::{Answer, Belief, Counts, Held, History, Page, ParkedDecision, ParkedItem, build};

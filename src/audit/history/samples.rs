@@ -21,7 +21,7 @@ pub(crate) fn utc(text: &str) -> DateTime<Utc> {
 pub(crate) fn pom(code: i64) -> Pom {
     Pom {
         prison: "LEI".parse::<crate::case::PrisonCode>().unwrap(),
-        staff_code: Some(code),
+        staff_code: code,
         forename: format!("ADA{code}"),
         surname: "BYRON".to_owned(),
         email: None,
@@ -47,6 +47,7 @@ pub(crate) fn provenance(
             staff: None,
         }],
         code_version: "0.1.0".to_owned(),
+        under: None,
     }
 }
 

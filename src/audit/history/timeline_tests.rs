@@ -10,7 +10,7 @@ fn lines(story: &Story) -> Vec<Line> {
         .into_iter()
         .map(|period| {
             let text = |at: DateTime<Utc>| at.format("%m-%dT%H").to_string();
-            let code = period.holder.and_then(|holder| holder.staff_code);
+            let code = period.holder.map(|holder| holder.staff_code);
             (text(period.from), period.until.map(text), code, period.positions)
         })
         .collect()

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::audit::history::{
-    CaseFile, DatesPeriod, Entry, Holder, ParkedMessage, Period, Question, WriteState, entries, timeline,
+use crate::{
+    audit::history::{CaseFile, DatesPeriod, Entry, ParkedMessage, Period, Question, entries, timeline},
+    case::{Holder, WriteState},
 };
 
 /// So many changes of what we thought are kept for the picture: more could not be told apart.
@@ -217,7 +218,7 @@ fn knowledge(file: &CaseFile, as_of: Option<DateTime<Utc>>) -> Vec<Belief> {
         .events
         .iter()
         .enumerate()
-        .filter(|(_, stored)| timeline::holding(&stored.event).is_some())
+        .filter(|(_, stored)| stored.event.states_holder())
         .map(|(index, _)| index)
         .collect();
     changes[changes.len().saturating_sub(BELIEFS)..]

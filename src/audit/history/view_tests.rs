@@ -9,7 +9,7 @@ use crate::{
         },
         render::{self, Format},
     },
-    case::CaseEvent,
+    case::{CaseEvent, WriteState},
 };
 
 fn asked(as_of: Option<&str>, known_at: Option<&str>) -> Question {
@@ -17,7 +17,7 @@ fn asked(as_of: Option<&str>, known_at: Option<&str>) -> Question {
 }
 
 fn holder_code(history: &History) -> Option<i64> {
-    history.answer.holder.as_ref().and_then(|holder| holder.staff_code)
+    history.answer.holder.as_ref().map(|holder| holder.staff_code)
 }
 
 #[test]

@@ -6,9 +6,10 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 
 use crate::{
     audit::{
-        history::{DatesPeriod, Entry, Held, History, Holder},
+        history::{DatesPeriod, Entry, Held, History},
         render::words,
     },
+    case::Holder,
     london::{date_of, date_time},
 };
 

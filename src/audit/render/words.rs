@@ -3,16 +3,13 @@
 use chrono::NaiveDate;
 
 use crate::{
-    audit::history::{Entry, Kind, Write, WriteState},
-    case::{CaseEvent, DeliusWrite, NameSource, OutcomeName, Pom, RELEASED_BY},
+    audit::history::{Entry, Kind, Write},
+    case::{CaseEvent, DeliusWrite, IdentityReason, NameSource, OutcomeName, Pom, RELEASED_BY, WriteState},
     london::{date, date_time},
 };
 
 fn pom(pom: &Pom) -> String {
-    match pom.staff_code {
-        Some(code) => format!("{} {} (staff code {code}), {}", pom.forename, pom.surname, pom.prison),
-        None => format!("{} {}, {}", pom.forename, pom.surname, pom.prison),
-    }
+    format!("{} {} (staff code {}), {}", pom.forename, pom.surname, pom.staff_code, pom.prison)
 }
 
 /// Both dates; either may be blank, and blank dates are published on purpose.
@@ -53,12 +50,27 @@ pub(crate) fn event(event: &CaseEvent) -> String {
             "Manage POM Cases holds no handover dates: nothing to write".into()
         }
         CaseEvent::MessageNotApplicable { reason, .. } => format!("Message does not apply: {reason}"),
-        CaseEvent::IdentifierLinked { released, .. } => {
-            let again = match released.len() {
-                0 => "nothing was waiting for it".to_owned(),
-                count => format!("{count} refused write(s) go to Delius again"),
+        CaseEvent::IdentifierLinked { crn, new_person, released, .. } => {
+            let case = crn.as_ref().map_or_else(|| "A case".to_owned(), |crn| format!("Case {crn}"));
+            let new = if *new_person { ", which belonged to another person before" } else { "" };
+            format!("{case} got this NOMS number in Delius{new}: {}", again(released.len()))
+        }
+        CaseEvent::IdentityChanged { change, released, .. } => {
+            let (from, to) = (&change.from, &change.to);
+            let what = match change.reason {
+                IdentityReason::NumberReplaced => format!("NOMS number {from} was replaced by {to}"),
+                IdentityReason::PrisonRecordsMerged => format!("Prison record {from} was merged into {to}"),
+                IdentityReason::CasesMerged => format!("Case {from} was merged into {to}"),
+                IdentityReason::CasesUnmerged => format!("Case {to} was separated from {from} again"),
+                IdentityReason::BookingMoved => format!("A booking was moved from {from} to {to}"),
             };
-            format!("Case got its NOMS number in Delius: {again}")
+            match released.len() {
+                0 => what,
+                count => format!("{what}: {}", again(count)),
+            }
+        }
+        CaseEvent::WritesReasserted { released, .. } => {
+            format!("Recorded facts are written again: {}", again(released.len()))
         }
         CaseEvent::DeliusWriteParked { write, attempts, .. } => format!(
             "Write {}.{} parked after {attempts} attempts: waits for an operator",
@@ -82,13 +94,21 @@ pub(crate) fn event(event: &CaseEvent) -> String {
     }
 }
 
+fn again(writes: usize) -> String {
+    match writes {
+        0 => "nothing is recorded that could be written".to_owned(),
+        1 => "1 recorded write is made again at its own date".to_owned(),
+        count => format!("{count} recorded writes are made again, each at its own date"),
+    }
+}
+
 /// What a write is to do in Delius.
 pub(crate) fn write(intent: &DeliusWrite) -> String {
     match intent {
-        DeliusWrite::AllocatePom { at, pom } => {
+        DeliusWrite::AllocatePom { at, pom, .. } => {
             format!("make {} {}, {} the POM from {}", pom.forename, pom.surname, pom.prison, date_time(*at))
         }
-        DeliusWrite::DeallocatePom { at } => format!("make nobody the POM from {}", date_time(*at)),
+        DeliusWrite::DeallocatePom { at, .. } => format!("make nobody the POM from {}", date_time(*at)),
         DeliusWrite::SetHandoverDates { handover_date, handover_start_date, dry_run } => {
             let verb = if *dry_run { "compare" } else { "set" };
             format!("{verb} handover dates: {}", dates(*handover_start_date, *handover_date))

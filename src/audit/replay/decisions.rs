@@ -4,14 +4,16 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
 use cqrs_es::{Aggregate, event_sink::EventSink};
 use serde_json::Value;
 
 use crate::{
     audit::replay::diff,
     case::{
-        Case, CaseCommand, CaseEvent, CaseServices, DetailAddress, FetchError, NameSource, NomsNumber,
-        Provenance, StaffDirectory, StaffMember,
+        Case, CaseCommand, CaseEvent, CaseServices, Crn, DetailAddress, FetchError, KnownIdentities, Message,
+        NameSource, NomsNumber, Pom, Provenance, StaffDirectory, StaffMember,
+        identity::{Identities, IdentityFact, IdentityStatement},
     },
     ingest::{
         Delivery, message,
@@ -105,6 +107,7 @@ async fn decide(case: &Case, noms: &NomsNumber, stored: &CaseEvent) -> Result<Ve
     let services = CaseServices {
         mpc: Arc::new(Recorded::new(fetched)),
         staff: Arc::new(DirectoryThen(directory_entry(stored))),
+        identities: Arc::new(IdentitiesThen(facts_then(noms, stored))),
     };
     let (mut case, sink) = (case.clone(), EventSink::default());
     case.handle(command, &services, &sink).await.map_err(|error| error.to_string())?;
@@ -148,14 +151,32 @@ fn command(noms: &NomsNumber, stored: &CaseEvent) -> Result<CaseCommand, String>
         CaseEvent::DeliusWriteSkipped { write, by, why } => {
             Ok(CaseCommand::SkipWrite { write: *write, by: by.clone(), why: why.clone() })
         }
-        CaseEvent::PomAllocated { reflects: Some(_), pom, .. } => match staff(pom) {
-            Some(staff) => Ok(CaseCommand::ReflectAllocations { staff }),
-            None => Err("it reflects an allocation without naming a staff code".into()),
-        },
-        _ => match stored.provenance() {
-            Some(provenance) => command_of_message(noms, stored, provenance),
-            None => Err("it says not what it comes from".into()),
-        },
+        CaseEvent::WritesReasserted { released, inherited, by, why } => Ok(CaseCommand::Reassert {
+            writes: released.clone(),
+            inherited: inherited.clone(),
+            by: by.clone(),
+            why: why.clone(),
+        }),
+        CaseEvent::PomAllocated { reflects: Some(_), pom, .. } => {
+            Ok(CaseCommand::ReflectAllocations { staff: staff(pom) })
+        }
+        CaseEvent::IdentityChanged { provenance, change, role, inherited, .. } => {
+            Ok(CaseCommand::ChangeIdentity {
+                noms: noms.clone(),
+                message: message_of(provenance),
+                change: change.clone(),
+                role: *role,
+                inherited: inherited.clone(),
+            })
+        }
+        CaseEvent::PomAllocated { provenance, reflects: None, .. }
+        | CaseEvent::PomDeallocated { provenance, .. }
+        | CaseEvent::AllocationNotReady { provenance, .. }
+        | CaseEvent::AllocationSuperseded { provenance, .. }
+        | CaseEvent::HandoverDatesChanged { provenance, .. }
+        | CaseEvent::HandoverNotFound { provenance }
+        | CaseEvent::MessageNotApplicable { provenance, .. }
+        | CaseEvent::IdentifierLinked { provenance, .. } => command_of_message(noms, stored, provenance),
     }
 }
 
@@ -173,10 +194,17 @@ fn command_of_message(
     };
     let parsed = message::parse(&delivery).1.map_err(|malformed| malformed.0)?;
     match route(&parsed, provenance.message.clone(), provenance.received_at, chrono::Utc::now()) {
+        // The message may name a former number of the person.
+        Route::Command(routed, command) if provenance.under.as_ref() == Some(&routed) => {
+            Ok(command.moved_to(noms))
+        }
         Route::Command(routed, command) if routed == *noms => Ok(command),
         Route::Command(..) => Err("the message is about another case".into()),
         // Whose NOMS number it was, Delius said then.
-        Route::Linked(_, message) => Ok(CaseCommand::LinkIdentifier { noms: noms.clone(), message }),
+        Route::Linked { crn, message, .. } => {
+            Ok(CaseCommand::LinkIdentifier { noms: noms.clone(), crn: Some(crn), message })
+        }
+        Route::Identity { .. } => Err("the message is about identifiers".into()),
         // Which of the two it was, Delius said then.
         Route::SentenceChanged(_, message) => Ok(match stored {
             CaseEvent::MessageNotApplicable { reason, .. } => {
@@ -192,20 +220,76 @@ fn command_of_message(
     }
 }
 
-fn staff(pom: &crate::case::Pom) -> Option<StaffMember> {
-    Some(StaffMember {
-        code: pom.staff_code?,
+/// The message as the case got it.
+fn message_of(provenance: &Provenance) -> Message {
+    Message {
+        id: provenance.message_id.clone(),
+        event_type: provenance.event_type.clone(),
+        occurred_at: provenance.occurred_at,
+        received_at: provenance.received_at,
+        evidence: provenance.message.clone(),
+        under: provenance.under.clone(),
+    }
+}
+
+fn staff(pom: &Pom) -> StaffMember {
+    StaffMember {
+        code: pom.staff_code,
         forename: pom.forename.clone(),
         surname: pom.surname.clone(),
         email: pom.email.clone(),
-    })
+    }
 }
 
 /// What the directory of staff codes must have said when the event was decided.
 fn directory_entry(stored: &CaseEvent) -> Option<StaffMember> {
     match stored {
-        CaseEvent::PomAllocated { named_by: NameSource::Directory, pom, .. } => staff(pom),
+        CaseEvent::PomAllocated { named_by: NameSource::Directory, pom, .. } => Some(staff(pom)),
         _ => None,
+    }
+}
+
+/// What must have been known about identifiers when the event was decided: that the number was the person's.
+fn facts_then(noms: &NomsNumber, stored: &CaseEvent) -> Vec<IdentityFact> {
+    match stored {
+        // Another person's CRN had the number before, and it was out of use.
+        CaseEvent::IdentifierLinked { provenance, new_person: true, .. } => {
+            former_owner(noms, provenance.occurred_at)
+        }
+        CaseEvent::IdentityChanged { given_on: Some(at), .. } => later_owner(noms, *at),
+        _ => vec![],
+    }
+}
+
+fn former_owner(noms: &NomsNumber, at: DateTime<Utc>) -> Vec<IdentityFact> {
+    let before = at - TimeDelta::seconds(1);
+    let replaced = other_number()
+        .map(|to| IdentityStatement::Replaced { from: noms.clone(), to })
+        .map(|statement| IdentityFact { at: before, statement });
+    owned_by("Z000000", noms, before).into_iter().chain(replaced).collect()
+}
+
+fn later_owner(noms: &NomsNumber, at: DateTime<Utc>) -> Vec<IdentityFact> {
+    let former = owned_by("Z000000", noms, DateTime::UNIX_EPOCH);
+    former.into_iter().chain(owned_by("Z000001", noms, at)).collect()
+}
+
+fn owned_by(crn: &str, noms: &NomsNumber, at: DateTime<Utc>) -> Option<IdentityFact> {
+    let statement = IdentityStatement::Holds { crn: crn.parse().ok()?, noms: noms.clone() };
+    Some(IdentityFact { at, statement })
+}
+
+/// Which one it was does not matter for the decision.
+fn other_number() -> Option<NomsNumber> {
+    "Z0000ZZ".parse().ok()
+}
+
+struct IdentitiesThen(Vec<IdentityFact>);
+
+#[async_trait]
+impl KnownIdentities for IdentitiesThen {
+    async fn around(&self, _: &NomsNumber, _: Option<&Crn>) -> Result<Identities, FetchError> {
+        Ok(Identities::of(self.0.clone()))
     }
 }
 

@@ -86,7 +86,7 @@ async fn a_late_allocation_knows_the_holding_that_follows_it() {
         vec![allocated("m1", 1, &ada(), NameSource::Answer), allocated("m3", 3, &ada(), NameSource::Answer)];
     let mut expected = allocated("m2", 2, &mary(), NameSource::Directory);
     let CaseEvent::PomAllocated { followed_by, .. } = &mut expected else { unreachable!() };
-    *followed_by = Some(Holding { at: day(3), pom: Some(pom_of(&ada())) });
+    *followed_by = Some(Holding { at: day(3), pom: Some(pom_of(&ada())), overtaken: false });
     world
         .harness()
         .given(given)
@@ -103,9 +103,13 @@ async fn an_unavailable_answer_records_nothing() {
         handover: Mutex::new(Ok(HandoverAnswer::NotFound)),
         staff: vec![],
     });
-    TestFramework::<Case>::with(CaseServices { mpc: told.clone(), staff: told })
-        .given_no_previous_events()
-        .when_async(allocation_of(message("m1", 1), states(&ada())))
-        .await
-        .then_expect_error(CaseError::Fetch(down));
+    TestFramework::<Case>::with(CaseServices {
+        mpc: told.clone(),
+        staff: told,
+        identities: Arc::new(NoIdentityChanges),
+    })
+    .given_no_previous_events()
+    .when_async(allocation_of(message("m1", 1), states(&ada())))
+    .await
+    .then_expect_error(CaseError::Fetch(down));
 }

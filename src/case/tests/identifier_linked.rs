@@ -3,16 +3,16 @@
 use super::*;
 
 fn link() -> CaseCommand {
-    CaseCommand::LinkIdentifier { noms: noms(), message: message("link", 4) }
+    CaseCommand::LinkIdentifier { noms: noms(), crn: None, message: message("link", 4) }
 }
 
 fn linked(released: Vec<DeliusWrite>) -> CaseEvent {
     let provenance = message("link", 4).provenance(vec![fetched(None), fetched(None)]);
-    CaseEvent::IdentifierLinked { provenance, released }
+    CaseEvent::IdentifierLinked { provenance, crn: None, new_person: false, released }
 }
 
 fn hold(on: u32, staff: &StaffMember) -> DeliusWrite {
-    DeliusWrite::AllocatePom { at: day(on), pom: pom_of(staff) }
+    DeliusWrite::AllocatePom { at: day(on), pom: pom_of(staff), overtaken: false }
 }
 
 #[tokio::test]
@@ -42,16 +42,17 @@ async fn what_was_refused_for_another_reason_stays_refused() {
 async fn the_present_state_is_added_only_where_it_differs() {
     let same = World { allocation: allocated_now(ada()), ..World::default() };
     let given = vec![allocated("m1", 1, &ada(), NameSource::Answer)];
-    same.harness().given(given.clone()).when_async(link()).await.then_expect_events(vec![linked(vec![])]);
+    let again = || linked(vec![hold(1, &ada())]);
+    same.harness().given(given.clone()).when_async(link()).await.then_expect_events(vec![again()]);
     let differs = World { allocation: allocated_now(mary()), ..World::default() };
     differs
         .harness()
         .given(given.clone())
         .when_async(link())
         .await
-        .then_expect_events(vec![linked(vec![]), allocated("link", 4, &mary(), NameSource::Answer)]);
+        .then_expect_events(vec![again(), allocated("link", 4, &mary(), NameSource::Answer)]);
     let removed = World::default();
-    let expected = vec![linked(vec![]), deallocated("link", 4)];
+    let expected = vec![again(), deallocated("link", 4)];
     removed.harness().given(given).when_async(link()).await.then_expect_events(expected);
 }
 
@@ -74,7 +75,7 @@ async fn a_late_link_does_not_put_todays_pom_before_what_is_known() {
     let mut expected = allocated("link", 4, &mary(), NameSource::Answer);
     let CaseEvent::PomAllocated { at, .. } = &mut expected else { unreachable!() };
     *at = fetched(None).at;
-    let events = vec![linked(vec![]), expected];
+    let events = vec![linked(vec![hold(5, &ada())]), expected];
     world.harness().given(given).when_async(link()).await.then_expect_events(events);
 }
 
@@ -175,20 +176,20 @@ async fn dates_that_are_not_found_are_recorded_once() {
         .given(given.clone())
         .when_async(link_again())
         .await
-        .then_expect_events(vec![linked_again()]);
+        .then_expect_events(vec![linked_again(vec![])]);
     // Found again they are news, even if they are those of before.
     let found = World { handover: dates_on(1), ..World::default() };
-    let expected = vec![linked_again(), handover::changed("again", 5, false)];
+    let expected = vec![linked_again(vec![]), handover::changed("again", 5, false)];
     found.harness().given(given).when_async(link_again()).await.then_expect_events(expected);
 }
 
 fn link_again() -> CaseCommand {
-    CaseCommand::LinkIdentifier { noms: noms(), message: message("again", 5) }
+    CaseCommand::LinkIdentifier { noms: noms(), crn: None, message: message("again", 5) }
 }
 
-fn linked_again() -> CaseEvent {
+fn linked_again(released: Vec<DeliusWrite>) -> CaseEvent {
     let provenance = message("again", 5).provenance(vec![fetched(None), fetched(None)]);
-    CaseEvent::IdentifierLinked { provenance, released: vec![] }
+    CaseEvent::IdentifierLinked { provenance, crn: None, new_person: false, released }
 }
 
 #[tokio::test]
@@ -199,9 +200,25 @@ async fn a_case_that_is_not_ready_any_more_says_so_once() {
     };
     let world = || World { allocation: AllocationAnswer::NotReady, ..World::default() };
     let given = vec![allocated("m1", 1, &ada(), NameSource::Answer)];
-    let expected = vec![linked(vec![]), not_ready("link", 4)];
+    let expected = vec![linked(vec![hold(1, &ada())]), not_ready("link", 4)];
     let mut stream = given.clone();
     stream.extend(expected.clone());
     world().harness().given(given).when_async(link()).await.then_expect_events(expected);
-    world().harness().given(stream).when_async(link_again()).await.then_expect_events(vec![linked_again()]);
+    world()
+        .harness()
+        .given(stream)
+        .when_async(link_again())
+        .await
+        .then_expect_events(vec![linked_again(vec![hold(1, &ada())])]);
+}
+
+#[tokio::test]
+async fn writes_refused_because_two_persons_had_the_number_are_released_too() {
+    let given = vec![
+        allocated("m1", 1, &ada(), NameSource::Answer),
+        refused(first(1), hold(1, &ada()), OutcomeName::DuplicatePerson),
+    ];
+    let world = World { allocation: allocated_now(ada()), ..World::default() };
+    let expected = linked(vec![hold(1, &ada())]);
+    world.harness().given(given).when_async(link()).await.then_expect_events(vec![expected]);
 }

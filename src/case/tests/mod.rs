@@ -81,7 +81,11 @@ impl World {
             handover: Mutex::new(Ok(self.handover)),
             staff: self.staff,
         });
-        TestFramework::with(CaseServices { mpc: told.clone(), staff: told })
+        TestFramework::with(CaseServices {
+            mpc: told.clone(),
+            staff: told,
+            identities: Arc::new(NoIdentityChanges),
+        })
     }
 }
 
@@ -112,7 +116,7 @@ fn mary() -> StaffMember {
 fn pom_of(staff: &StaffMember) -> Pom {
     Pom {
         prison: lei(),
-        staff_code: Some(staff.code),
+        staff_code: staff.code,
         forename: staff.forename.clone(),
         surname: staff.surname.clone(),
         email: staff.email.clone(),
@@ -126,6 +130,7 @@ fn message(id: &str, on: u32) -> Message {
         occurred_at: day(on),
         received_at: time("2026-07-05T11:59:59Z"),
         evidence: Evidence::of("{}"),
+        under: None,
     }
 }
 

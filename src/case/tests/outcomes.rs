@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn an_outcome_is_recorded_once() {
-    let intent = DeliusWrite::DeallocatePom { at: day(1) };
+    let intent = DeliusWrite::DeallocatePom { at: day(1), overtaken: false };
     let given = vec![deallocated("m1", 1), refused(first(1), intent.clone(), OutcomeName::PersonNotFound)];
     let outcome = WriteOutcome {
         name: OutcomeName::NoPomChange,
@@ -37,7 +37,7 @@ async fn only_a_parked_write_can_be_skipped() {
 }
 
 fn hold(on: u32, staff: &StaffMember) -> DeliusWrite {
-    DeliusWrite::AllocatePom { at: day(on), pom: pom_of(staff) }
+    DeliusWrite::AllocatePom { at: day(on), pom: pom_of(staff), overtaken: false }
 }
 
 /// Ada was refused; Mary, recorded later, holds the case from the same second on.
@@ -62,10 +62,11 @@ async fn a_retried_write_does_not_override_the_later_event_of_the_same_second() 
 
 #[tokio::test]
 async fn a_write_released_for_the_person_does_not_override_the_later_event_of_the_same_second() {
-    let link = CaseCommand::LinkIdentifier { noms: noms(), message: message("link", 4) };
+    let link = CaseCommand::LinkIdentifier { noms: noms(), crn: None, message: message("link", 4) };
     let provenance = message("link", 4).provenance(vec![fetched(None), fetched(None)]);
-    let released = vec![hold(1, &ada()), hold(1, &mary())];
-    let expected = vec![CaseEvent::IdentifierLinked { provenance, released }];
+    // Mary counts for that second: Ada held the case for no time at all.
+    let released = vec![hold(1, &mary()), hold(3, &ada())];
+    let expected = vec![CaseEvent::IdentifierLinked { provenance, crn: None, new_person: false, released }];
     let world = World { allocation: allocated_now(ada()), ..World::default() };
     let given = refused_before_another_of_the_same_second();
     world.harness().given(given).when_async(link).await.then_expect_events(expected);

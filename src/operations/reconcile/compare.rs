@@ -149,7 +149,7 @@ fn against_delius(
 fn is_recorded(stated: Option<(&StaffMember, &PrisonCode)>, recorded: Option<&Pom>) -> bool {
     match (stated, recorded) {
         (None, None) => true,
-        (Some((staff, prison)), Some(pom)) => pom.prison == *prison && pom.staff_code == Some(staff.code),
+        (Some((staff, prison)), Some(pom)) => pom.prison == *prison && pom.staff_code == staff.code,
         _ => false,
     }
 }
@@ -169,7 +169,7 @@ fn is_held(pom: Option<&Pom>, held: Option<&HeldBy>) -> bool {
 fn as_pom(staff: &StaffMember, prison: &PrisonCode) -> Pom {
     Pom {
         prison: prison.clone(),
-        staff_code: Some(staff.code),
+        staff_code: staff.code,
         forename: staff.forename.clone(),
         surname: staff.surname.clone(),
         email: staff.email.clone(),

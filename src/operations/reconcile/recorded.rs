@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use crate::case::{CaseEvent, Holding, Pom, PrisonCode};
+use crate::case::{CaseEvent, HandoverAnswer, Holder, NameWait, Pom, PrisonCode, Timeline};
 
 /// The two handover dates, either of which may be blank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -60,63 +60,40 @@ pub struct Recorded {
 /// Reads the events of a case, in their order.
 pub fn recorded<'a>(events: impl IntoIterator<Item = &'a CaseEvent>) -> Recorded {
     let mut recorded = Recorded::default();
-    let mut holdings: Vec<Holding> = vec![];
+    let mut timeline = Timeline::default();
     let mut waiting: Vec<(u64, Unreflected)> = vec![];
     for (sequence, event) in (1..).zip(events) {
-        match event {
-            CaseEvent::PomAllocated { at, pom, reflects, .. } => {
-                waiting.retain(|(waits, _)| Some(*waits) != *reflects);
-                holdings.push(Holding { at: *at, pom: Some(pom.clone()) });
+        timeline.record(sequence, event);
+        dates(&mut recorded.dates, event);
+        match event.waits_for_name() {
+            Some(NameWait::Begins { staff_code }) => {
+                let stated = timeline.facts().iter().find(|fact| fact.sequence == sequence);
+                if let Some((at, holder)) = stated.and_then(|fact| Some((fact.at, fact.holder.as_ref()?))) {
+                    waiting.push((sequence, Unreflected { at, prison: holder.prison.clone(), staff_code }));
+                }
             }
-            CaseEvent::PomDeallocated { at, .. } => holdings.push(Holding { at: *at, pom: None }),
-            CaseEvent::AllocationSuperseded { at, prison, staff_code, .. } => {
-                let unreflected = Unreflected { at: *at, prison: prison.clone(), staff_code: *staff_code };
-                waiting.push((sequence, unreflected));
-            }
-            CaseEvent::HandoverDatesChanged {
-                provenance,
-                handover_date,
-                handover_start_date,
-                dry_run: false,
-            } => {
-                let dates = Dates { start: *handover_start_date, handover: *handover_date };
-                recorded.dates = Some(RecordedDates { dates, at: provenance.occurred_at, withdrawn: false });
-            }
-            CaseEvent::HandoverNotFound { .. } => {
-                recorded.dates = recorded.dates.map(|dates| RecordedDates { withdrawn: true, ..dates });
-            }
-            _ => {}
+            Some(NameWait::Ends { reflects }) => waiting.retain(|(waits, _)| *waits != reflects),
+            None => {}
         }
     }
-    recorded.holding = latest(holdings);
+    recorded.holding = timeline.named().periods(None).pop().map(|period| RecordedHolding {
+        pom: period.holder.as_ref().and_then(Holder::pom),
+        at: period.stated_at,
+        since: period.from,
+    });
     recorded.unreflected = waiting.into_iter().map(|(_, unreflected)| unreflected).collect();
     recorded
 }
 
-fn latest(mut holdings: Vec<Holding>) -> Option<RecordedHolding> {
-    // A stable sort: of several at one second the last recorded stays last, and it is the one that counts.
-    holdings.sort_by_key(|holding| holding.at);
-    let last = holdings.pop()?;
-    let mut since = last.at;
-    let before = holdings.iter().rev().filter(|holding| holding.at < last.at);
-    let mut counted = last.at;
-    for holding in before {
-        if holding.at == counted {
-            continue; // replaced within its second by the one already looked at
+fn dates(recorded: &mut Option<RecordedDates>, event: &CaseEvent) {
+    match event.handover() {
+        Some((at, HandoverAnswer::Dates { handover_date, handover_start_date })) => {
+            let dates = Dates { start: handover_start_date, handover: handover_date };
+            *recorded = Some(RecordedDates { dates, at, withdrawn: false });
         }
-        counted = holding.at;
-        if !is_same_holder(holding.pom.as_ref(), last.pom.as_ref()) {
-            break;
+        Some((_, HandoverAnswer::NotFound)) => {
+            *recorded = recorded.map(|dates| RecordedDates { withdrawn: true, ..dates });
         }
-        since = holding.at;
-    }
-    Some(RecordedHolding { pom: last.pom, at: last.at, since })
-}
-
-fn is_same_holder(one: Option<&Pom>, other: Option<&Pom>) -> bool {
-    match (one, other) {
-        (None, None) => true,
-        (Some(one), Some(other)) => one.prison == other.prison && one.staff_code == other.staff_code,
-        _ => false,
+        None => {}
     }
 }

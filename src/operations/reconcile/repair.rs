@@ -58,7 +58,7 @@ impl Repair {
     fn information(&self) -> Value {
         match &self.subject {
             Subject::Holding(None) => json!({ "staffCode": null, "eventTrigger": "reconcile" }),
-            Subject::Holding(Some(Pom { staff_code: Some(code), prison, .. })) => {
+            Subject::Holding(Some(Pom { staff_code: code, prison, .. })) => {
                 json!({ "staffCode": code, "prisonId": prison, "eventTrigger": "reconcile" })
             }
             _ => json!({ "eventTrigger": "reconcile" }),

@@ -31,6 +31,7 @@ fn provenance(occurred_at: DateTime<Utc>) -> Provenance {
         occurred_at,
         received_at: occurred_at,
         evidence: Evidence::of("{}"),
+        under: None,
     };
     message.provenance(vec![])
 }
@@ -38,7 +39,7 @@ fn provenance(occurred_at: DateTime<Utc>) -> Provenance {
 fn pom(code: i64, surname: &str, prison: &str) -> Pom {
     Pom {
         prison: prison.parse().unwrap(),
-        staff_code: Some(code),
+        staff_code: code,
         forename: "ADA".into(),
         surname: surname.into(),
         email: None,
@@ -259,7 +260,7 @@ fn of_several_holdings_the_latest_in_valid_time_counts() {
         allocated("02T10:00", pom(2, "NOETHER", "LEI")),
     ];
     let holding = recorded(&events).holding.unwrap();
-    assert_eq!(holding.pom.unwrap().staff_code, Some(2));
+    assert_eq!(holding.pom.unwrap().staff_code, 2);
     assert_eq!((holding.at, holding.since), (at("03T09:00"), at("02T09:00")));
 }
 

@@ -172,8 +172,7 @@ impl fmt::Display for Recorded<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let who = match &self.0.pom {
             None => "nobody".to_owned(),
-            Some(Pom { prison, staff_code: Some(code), .. }) => staff(*code, prison),
-            Some(Pom { prison, .. }) => format!("an officer of {prison}"),
+            Some(Pom { prison, staff_code, .. }) => staff(*staff_code, prison),
         };
         write!(f, "{who} since {}", utc(self.0.since))
     }

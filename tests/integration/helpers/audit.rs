@@ -30,6 +30,7 @@ pub(crate) fn provenance(message: &str, at: DateTime<Utc>) -> Provenance {
         message: Evidence::of(format!("{{\"message\":\"{message}\"}}")),
         fetched: vec![],
         code_version: "0.1.0".to_owned(),
+        under: None,
     }
 }
 
@@ -39,7 +40,7 @@ pub(crate) fn allocated(message: &str, at: &str, staff_code: i64) -> CaseEvent {
         at: utc(at),
         pom: Pom {
             prison: "LEI".parse::<PrisonCode>().unwrap(),
-            staff_code: Some(staff_code),
+            staff_code,
             forename: "ADA".to_owned(),
             surname: format!("BYRON{staff_code}"),
             email: None,

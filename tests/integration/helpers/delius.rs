@@ -105,10 +105,12 @@ pub(crate) fn addressed(write: DeliusWrite) -> AddressedWrite {
 pub(crate) fn allocation(at: &str, name: &str, prison: &str) -> AddressedWrite {
     let (forename, surname) = name.split_once(' ').unwrap();
     addressed(DeliusWrite::AllocatePom {
+        overtaken: false,
+        overtaken: false,
         at: instant(at),
         pom: Pom {
             prison: prison.parse().unwrap(),
-            staff_code: Some(1),
+            staff_code: 1,
             forename: forename.to_owned(),
             surname: surname.to_owned(),
             email: Some(format!("{}@example.org", surname.to_lowercase())),
@@ -117,7 +119,7 @@ pub(crate) fn allocation(at: &str, name: &str, prison: &str) -> AddressedWrite {
 }
 
 pub(crate) fn deallocation(at: &str) -> AddressedWrite {
-    addressed(DeliusWrite::DeallocatePom { at: instant(at) })
+    addressed(DeliusWrite::DeallocatePom { at: instant(at), overtaken: false })
 }
 
 pub(crate) fn handover(start: Option<&str>, handover: Option<&str>, dry_run: bool) -> AddressedWrite {

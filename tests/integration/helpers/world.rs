@@ -7,7 +7,7 @@ use chrono::Utc;
 use manage_pom_cases_and_delius::{
     case::{CaseEvent, CaseServices, NomsNumber},
     delius::{self, Delius},
-    event_store::{CaseStore, StoredStaffDirectory},
+    event_store::{CaseStore, StoredIdentities, StoredStaffDirectory},
     ingest::{Delivery, Disposition, Ingest, NotAccepted, reflector},
     mpc::{ClientCredentials, MpcClient, TokenSource},
     relay::{Relay, RelayConfig, Step},
@@ -61,7 +61,8 @@ impl World {
         let token = TokenSource::new(&mpc.auth_url(), credentials).unwrap();
         let client = Arc::new(MpcClient::new(&mpc.mpc_url(), token).unwrap());
         let staff = Arc::new(StoredStaffDirectory::new(store.clone()));
-        Arc::new(CaseStore::new(store.clone(), CaseServices { mpc: client, staff }))
+        let identities = Arc::new(StoredIdentities::new(store.clone()));
+        Arc::new(CaseStore::new(store.clone(), CaseServices { mpc: client, staff, identities }))
     }
 
     /// Drops the Delius of the test. Not called by a test that fails: its databases stay to be looked at.

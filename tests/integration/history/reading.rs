@@ -3,14 +3,14 @@
 use chrono::Utc;
 use manage_pom_cases_and_delius::{
     audit::{
-        history::{self, Access, Action, Held, Question, WriteState},
+        history::{self, Access, Action, Held, Question},
         journal::{
             Journal,
             verify::{Wrong, verify},
         },
         render::Format,
     },
-    case::NomsNumber,
+    case::{NomsNumber, WriteState},
     event_store::receipts::Receipt,
     ingest::{
         Delivery, parked,
@@ -42,7 +42,7 @@ async fn a_history_tells_writes_duplicates_and_who_holds_the_case(pool: PgPool) 
     let file = history::load(&pool, &noms("A1234BC")).await.unwrap().unwrap();
     let story = history::build(&file, &Question::default());
     assert_eq!(story.answer.held, Held::Somebody);
-    assert_eq!(story.answer.holder.as_ref().unwrap().staff_code, Some(2));
+    assert_eq!(story.answer.holder.as_ref().unwrap().staff_code, 2);
     assert_eq!(story.entries.len(), 2);
     let write = &story.entries[0].writes[0];
     assert_eq!((write.id, write.state), (first_write(&pool, &noms("A1234BC"), 1).await, WriteState::Applied));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::Utc;
 use manage_pom_cases_and_delius::{
-    case::{CaseCommand, CaseServices, WriteRef},
+    case::{CaseCommand, CaseServices, NoIdentityChanges, WriteRef},
     delius::Delius,
     event_store::{CaseStore, StoredStaffDirectory},
     mpc::NotConfigured,
@@ -29,7 +29,8 @@ const MORNING: &str = "2026-07-01T09:00:00Z";
 /// A relay that keeps notices.
 fn relay(world: &World) -> Relay {
     let staff = Arc::new(StoredStaffDirectory::new(world.store.clone()));
-    let services = CaseServices { mpc: Arc::new(NotConfigured), staff };
+    let services =
+        CaseServices { mpc: Arc::new(NotConfigured), staff, identities: Arc::new(NoIdentityChanges) };
     let store = Arc::new(CaseStore::announcing(world.store.clone(), services));
     Relay::new(store, Delius::new(world.delius.clone()), RelayConfig::of("announcing"))
 }

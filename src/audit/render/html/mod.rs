@@ -9,7 +9,8 @@ use std::fmt::Write as _;
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use crate::{
-    audit::history::{Held, History, Holder},
+    audit::history::{Held, History},
+    case::Holder,
     london,
 };
 

@@ -5,9 +5,12 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::audit::{
-    history::{Holder, Period},
-    render::html::{History, escape, london, who},
+use crate::{
+    audit::{
+        history::Period,
+        render::html::{History, escape, london, who},
+    },
+    case::Holder,
 };
 
 const WIDTH: f64 = 1000.0;
@@ -116,17 +119,14 @@ impl Fills {
 
 /// The name, or the staff code that stands for it.
 fn shown(holder: &Holder) -> String {
-    match holder.staff_code {
-        Some(code) if !holder.is_named() => format!("staff code {code}"),
-        _ => holder.name(),
-    }
+    if holder.is_named() { holder.name() } else { format!("staff code {}", holder.staff_code) }
 }
 
 fn identity(period: &Period) -> String {
-    period.holder.as_ref().map_or_else(String::new, |holder| match holder.staff_code {
-        Some(code) => format!("{}/{code}", holder.prison),
-        None => format!("{}/{}", holder.prison, holder.name()),
-    })
+    period
+        .holder
+        .as_ref()
+        .map_or_else(String::new, |holder| format!("{}/{}", holder.prison, holder.staff_code))
 }
 
 const NOBODY: &str = "<defs><pattern id=\"nobody\" width=\"8\" height=\"8\" patternUnits=\"userSpaceOnUse\" \

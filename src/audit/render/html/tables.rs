@@ -2,12 +2,15 @@
 
 use std::fmt::Write as _;
 
-use crate::audit::{
-    history::{DatesPeriod, Entry, Kind, Write, WriteState},
-    render::{
-        html::{History, caveat, escape, time, who},
-        words,
+use crate::{
+    audit::{
+        history::{DatesPeriod, Entry, Kind, Write},
+        render::{
+            html::{History, caveat, escape, time, who},
+            words,
+        },
     },
+    case::WriteState,
 };
 
 pub(crate) fn dates(dates: &DatesPeriod) -> String {

@@ -16,8 +16,8 @@ use super::{
 use crate::{
     case::{
         AllocationAnswer, Case, CaseCommand, CaseServices, DeliusWrite, DetailAddress, Evidence, FetchError,
-        Fetched, HandoverAnswer, ManagePomCases, Message, NomsNumber, Pom, StaffDirectory, StaffMember,
-        StatedAllocation,
+        Fetched, HandoverAnswer, ManagePomCases, Message, NoIdentityChanges, NomsNumber, Pom, StaffDirectory,
+        StaffMember, StatedAllocation,
     },
     london::wall_clock,
     outbox::projector,
@@ -93,6 +93,7 @@ fn message(number: usize, fact: &Fact) -> CaseCommand {
         occurred_at: utc(fact.at),
         received_at: utc(900),
         evidence: Evidence::of(""),
+        under: None,
     };
     let noms = "A1234BC".parse().unwrap();
     CaseCommand::RecordAllocation { noms, message, stated, address: DetailAddress::OfCase }
@@ -114,7 +115,11 @@ impl Person {
         let officer = start.map(|who| format!("{who}[0,)")).unwrap_or_default();
         Self {
             case: Case::default(),
-            services: CaseServices { mpc: outside.clone(), staff: outside.clone() },
+            services: CaseServices {
+                mpc: outside.clone(),
+                staff: outside.clone(),
+                identities: Arc::new(NoIdentityChanges),
+            },
             outside,
             memory: Memory::with_poms(&rows).with_officers(&officer),
         }
@@ -133,11 +138,11 @@ impl Person {
     fn apply(&mut self, write: &DeliusWrite) {
         let second = |time: &DateTime<Utc>| (*time - utc(0)).num_seconds();
         match write {
-            DeliusWrite::AllocatePom { at, pom: Pom { prison, surname, .. } } => {
+            DeliusWrite::AllocatePom { at, pom: Pom { prison, surname, .. }, .. } => {
                 let who = format!("{}@{prison}", surname.to_lowercase());
                 drop(self.memory.allocate(second(at), &who));
             }
-            DeliusWrite::DeallocatePom { at } => drop(self.memory.deallocate(second(at))),
+            DeliusWrite::DeallocatePom { at, .. } => drop(self.memory.deallocate(second(at))),
             DeliusWrite::SetHandoverDates { .. } => unreachable!("no dates are told here"),
         }
         self.memory.assert_sound();
