@@ -123,7 +123,7 @@ fn command(noms: &NomsNumber) -> (CaseCommand, Receipt) {
         received_at: now,
     };
     let evidence = Evidence::of(body);
-    let message = Message { id, event_type, occurred_at: now, received_at: now, evidence };
+    let message = Message { id, event_type, occurred_at: now, received_at: now, evidence, under: None };
     let (noms, address) = (noms.clone(), DetailAddress::OfCase);
     (CaseCommand::RecordHandover { noms, message, address, dry_run: false }, receipt)
 }

@@ -106,7 +106,6 @@ pub(crate) fn allocation(at: &str, name: &str, prison: &str) -> AddressedWrite {
     let (forename, surname) = name.split_once(' ').unwrap();
     addressed(DeliusWrite::AllocatePom {
         overtaken: false,
-        overtaken: false,
         at: instant(at),
         pom: Pom {
             prison: prison.parse().unwrap(),
