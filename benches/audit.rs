@@ -47,6 +47,7 @@ fn event(message: usize, noms: &NomsNumber, at: DateTime<Utc>) -> CaseEvent {
                 staff: None,
             }],
             code_version: "0.1.0".to_owned(),
+            under: None,
         },
         at,
         pom: Pom {
