@@ -19,8 +19,8 @@ use super::{
 use crate::{
     breakers::{AUTH, DELIUS, Dependency, MPC, STORE},
     case::{
-        CaseCommand, CaseError, CaseEvent, Crn, DetailAddress, Evidence, FetchError, IdentityChange, IdentityReason,
-        Message, NomsNumber, PersonId, UndocumentedAnswer, sha256_hex,
+        CaseCommand, CaseError, CaseEvent, Crn, DetailAddress, Evidence, FetchError, IdentityChange,
+        IdentityReason, Message, NomsNumber, PersonId, UndocumentedAnswer, sha256_hex,
     },
     case_records,
     database::{self, in_time},

@@ -16,9 +16,7 @@ use crate::{
         identities,
         reader::{self, ReadError},
     },
-    outbox::{
-        restore::{self, Settled},
-    },
+    outbox::restore::{self, Settled},
 };
 
 /// How far a rebuild is.
