@@ -35,7 +35,7 @@ pub fn start(format: LogFormat) {
             std::process::exit(READER_GONE);
         }
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(place, "a panic: this is a bug");
+        tracing::error!(place, "panic: this is a bug");
     }));
 }
 

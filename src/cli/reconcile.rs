@@ -38,13 +38,13 @@ pub struct Reconcile {
     /// Repair what differs: record it as a message and write it to Delius, by the same path as an event
     #[arg(long)]
     fix: bool,
-    /// Only NOMS numbers after this one, to go on where a former run ended
+    /// Only NOMS numbers after this one, to continue where an earlier run ended
     #[arg(long, value_name = "NOMS", requires = "all")]
     after: Option<NomsNumber>,
     /// Cases a second
     #[arg(long, default_value = "10")]
     rate: NonZeroU32,
-    /// A case that differs is looked at again after so many seconds: its message may be on its way
+    /// Compare a case that differs again after this many seconds: its message may be on its way
     #[arg(long, value_name = "SECONDS", default_value_t = 2)]
     patience: u64,
     #[command(flatten)]
@@ -106,7 +106,7 @@ impl Reconcile {
                 Err(NotCompared::Unavailable(reason)) => {
                     progress.end();
                     println!("{}", tally.line());
-                    let on = tally.up_to.map(|noms| format!("; go on with --after {noms}"));
+                    let on = tally.up_to.map(|noms| format!("; continue with --after {noms}"));
                     return Err(anyhow!("{reason}{}", on.unwrap_or_default()).into());
                 }
             }
@@ -116,7 +116,7 @@ impl Reconcile {
         progress.end();
         println!("{}", tally.line());
         if stop.is_cancelled() {
-            let on = tally.up_to.map_or_else(String::new, |noms| format!("; go on with --after {noms}"));
+            let on = tally.up_to.map_or_else(String::new, |noms| format!("; continue with --after {noms}"));
             println!("stopped{on}");
             return Ok(ExitCode::from(130));
         }

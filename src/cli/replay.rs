@@ -26,7 +26,7 @@ pub struct Replay {
     /// Every case, in the order of the journal
     #[arg(long)]
     all: bool,
-    /// Ask as well whether today's code would decide the same from the kept messages and answers
+    /// Also check whether the present code decides the same from the stored messages and answers
     #[arg(long)]
     decisions: bool,
     #[command(flatten)]
@@ -86,7 +86,7 @@ async fn decide_again(pool: &PgPool, noms: Option<&NomsNumber>) -> Result<ExitCo
             Ok(ExitCode::SUCCESS)
         }
         Err(other) => {
-            println!("decided otherwise: {}", other.to_string().trim_end());
+            println!("decided differently: {}", other.to_string().trim_end());
             Ok(ExitCode::FAILURE)
         }
     }

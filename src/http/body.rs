@@ -23,7 +23,7 @@ where
     }
     let (mut bytes, mut chunks) = (Vec::new(), std::pin::pin!(body));
     while let Some(chunk) = chunks.next().await {
-        let mut chunk = chunk.map_err(|_| Problem::bad_request("The body broke off"))?;
+        let mut chunk = chunk.map_err(|_| Problem::bad_request("The body ended early"))?;
         if bytes.len() + chunk.remaining() > limit {
             return Err(too_long());
         }

@@ -78,7 +78,7 @@ impl Announcer {
             match self.step().await {
                 Ok(round) if round != Round::default() => continue,
                 Ok(_) => {}
-                Err(error) => tracing::warn!(%error, "could not look for notices; trying again"),
+                Err(error) => tracing::warn!(%error, "could not read outcome notices; retrying"),
             }
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -91,8 +91,8 @@ impl Announcer {
     async fn forget(&self) {
         match notices::forget(&self.store, KEPT).await {
             Ok(0) => {}
-            Ok(notices) => tracing::info!(notices, "forgot notices that were sent long ago"),
-            Err(error) => tracing::warn!(%error, "could not forget notices that were sent long ago"),
+            Ok(notices) => tracing::info!(notices, "deleted old outcome notices"),
+            Err(error) => tracing::warn!(%error, "could not delete old outcome notices"),
         }
     }
 
@@ -108,7 +108,7 @@ impl Announcer {
         };
         let delay = BACKOFF.after(notice.attempt.max(0).cast_unsigned().saturating_add(1));
         let (write_id, attempt) = (notice.write_id, notice.attempt);
-        tracing::warn!(reason, %write_id, attempt, delay_ms = delay.as_millis(), "outcome topic not told; trying again");
+        tracing::warn!(reason, %write_id, attempt, delay_ms = delay.as_millis(), "outcome notice not published; retrying");
         metrics::counter!("outcome_notices_deferred_total").increment(1);
         in_time(notices::defer(&self.store, &notice, &reason, delay)).await?;
         Ok(false)

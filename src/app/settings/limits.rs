@@ -16,7 +16,7 @@ pub(crate) struct ApiLimits {
     /// Seconds after which a request is answered with 503
     #[arg(long, env = "API_REQUEST_SECONDS", default_value = "10", value_parser = seconds)]
     api_request_seconds: Duration,
-    /// Requests under way at once; one more is answered with 503
+    /// Requests in progress at once; one more is answered with 503
     #[arg(long, env = "API_MAX_REQUESTS", default_value_t = 512, value_parser = value_parser!(u32).range(1..))]
     api_max_requests: u32,
     /// Open connections; one more is answered with 503 and closed
@@ -31,7 +31,7 @@ pub(crate) struct ApiLimits {
     /// Seconds from the first byte of a request to the end of its header
     #[arg(long, env = "API_HEADER_SECONDS", default_value = "10", value_parser = seconds)]
     api_header_seconds: Duration,
-    /// Seconds after which a connection on which nothing is asked is closed; longer than the ingress keeps it
+    /// Seconds after which an idle connection is closed; must be longer than the ingress keeps it
     #[arg(long, env = "API_IDLE_SECONDS", default_value = "75", value_parser = seconds)]
     api_idle_seconds: Duration,
     /// Age in seconds at which a cached case record is read again although no message invalidated it, at most 300

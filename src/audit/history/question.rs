@@ -40,7 +40,7 @@ pub enum InvalidTime {
     )]
     Unreadable,
     /// The clock in London skipped it.
-    #[error("the clock in London skipped this time when summer time began; write it with Z or an offset")]
+    #[error("this time does not exist in London, because the clocks went forward; write it with Z or an offset")]
     Skipped,
 }
 

@@ -22,7 +22,7 @@ impl Parameters {
         let mut found: Vec<(String, String)> = vec![];
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
             if !known.contains(&name.as_ref()) {
-                let message = format!("Unknown parameter; known are {}", known.join(", "));
+                let message = format!("Unknown parameter; expected one of {}", known.join(", "));
                 return Err(Problem::bad_request(message));
             }
             if found.iter().any(|(other, _)| *other == name) {

@@ -14,7 +14,7 @@ use crate::case_records;
 #[derive(Debug, thiserror::Error)]
 pub enum QueueAdminError {
     /// No queue of ours has this name.
-    #[error("no queue of this service has this name")]
+    #[error("this service has no queue of this name")]
     Unknown,
     /// SQS allows one purge of a queue a minute.
     #[error("the queue was purged less than a minute ago")]
