@@ -1,5 +1,5 @@
-//! The operator's commands as they are run: what they decide is recorded, and wrong settings are told before anything
-//! is asked of anybody.
+//! The operator's commands, run as programs: decisions are recorded, and wrong settings are reported before any
+//! connection is made.
 
 use std::process::Output;
 
@@ -17,7 +17,7 @@ use crate::{
 
 const RECEIVED: &str = "2026-07-01T10:00:00Z";
 
-/// A message that was parked for a wrong address, which is right by now.
+/// A message that was parked for a wrong address; the address is right now.
 async fn with_a_parked_message(store: PgPool) -> World {
     let world = World::on(store).await;
     world.mpc.mpc().allocation(NOMS, Answer::page(404));
@@ -130,7 +130,7 @@ async fn a_missing_setting_is_named_by_its_variable_with_the_remedy() {
 
 #[tokio::test]
 async fn all_wrong_settings_are_told_at_once_and_before_anybody_is_asked() {
-    // Port 1 of this machine: nobody listens there.
+    // Nothing listens on port 1.
     let settings = [
         ("DATABASE_URL", "postgres://nobody@127.0.0.1:1/store"),
         ("DELIUS_DATABASE_URL", "oracle://nobody@127.0.0.1:1/delius"),

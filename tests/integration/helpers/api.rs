@@ -1,4 +1,4 @@
-//! The API on real parts: both databases of one test, a stand-in for HMPPS Auth, and the server on a port of its own.
+//! The API with real databases, a stand-in for HMPPS Auth, and the server on its own port.
 
 use std::{
     future::Future,
@@ -40,7 +40,7 @@ pub(crate) struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         let records = CaseRecordsConfig {
-            // One heartbeat lasts for the whole of a test, and a busy machine breaks no proof of hearing.
+            // One heartbeat lasts for a whole test, and a busy machine does not make the replica distrust its memory.
             feed_poll_limit: Duration::from_secs(3600),
             feed_forget_after: Duration::from_secs(7200),
             coherence_interval: Duration::from_millis(20),
@@ -51,7 +51,7 @@ impl Default for Settings {
     }
 }
 
-/// The Delius of a test: a schema of its own beside our tables.
+/// The Delius of a test: its own schema beside our tables.
 pub(crate) async fn delius_beside(store: &PgPool) -> PgPool {
     sqlx::query("CREATE SCHEMA delius").execute(store).await.unwrap();
     let options = (*store.connect_options()).clone().options([("search_path", "delius")]);
@@ -98,7 +98,7 @@ impl Replica {
         Self::serve(&api, records, auth).await
     }
 
-    /// A replica of this very API.
+    /// Another replica of the same API.
     pub(crate) async fn serve(api: &Api, records: Arc<CaseRecords>, auth: &StandIns) -> Self {
         let server = Server::bind(api).await.unwrap();
         let url = format!("http://{}", server.local_addr());
@@ -116,7 +116,7 @@ impl Replica {
         self.http.request(method, format!("{}{path}", self.url)).timeout(Duration::from_secs(20))
     }
 
-    /// A request of a caller who may read case records.
+    /// A request with a token that may read case records.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.bare(method, path).bearer_auth(&self.token)
     }
@@ -130,7 +130,7 @@ impl Replica {
         read(self.get(path).await).await
     }
 
-    /// Waits until the replica trusts what it holds in memory.
+    /// Waits until the replica trusts its memory cache.
     pub(crate) async fn trusts_its_memory(&self) {
         until("the replica hears invalidations and the feed is current", || async {
             self.records.receives_invalidations() && self.records.feed_health() == FeedHealth::Current
@@ -146,7 +146,7 @@ pub(crate) async fn read(response: Response) -> (StatusCode, Value) {
     (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
 }
 
-/// The change feed is current from now on.
+/// Makes the change feed current from now on.
 pub(crate) async fn feed_is_current(store: &PgPool) {
     case_records::feed::heartbeat(store, "ingest-1", Duration::ZERO).await.unwrap();
 }

@@ -1,4 +1,4 @@
-//! The built command, run as an operator runs it on the databases of a test.
+//! The built program, run as an operator runs it, on the databases of a test.
 
 use std::process::Output;
 
@@ -7,7 +7,7 @@ use tokio::process::Command;
 
 use crate::helpers::world::World;
 
-/// What a command ended with.
+/// The result of a command.
 pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
     pub(crate) out: String,
@@ -21,7 +21,7 @@ impl Ended {
     }
 }
 
-/// The command with the settings of this world and none of the environment's own.
+/// The command with the settings of this test and no others.
 pub(crate) fn command(world: &World, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_manage-pom-cases-and-delius"));
     command

@@ -1,4 +1,4 @@
-//! A connection to a server that a test can sever and mend, as a network does.
+//! A connection to a server that a test can cut and restore.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -8,7 +8,7 @@ use tokio::{
     sync::watch,
 };
 
-/// A proxy on a port of its own. While severed it closes every connection, old and new.
+/// A proxy on its own port. While severed it closes every connection, old and new.
 pub(crate) struct Severable {
     address: SocketAddr,
     severed: Arc<watch::Sender<bool>>,

@@ -1,4 +1,4 @@
-//! A real LDAP server on a port of its own, with invented staff.
+//! A real LDAP server on its own port, with invented staff.
 
 use std::{
     net::TcpListener,
@@ -23,8 +23,8 @@ pub(crate) struct Slapd {
 }
 
 impl Slapd {
-    /// Starts a server with the entries that hold what they are given, or says why it cannot: `make test` fetches the
-    /// server and sets `SLAPD_HOME`.
+    /// Starts a server with these entries, or says why it cannot: `make test` fetches the server and sets
+    /// `SLAPD_HOME`.
     pub(crate) async fn start() -> Option<Self> {
         let home = PathBuf::from(std::env::var_os("SLAPD_HOME").unwrap_or_else(|| "/".into()));
         if !home.join("usr/sbin/slapd").exists() {
@@ -62,7 +62,7 @@ impl Slapd {
         std::fs::write(self.directory.join("slapd.conf"), settings).unwrap();
     }
 
-    /// Runs the server, at the port where it was before.
+    /// Runs the server, on the same port as before.
     pub(crate) async fn run(&mut self) {
         let process = Command::new(self.home.join("usr/sbin/slapd"))
             .args(["-d", "0", "-h", &self.url(), "-f"])
@@ -78,7 +78,7 @@ impl Slapd {
         until("slapd listens", || async { tokio::net::TcpStream::connect(&address).await.is_ok() }).await;
     }
 
-    /// Stops it as a crash does.
+    /// Stops it as in a crash.
     pub(crate) fn kill(&mut self) {
         if let Some(mut process) = self.process.take() {
             process.kill().unwrap();
@@ -116,7 +116,7 @@ impl Drop for Slapd {
     }
 }
 
-/// Where an unpacked server finds the libraries that came with it.
+/// The directory of the libraries that were unpacked with the server.
 fn libraries(home: &Path) -> std::ffi::OsString {
     let below = std::fs::read_dir(home.join("usr/lib")).into_iter().flatten().filter_map(Result::ok);
     let triplets = below.map(|it| it.path()).filter(|it| it.to_string_lossy().ends_with("-linux-gnu"));

@@ -1,4 +1,4 @@
-//! Queues and topics of a test's own on the local SQS and SNS.
+//! Queues and topics for one test, on the local SQS and SNS.
 
 use std::{
     collections::HashMap,
@@ -18,12 +18,12 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use warp::Filter;
 
-/// The SDK's settings, as `make test` gives them.
+/// The settings of the SDK, from `make test`.
 pub(crate) async fn aws() -> SdkConfig {
     aws_config::defaults(BehaviorVersion::latest()).load().await
 }
 
-/// A queue with a name of its own.
+/// A queue with a unique name.
 pub(crate) struct TestQueue {
     pub(crate) sqs: aws_sdk_sqs::Client,
     pub(crate) name: String,
@@ -47,7 +47,7 @@ impl TestQueue {
         Self { sqs, name, url, arn }
     }
 
-    /// From now on, messages received too often go there.
+    /// Sets the dead-letter queue.
     pub(crate) async fn dead_letters_to(&self, dead: &Self) {
         let policy = json!({ "deadLetterTargetArn": dead.arn, "maxReceiveCount": 5 });
         self.sqs
@@ -99,7 +99,7 @@ impl TestQueue {
         }
     }
 
-    /// How many messages there are, hidden ones too.
+    /// The number of messages, including those in flight.
     pub(crate) async fn waiting(&self) -> u64 {
         let names = [
             QueueAttributeName::ApproximateNumberOfMessages,
@@ -116,7 +116,7 @@ impl TestQueue {
         attributes.attributes().unwrap().values().map(|count| count.parse::<u64>().unwrap()).sum()
     }
 
-    /// The bodies of the messages, which are so many, in the order in which they come.
+    /// Receives this many messages and returns their bodies in the order of arrival.
     pub(crate) async fn take_bodies(&self, count: usize) -> Vec<String> {
         let mut bodies = vec![];
         while bodies.len() < count {
@@ -127,7 +127,7 @@ impl TestQueue {
     }
 }
 
-/// A client to whom SQS answers every call of one kind with an error, and all others as usual.
+/// A client for which every call of one kind fails.
 pub(crate) async fn refused(call: &'static str) -> aws_sdk_sqs::Client {
     answered_by(move |asked, _| {
         (asked == call).then(|| Response::builder().status(503).body(vec![]).unwrap())
@@ -135,8 +135,8 @@ pub(crate) async fn refused(call: &'static str) -> aws_sdk_sqs::Client {
     .await
 }
 
-/// A client whose receives are as unlucky as SQS allows: a short poll asks servers that have nothing, and of two long
-/// ones the first comes back empty.
+/// A client whose receives are as unlucky as SQS allows: every short poll returns nothing, and so does the first of two
+/// long polls.
 pub(crate) async fn unlucky() -> aws_sdk_sqs::Client {
     let long_polls = AtomicUsize::new(0);
     answered_by(move |asked, body| {
@@ -148,7 +148,7 @@ pub(crate) async fn unlucky() -> aws_sdk_sqs::Client {
     .await
 }
 
-/// A client of a layer before SQS that answers some calls by itself.
+/// A client of a proxy in front of SQS that answers some calls itself.
 async fn answered_by(
     own: impl Fn(&str, &Value) -> Option<Response<Vec<u8>>> + Send + Sync + 'static,
 ) -> aws_sdk_sqs::Client {

@@ -1,4 +1,4 @@
-//! What one caller does must not disturb another.
+//! One caller must not disturb another.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,7 +21,7 @@ use crate::{
     stand_ins::StandIns,
 };
 
-/// A replica with three more routes: one that panics, one that waits until it is let go, one that never ends.
+/// A replica with three more routes: one that panics, one that waits for a signal, one that never ends.
 struct Busy {
     replica: Replica,
     began: Arc<Semaphore>,
@@ -180,7 +180,7 @@ async fn two_thousand_idle_connections_disturb_nobody(store: PgPool) {
     for _ in 0..2_000 {
         match TcpStream::connect(&address).await {
             Ok(stream) => idle.push(stream),
-            // As many as this machine lets one process have open.
+            // As many as one process may have open on this machine.
             Err(_) => break,
         }
     }

@@ -164,7 +164,7 @@ async fn the_routes_are_for_queue_administrators_and_are_documented(store: PgPoo
     }
 }
 
-/// For what needs none.
+/// Settings for tests that need none.
 fn no_store() -> PgPool {
     PgPool::connect_lazy("postgres://nobody@127.0.0.1:1/none").unwrap()
 }
@@ -182,12 +182,12 @@ async fn what_is_kept_of_case_records_is_not_trusted_after_a_purge(store: PgPool
         replica.read("X000001").await;
         assert_eq!(replica.read("X000001").await.1, Some(Origin::Memory));
     }
-    // The message that tells of it is among those that are purged.
+    // The message about the change is among those that are purged.
     source.set("X000001", "A2");
     QueueAdmin::new(queue.sqs.clone(), store.clone(), [queue.url.clone()]).purge(&queue.name).await.unwrap();
     for replica in &replicas {
         until("the new value is served", || async { replica.read("X000001").await.0 == "A2" }).await;
-        // A purge takes messages for a minute more.
+        // SQS purges messages for up to another minute.
         until("nothing kept is trusted", || async { replica.records.feed_health() == FeedHealth::Lagging })
             .await;
         assert_eq!(replica.read("X000001").await.1, Some(Origin::Delius));
@@ -229,7 +229,7 @@ async fn without_a_queue_the_routes_name_the_setting(store: PgPool) {
     }
 }
 
-/// A queue with one dead letter, and who moves it back while SQS refuses one kind of call.
+/// Moves a dead letter back while SQS refuses one kind of call.
 async fn with_refused(call: &'static str) -> (TestQueue, TestQueue, QueueAdmin) {
     let (live, dead) = (TestQueue::new("live").await, TestQueue::new("dead").await);
     live.dead_letters_to(&dead).await;

@@ -1,4 +1,4 @@
-//! Who is let in.
+//! Authentication and roles.
 
 use std::{
     sync::{Arc, Mutex},
@@ -89,7 +89,7 @@ async fn a_token_that_is_not_valid_is_401_in_the_shape_of_every_error(store: PgP
     let header = |value: Value| BASE64.encode(value.to_string());
     let kid = jsonwebtoken::decode_header(&valid).unwrap().kid.unwrap();
     let hs256 = {
-        // The classic: the public key, which everybody has, taken for a shared secret.
+        // A known attack: the public key used as a shared secret.
         let keys: Value = reqwest::get(format!("{}/.well-known/jwks.json", auth.auth_url()))
             .await
             .unwrap()
@@ -180,7 +180,7 @@ async fn many_callers_at_once_lead_to_one_fetch_of_keys_and_unknown_keys_to_no_m
     );
 }
 
-/// A replica that may fetch the key set at any time, and does so with every known key that it uses.
+/// A replica that may fetch the key set at any time and does so for every known key.
 async fn impatient(store: &PgPool, auth: &StandIns) -> Replica {
     impatient_with_keys_of(store, auth, &auth.auth_url()).await
 }
@@ -266,7 +266,7 @@ async fn while_hmpps_auth_is_down_known_keys_go_on_and_unknown_ones_are_503(stor
     assert!(answer.headers().contains_key("retry-after"));
 }
 
-/// An HMPPS Auth that publishes what the test says.
+/// An HMPPS Auth whose key set the test defines.
 async fn publishing(keys: &Arc<Mutex<String>>) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

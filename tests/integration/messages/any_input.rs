@@ -1,5 +1,5 @@
-//! Whatever comes in, over the queue, from Manage POM Cases or from a caller of the API, ends as an event, a refusal or
-//! a parked message, and what was accepted can be written.
+//! Any input, from the queue, from Manage POM Cases or from a caller of the API, ends as an event, a refusal or a parked
+//! message, and what was accepted can be written.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ use crate::{
     stand_ins::Answer,
 };
 
-/// The same values in every run.
+/// A fixed seed: the same values in every run.
 fn values() -> TestRunner {
     let seed = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     TestRunner::new_with_rng(Config::default(), seed)
@@ -35,7 +35,7 @@ fn one<S: Strategy>(runner: &mut TestRunner, strategy: &S) -> S::Value {
     strategy.new_tree(runner).unwrap().current()
 }
 
-/// Any text, and what is likely to be taken for something.
+/// Any text, and texts that look like something else.
 fn text() -> impl Strategy<Value = String> {
     let likely = [
         "",
@@ -87,12 +87,12 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Mostly texts, which most members are.
+/// Mostly texts, as most members are.
 fn any_value() -> impl Strategy<Value = Value> {
     prop_oneof![2 => text().prop_map(Value::from), 1 => any_json()]
 }
 
-/// The document with one of its values replaced, wherever it stands.
+/// The document with one value replaced, at any depth.
 fn replaced(mut document: Value, at: usize, by: Value) -> Value {
     fn places(value: &Value, here: String, all: &mut Vec<String>) {
         let children: Vec<(String, &Value)> = match value {
@@ -122,7 +122,7 @@ const TYPES: [&str; 8] = [
     "tier.calculation.complete",
 ];
 
-/// A message as it should be, domain event or offender event.
+/// A valid message: a domain event or an offender event.
 fn event(world: &World, event_type: &str) -> Value {
     if event_type.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_') {
         return json!({ "eventType": event_type, "offenderId": 1, "crn": CRN, "nomsNumber": NOMS, "sourceId": 7,
@@ -151,7 +151,7 @@ async fn whatever_is_received_and_fetched_ends_as_an_event_or_parked_and_can_be_
     for round in 0..400 {
         for (path, answer) in [("allocation/A1234BC/primary_pom", &allocated), ("handovers/A1234BC", &dates)]
         {
-            // Every second event is as it should be, and then the answer is not.
+            // Every second event is valid; then the answer is not.
             let body = match round % 6 {
                 0 | 2 => answer.clone(),
                 _ => replaced(answer.clone(), one(&mut runner, &any_place), one(&mut runner, &any_value())),
@@ -159,7 +159,7 @@ async fn whatever_is_received_and_fetched_ends_as_an_event_or_parked_and_can_be_
             let status = one(&mut runner, &any_status);
             world.mpc.mpc().answer(&format!("/api/{path}"), Answer::with(status, body.to_string()));
         }
-        // The first one half of the time: it is what leads to the most.
+        // Half of the time the first one, because it reaches the most code.
         let event_type =
             TYPES[(one(&mut runner, &any_place) % (2 * TYPES.len())).saturating_sub(TYPES.len())];
         let mut inner = event(&world, event_type);
@@ -179,7 +179,7 @@ async fn whatever_is_received_and_fetched_ends_as_an_event_or_parked_and_can_be_
         let ended = world.ingest.accept(&delivery).await;
         let fault = matches!(&ended, Err(NotAccepted::Fault(_)));
         assert!(!fault, "{ended:?}\n{envelope}");
-        // What has ended has left its mark, under the id of the message.
+        // Every message has a receipt or is parked, under its id.
         if ended.is_ok() {
             let (id, _) = message::parse(&delivery);
             let receipts = "select count(*) from message_receipts where message_id = $1";

@@ -1,4 +1,4 @@
-//! The event samples say of themselves what they lead to, and cover every kind of message.
+//! Each event sample says what it leads to, and together they cover every kind of message.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -59,7 +59,7 @@ fn delivery(text: &str) -> Delivery {
     }
 }
 
-/// The line of a sample, also of one that is not JSON on purpose.
+/// The `leadsTo` line of a sample. Searched as text, because one sample is not JSON on purpose.
 fn promise(text: &str) -> String {
     let (_, rest) = text.split_once("\"leadsTo\": \"").expect("a line saying what it leads to");
     rest.split_once('"').expect("the end of the line").0.to_owned()
@@ -132,7 +132,7 @@ fn the_filter_policies_let_through_every_type_but_our_own() {
     assert_eq!(let_through, expected);
 }
 
-/// Delius publishes to a topic of its own: a queue that is subscribed to the domain events alone never hears of it.
+/// Delius publishes to its own topic: a queue that is subscribed only to the domain events never receives its events.
 #[test]
 fn what_delius_publishes_comes_by_the_topic_of_offender_events() {
     let offender = include_str!("../../../deploy/sns/change-feed.probation-offender-events.json");

@@ -1,5 +1,5 @@
-//! A change feed is current only once its queue was seen to hold nothing that nobody has received: SQS gives messages in
-//! no order, so an old one may wait while younger ones come.
+//! A change feed is current only once its queue was seen without waiting messages: SQS has no order, so an old message may
+//! wait while younger ones are delivered.
 
 use std::time::Instant;
 
@@ -15,7 +15,7 @@ use crate::{
     queue::Queue,
 };
 
-/// What is above this is said of a feed that is not known to be drained.
+/// A lag above this means that the feed is not known to be drained.
 const LIMIT_MS: i64 = 1000;
 
 struct HeldUp {
@@ -25,7 +25,7 @@ struct HeldUp {
     hold: Transaction<'static, Postgres>,
 }
 
-/// A consumer of the feed with one hand, which holds the first of so many messages.
+/// A consumer of the feed that processes one message at a time and is busy with the first.
 async fn held_up(store: PgPool, messages: usize) -> HeldUp {
     let (world, queue) = (World::on(store).await, Queue::make(1000).await);
     let mut hold = world.store.begin().await.unwrap();

@@ -1,5 +1,5 @@
-//! The consumer on a real queue: nothing is deleted before it is recorded, what fails comes again, an outage costs no
-//! receives, and a stop gives back what is not finished.
+//! The consumer on a real queue: no message is deleted before it is recorded, failed messages are delivered again, an
+//! outage costs no receives, and a shutdown returns unfinished messages.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,7 +25,7 @@ use crate::{
     stand_ins::{Answer, Breakdown},
 };
 
-/// Until the condition holds, looked at again and again; a minute is for the slowest machine.
+/// Polls until the condition is true; a minute is for the slowest machine.
 pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let waiting = async {
         while !holds().await {
@@ -80,12 +80,12 @@ pub(crate) async fn consume_watched(
     Running { consumer: tokio::spawn(consumer.run(stop.clone())), stop }
 }
 
-/// Never opens: every failure puts the message back.
+/// A breaker that never opens: every failure returns the message to the queue.
 pub(crate) fn no_breakers() -> Breakers {
     Breakers::new(BreakerConfig { threshold: u32::MAX, ..BreakerConfig::default() })
 }
 
-/// One allocation a case, so that they do not wait for each other.
+/// One allocation per case, so that they do not wait for each other.
 fn messages(world: &World, count: usize) -> Vec<String> {
     let one = |number: usize| {
         let noms = format!("A{number:04}AA");
@@ -154,7 +154,7 @@ async fn a_message_that_fails_stays_in_the_queue_and_comes_again(store: PgPool) 
 
 #[sqlx::test(migrations = "migrations/store")]
 async fn an_outage_of_manage_pom_cases_costs_no_receives(store: PgPool) {
-    // Three receives and it is a dead letter; the outage is probed far more often than that.
+    // After three receives it is a dead letter; the outage is probed far more often than that.
     let (world, queue) = (World::on(store).await, Queue::make(3).await);
     queue.send(&messages(&world, 12)).await;
     world.mpc.mpc().break_down(Some(Breakdown::Unavailable));
@@ -179,7 +179,7 @@ async fn a_message_that_fails_for_a_reason_of_its_own_holds_up_nobody(store: PgP
     world.mpc.mpc().allocation("A0000AA", Answer::with(500, ""));
     let short = Duration::from_millis(50);
     let breakers = BreakerConfig { threshold: 1, first_pause: short, longest_pause: short };
-    // It opens the breaker alone, before there is any other message that could close it.
+    // It opens the breaker by itself, before any other message could close it.
     queue.send(&all[..1]).await;
     let running = consume(&world, config(&queue), Breakers::new(breakers), None).await;
     let path = "/api/allocation/A0000AA/primary_pom";
@@ -200,7 +200,7 @@ async fn a_stop_gives_unfinished_messages_back_at_once(store: PgPool) {
     let running = consume(&world, config(&queue), Breakers::default(), None).await;
     until("all are asked about", async || world.mpc.mpc().all_calls().len() >= 4).await;
     running.stop().await;
-    // They would stay hidden for half a minute otherwise.
+    // Otherwise they would stay invisible for half a minute.
     let mut back = queue.take_all().await;
     back.sort();
     assert_eq!(back, sent);
@@ -245,7 +245,7 @@ async fn duplicates_lost_deletes_and_refusals_of_sqs_change_nothing(store: PgPoo
     let forgetful = ConsumerConfig { visibility: Duration::from_secs(1), ..config(&queue) };
     let running = consume(&world, forgetful, Breakers::default(), Some(&layer.url())).await;
     until("all are recorded", async || world.count(RECORDED).await == 40).await;
-    // Forty deletes at least are on their way, each of which may be lost or refused.
+    // At least forty deletes follow, each of which may be lost or refused.
     until("deletes were lost and refused", async || {
         let done = layer.done();
         done.lost_deletes > 0 && done.refused_entries > 0
@@ -287,7 +287,7 @@ async fn a_queue_is_not_polled_while_what_its_messages_need_is_down(store: PgPoo
     breakers.trip(MPC, std::time::Instant::now());
     let layer = SqsLayer::start(&std::env::var("AWS_ENDPOINT_URL").unwrap(), Faults::default(), 7).await;
     let paused = consume(&world, config(&queue), breakers, Some(&layer.url())).await;
-    // The change feed, which does not need it, is read meanwhile.
+    // The change feed does not need it and is read meanwhile.
     let breakers = Breakers::new(BreakerConfig { threshold: 1, first_pause: day, longest_pause: day });
     breakers.trip(MPC, std::time::Instant::now());
     let feed = Queue::make(3).await;

@@ -1,4 +1,4 @@
-//! The stand-ins that other tests lean on play their parts as the real ones do.
+//! The stand-ins that other tests use behave like the real servers.
 
 use chrono::Utc;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, jwk::JwkSet};

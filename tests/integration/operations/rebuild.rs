@@ -1,4 +1,4 @@
-//! What is derived from the events can be lost and rebuilt.
+//! The derived tables can be lost and rebuilt from the events.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use sqlx::PgPool;
 
 use crate::helpers::audit::{allocated, append, learned, noms, settle, superseded, three_cases};
 
-/// Everything that is derived, as far as it follows from the events.
+/// The content of every derived table.
 async fn derived(pool: &PgPool) -> Vec<Value> {
     sqlx::query_scalar(
         "select jsonb_build_array('outbox', id, case_id, sequence, ordinal, kind, intent, state) from outbox
@@ -88,7 +88,7 @@ async fn a_rebuild_that_was_stopped_goes_on_where_it_was(pool: PgPool) {
     assert_eq!((next.id == first.id, next.cases, next.added), (false, 3, 0));
 }
 
-/// Rebuilds while the case changes: the rebuild has read the events of the case and waits for the staff directory when
+/// Rebuilds while the case changes: the rebuild has read the events of the case and waits for the staff codes when
 /// `meanwhile` happens.
 async fn rebuild_while(pool: &PgPool, meanwhile: impl AsyncFnOnce()) {
     let mut held = pool.begin().await.unwrap();

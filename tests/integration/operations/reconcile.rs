@@ -1,4 +1,4 @@
-//! Reconciliation on real parts: Manage POM Cases, our record and Delius part, are told apart and brought together.
+//! Reconciliation with real parts: differences between Manage POM Cases, our record and Delius are found and repaired.
 
 use serde_json::Value;
 use sqlx::PgPool;
@@ -51,7 +51,7 @@ async fn a_case_in_agreement_says_so_and_nothing_is_recorded_by_looking(store: P
 #[sqlx::test(migrations = "migrations/store")]
 async fn a_lost_message_is_found_and_repaired_by_the_path_of_an_event(store: PgPool) {
     let world = allocated(store).await;
-    // Mary took over and the dates moved, and no message of either came.
+    // Mary took over and the dates changed, and no message about either arrived.
     mary(&world);
     world.mpc.mpc().handover(NOMS, Answer::handover(NOMS, Some("2026-10-02"), None));
     let ended = reconcile(&world, &[NOMS]).await;
@@ -118,11 +118,11 @@ async fn a_difference_that_cannot_be_repaired_stays_one(store: PgPool) {
 #[sqlx::test(migrations = "migrations/store")]
 async fn all_goes_through_recorded_cases_and_everybody_in_custody(store: PgPool) {
     let world = allocated(store).await;
-    // A case of ours that Delius does not know, with an allocation that waits for a name.
+    // A recorded case that Delius does not know, with an allocation that waits for a name.
     world.mpc.mpc().allocation("A9999ZZ", Answer::not_found("Not allocated"));
     let unknown = world.allocation("m3", MORNING, 77).to_string().replace(NOMS, "A9999ZZ");
     world.accept(&serde_json::from_str::<Value>(&unknown).unwrap()).await;
-    // Somebody in custody of whom no message ever came.
+    // Somebody in custody about whom no message ever arrived.
     sqlx::raw_sql(
         "with person as (
              insert into offender (crn, noms_number) values ('X200001', 'A2001AA') returning offender_id),

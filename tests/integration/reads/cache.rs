@@ -1,4 +1,4 @@
-//! The cache in slow motion: a source that a test holds up and lets go, so that every order of events can be had.
+//! The cache in slow motion: the test blocks and releases the source, so that every order of events can be produced.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -110,7 +110,7 @@ async fn an_older_read_that_ends_later_does_not_replace_a_newer_one(store: PgPoo
     let new =
         tokio::spawn(async move { said(records.read(&id("X000001"), FreshnessDemand::ReadThrough).await) });
     until("the new read has begun", || async { source.reads() == 2 }).await;
-    // Both are let go; whichever stores first, the newer one stays.
+    // Both are released; whichever stores first, the newer one stays.
     source.let_go(100);
     assert_eq!(new.await.unwrap().0, "A2");
     old.await.unwrap();

@@ -24,14 +24,14 @@ fn config(slapd: &Slapd) -> DirectoryConfig {
     }
 }
 
-/// A directory whose breaker lets the next one try after this pause.
+/// A directory whose breaker lets a probe through after this pause.
 fn pausing(config: DirectoryConfig, pause: Duration) -> (Arc<EmailDirectory>, Arc<Breakers>) {
     let breakers = BreakerConfig { first_pause: pause, longest_pause: pause, ..BreakerConfig::default() };
     let breakers = Arc::new(Breakers::new(breakers));
     (Arc::new(EmailDirectory::new(config).with_breakers(Arc::clone(&breakers))), breakers)
 }
 
-/// What the directory says of a name: `None` is no answer.
+/// The directory's answer for a name; `None` means no answer.
 async fn asked(directory: &Arc<EmailDirectory>, name: &str) -> Option<Option<String>> {
     directory.emails(&[name.to_owned()]).await.remove(name)
 }
@@ -90,7 +90,7 @@ async fn while_the_directory_is_down_nobody_waits_for_it() {
     assert_eq!(asked(&directory, "NoMail").await, None);
     let trouble = breakers.failures(std::time::Instant::now()).remove(0);
     assert_eq!((trouble.dependency, trouble.state), (DIRECTORY, BreakerState::Open));
-    // Whoever asked would be seen here, and would wait for ever.
+    // A request would be seen here and would wait for ever.
     let silent = tokio::net::TcpListener::bind(slapd.address()).await.unwrap();
     assert_eq!(asked(&directory, "NoMail").await, None);
     assert!(silent.accept().now_or_never().is_none(), "nobody asked");
@@ -113,7 +113,7 @@ async fn a_record_carries_the_managers_address_and_null_while_the_directory_is_d
     let com = staff(&delius, &ground, "N07A007", ["Ada", "", "Byron"], Some("AdaByron")).await;
     let id = person(&delius, "X000001", None).await;
     manage(&delius, &ground, id, com, "2026-01-05").await;
-    // Nothing is believed, so that every read asks the server.
+    // Nothing is cached, so that every read asks the server.
     let forgetful = DirectoryConfig { max_age: Duration::from_nanos(1), ..config(&slapd) };
     let (directory, breakers) = pausing(forgetful, Duration::ZERO);
     let source = DeliusSource::new(CaseReader::new(delius), Some(directory));

@@ -1,4 +1,4 @@
-//! The cache where things go wrong between a read and its keeping.
+//! The cache when something happens between a read and its storing.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -68,7 +68,7 @@ async fn an_incomplete_read_that_an_invalidation_overtakes_is_made_again(store: 
     }
 }
 
-/// A read by `by` that is held up while an invalidation comes, and is then let go: it brings the new value.
+/// A read by `by` that is blocked while an invalidation arrives, and is then released: it returns the new value.
 async fn overtaken(store: &PgPool, by: &'static str, invalidated: &str, complete: bool) {
     let source = Scripted::new();
     source.set("X000001", "A1");

@@ -1,4 +1,4 @@
-//! Replicas of the API on real databases, and what happens when a database is cut off.
+//! Replicas of the API on real databases, also when a database is cut off.
 
 use std::time::Duration;
 
@@ -79,7 +79,7 @@ async fn a_noms_number_that_moved_is_not_answered_with_whoever_had_it_before(sto
     let by_noms = || async { replica.get_json(&format!("/case-records/{NOMS}")).await.1["crn"].clone() };
     assert_eq!(by_noms().await, CRN);
 
-    // Only the message of the person who got the number arrives.
+    // Only the message about the person who got the number arrives.
     person(delius, "X000002", Some(NOMS)).await;
     run(delius, &format!("UPDATE offender SET noms_number = NULL WHERE crn = '{CRN}'")).await;
     let mut message = offender_event("OFFENDER_CHANGED", "X000002");

@@ -1,11 +1,11 @@
-//! Whether a migration of our store leaves a running older version alone: two versions run side by side in every
-//! deployment, and the older one must go on when it is rolled back.
+//! Whether a running older version survives a migration of our store: two versions run side by side in every deployment,
+//! and the older one must work after a rollback.
 //!
-//! What a file does to tables that it creates itself is free. To others it may only add: columns that may be null or
-//! have a default, tables, indices that are not unique. A statement that does more needs a reason in the comment above
-//! it: `-- older versions survive this: …`.
+//! A migration may do anything to tables that it creates itself. To other tables it may only add: columns that are
+//! nullable or have a default, tables, and indices that are not unique. A statement that does more needs a reason in the
+//! comment above it: `-- older versions survive this: …`.
 
-/// What the reason begins with.
+/// The beginning of the reason.
 pub(crate) const REASON: &str = "-- older versions survive this:";
 
 /// What an older version may not survive, in words, with the statement.
@@ -129,7 +129,7 @@ fn statements(sql: &str) -> Vec<(String, bool)> {
     statements.filter(|(words, _)| !words.is_empty()).collect()
 }
 
-/// Split where the separator is not within brackets.
+/// Splits at separators outside brackets.
 fn outside_brackets(text: &str, separator: char) -> Vec<&str> {
     let (mut depth, mut begins, mut parts) = (0_i32, 0, vec![]);
     for (at, character) in text.char_indices() {

@@ -1,11 +1,11 @@
-//! What is given up halfway must not cost what is written afterwards.
+//! A cancelled transaction must not lose what is written afterwards.
 
 use std::{future::poll_fn, task::Poll};
 
 use manage_pom_cases_and_delius::database;
 use sqlx::{PgPool, postgres::PgPoolOptions};
 
-/// Polls so many times, then gives up. Whatever was sent until then has been sent.
+/// Polls this many times, then drops the future. What was sent until then has been sent.
 async fn given_up_after<F: Future>(polls: usize, future: F) {
     let mut future = Box::pin(future);
     for _ in 0..polls {
@@ -20,7 +20,7 @@ async fn given_up_after<F: Future>(polls: usize, future: F) {
 #[sqlx::test(migrations = false)]
 async fn what_is_written_after_a_beginning_was_given_up_is_there(pool: PgPool) {
     sqlx::query("create table kept (number bigint)").execute(&pool).await.unwrap();
-    // One connection, so that the next write finds it as it was left.
+    // One connection, so that the next write uses the same one.
     let one = PgPoolOptions::new().max_connections(1);
     let one = one.connect_with((*pool.connect_options()).clone()).await.unwrap();
     for polls in 0..60 {

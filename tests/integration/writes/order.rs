@@ -1,4 +1,4 @@
-//! The same messages, whatever their order and however often they come, leave the same rows in Delius.
+//! The same messages leave the same rows in Delius, in any order and however often they are delivered.
 
 use serde_json::Value;
 use sqlx::PgPool;
@@ -11,7 +11,7 @@ use crate::{
 const STAFF: [(i64, &str, &str); 4] =
     [(1, "ADA", "BYRON"), (2, "MARY", "SOMERVILLE"), (3, "EMMY", "NOETHER"), (4, "SOPHIE", "GERMAIN")];
 
-/// Thirty events of one case, one an hour; some repeat the holder, some remove the POM.
+/// Thirty events of one case, one per hour; some repeat the holder, some remove the POM.
 fn events() -> Vec<(String, Option<i64>, &'static str)> {
     let mut random = fastrand::Rng::with_seed(20260701);
     (0..30)
@@ -29,7 +29,7 @@ fn message(world: &World, number: usize, event: &(String, Option<i64>, &str)) ->
     serde_json::from_str(&message.replace("LEI", prison)).unwrap()
 }
 
-/// Every code is known to the directory before the case begins, and one POM is responsible.
+/// Every staff code is known before the case begins, and one POM is responsible.
 async fn prepare(world: &World) {
     for (number, (code, forename, surname)) in STAFF.into_iter().enumerate() {
         let noms = format!("A000{number}AA");
@@ -64,7 +64,7 @@ async fn thirty_events_shuffled_and_each_delivered_twice_leave_the_rows_of_the_o
     in_order.end().await;
 
     for seed in 1..=3 {
-        // The store of one test serves several runs: it is emptied as only a superuser can.
+        // One store serves several runs; only a superuser can empty it.
         sqlx::raw_sql(
             "set session_replication_role = replica;
              delete from outbox_attempts; delete from outbox; delete from message_receipts;

@@ -1,4 +1,4 @@
-//! The relay when it is told to stop, and when Delius is down.
+//! The relay at shutdown, and when Delius is down.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ use crate::{
     stand_ins::Answer,
 };
 
-/// Writes of so many cases, all due.
+/// Due writes of this many cases.
 async fn with_writes(store: PgPool, cases: usize) -> World {
     let world = World::on(store).await;
     for number in 0..cases {
@@ -35,7 +35,7 @@ async fn with_writes(store: PgPool, cases: usize) -> World {
 #[sqlx::test(migrations = "migrations/store")]
 async fn a_stop_gives_unfinished_writes_back_at_once(store: PgPool) {
     let world = with_writes(store, 1).await;
-    // Somebody holds the person's row, so that the write cannot finish.
+    // Another transaction holds the person's row, so that the write cannot finish.
     let mut holder = world.delius.begin().await.unwrap();
     sqlx::query("select from offender for update").execute(&mut *holder).await.unwrap();
     let hour = Duration::from_secs(3600);
@@ -56,7 +56,7 @@ async fn a_stop_gives_unfinished_writes_back_at_once(store: PgPool) {
 #[sqlx::test(migrations = "migrations/store")]
 async fn while_delius_is_down_attempts_are_not_used_up(store: PgPool) {
     let world = with_writes(store, 6).await;
-    // A port on which nobody listens any more.
+    // A port on which nothing listens any more.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let options = (*world.delius.connect_options()).clone().port(port);
     let nowhere = database::pool(1).acquire_timeout(Duration::from_millis(200)).connect_lazy_with(options);
@@ -72,7 +72,7 @@ async fn while_delius_is_down_attempts_are_not_used_up(store: PgPool) {
     running.await.unwrap();
     let attempts = world.count("select sum(attempt) from outbox").await;
     assert!((2..=4).contains(&attempts), "{attempts} attempts of six writes");
-    // It is back: what waited is applied.
+    // It is back: the waiting writes are applied.
     world
         .count("with due as (update outbox set available_at = now() returning 1) select count(*) from due")
         .await;
@@ -92,7 +92,7 @@ async fn a_claim_that_waits_behind_another_keeps_its_lease(store: PgPool) {
         .execute(&world.delius)
         .await
         .unwrap();
-    // Whichever comes first cannot finish, and the other waits behind it.
+    // The first one cannot finish, and the other waits behind it.
     let mut holder = world.delius.begin().await.unwrap();
     sqlx::query("select from offender for update").execute(&mut *holder).await.unwrap();
     let config = RelayConfig { lease: Duration::from_secs(2), ..RelayConfig::of("one by one") };
