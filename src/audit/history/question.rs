@@ -40,7 +40,9 @@ pub enum InvalidTime {
     )]
     Unreadable,
     /// The clock in London skipped it.
-    #[error("this time does not exist in London, because the clocks went forward; write it with Z or an offset")]
+    #[error(
+        "this time does not exist in London, because the clocks went forward; write it with Z or an offset"
+    )]
     Skipped,
 }
 
