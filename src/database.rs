@@ -29,7 +29,7 @@ const RELEASE: Duration = Duration::from_secs(2);
 const STATEMENT: Duration = Duration::from_secs(30);
 /// Longest wait for a lock.
 const LOCK: Duration = Duration::from_secs(10);
-/// A transaction that nobody continues (its process is stopped, or gone without a word) gives up its locks after
+/// A transaction that nobody continues (its process is paused, or its machine is gone) releases its locks after
 /// this.
 const IDLE_TRANSACTION: Duration = Duration::from_secs(30);
 /// How long the service waits for an answer of the store.
@@ -75,7 +75,7 @@ pub fn bounded(options: PgConnectOptions) -> PgConnectOptions {
 ///
 /// When the future of the pool's own is dropped after `BEGIN` was sent and before its answer came, the connection goes
 /// back to the pool in a transaction of which the driver knows nothing: whatever is written on it later looks written
-/// and is never committed. So a task of its own carries the beginning through, and rolls back what nobody waits for.
+/// and is never committed. So a separate task completes the `begin`, and rolls back if the caller is gone.
 ///
 /// # Errors
 /// The database's own.
@@ -105,7 +105,7 @@ pub async fn in_time<T>(answer: impl Future<Output = sqlx::Result<T>>) -> sqlx::
     within(ANSWER, answer).await
 }
 
-/// The answer, unless it takes longer than so.
+/// The answer, unless it takes longer than the limit.
 ///
 /// # Errors
 /// The database's own, or that there was no answer in time.

@@ -30,7 +30,7 @@ pub fn date_time(at: DateTime<Utc>) -> String {
     at.with_timezone(&London).format("%d/%m/%Y %H:%M:%S").to_string()
 }
 
-/// `01/07/2026 10:00:00 BST`: with the name of the clock, where the hour of the autumn change must be told apart.
+/// `01/07/2026 10:00:00 BST`: with the name of the clock, which distinguishes the hour that occurs twice in autumn.
 pub fn date_time_zone(at: DateTime<Utc>) -> String {
     at.with_timezone(&London).format("%d/%m/%Y %H:%M:%S %Z").to_string()
 }

@@ -22,7 +22,7 @@ impl Backoff {
         Self::new(Duration::from_millis(50), Duration::from_secs(2))
     }
 
-    /// The longest possible pause after so many attempts.
+    /// The longest possible pause after this many attempts.
     pub fn ceiling(&self, attempts: u32) -> Duration {
         let doublings = attempts.saturating_sub(1).min(16);
         self.longest.min(self.first.saturating_mul(1 << doublings))
@@ -33,7 +33,7 @@ impl Backoff {
         self.ceiling(attempts).mul_f64(fastrand::f64())
     }
 
-    /// A pause between half the ceiling and the ceiling: for who must not come back at once.
+    /// A pause between half the ceiling and the ceiling: for callers that must not return at once.
     pub fn at_least_half(&self, attempts: u32) -> Duration {
         self.ceiling(attempts).mul_f64(0.5 + fastrand::f64() / 2.0)
     }

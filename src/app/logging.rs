@@ -21,7 +21,7 @@ pub fn start(format: LogFormat) {
         // The SDK logs its credentials lookups and every retry at info.
         EnvFilter::new("info,aws_config=warn,aws_smithy_runtime=warn,sqlx=warn,ldap3=warn")
     });
-    // At its finest the SDK logs the messages themselves, and nobody who asks for more lines asks for that.
+    // At level trace the SDK logs whole messages, which must never be in a log.
     let quiet = filter_fn(|line| !(line.target().starts_with("aws_") && *line.level() == Level::TRACE));
     let all = tracing_subscriber::registry().with(filter).with(quiet);
     let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
@@ -29,7 +29,7 @@ pub fn start(format: LogFormat) {
         LogFormat::Text => all.with(lines).init(),
         LogFormat::Json => all.with(lines.json().flatten_event(true)).init(),
     }
-    // What a panic says may quote the value that caused it, so only its place is told.
+    // The message of a panic may quote the value that caused it, so only its place is logged.
     std::panic::set_hook(Box::new(|panic| {
         if reader_is_gone(panic) {
             std::process::exit(READER_GONE);
@@ -39,10 +39,10 @@ pub fn start(format: LogFormat) {
     }));
 }
 
-/// Exit code when whoever reads our output has closed it (`… | head`): what the shell reports for SIGPIPE.
+/// Exit code when the reader closed our output (`… | head`): the code that the shell reports for SIGPIPE.
 const READER_GONE: i32 = 141;
 
-/// `println!` panics when its reader is gone. That is no bug, and nothing can be said to anybody.
+/// `println!` panics when its reader is gone. That is no bug, and there is nobody to report it to.
 fn reader_is_gone(panic: &std::panic::PanicHookInfo<'_>) -> bool {
     panic.payload_as_str().is_some_and(|text| text.starts_with("failed printing to std"))
 }

@@ -1,5 +1,5 @@
-//! What an auditor asks: the journal that proves nothing was changed, the history of a case, where each entry comes
-//! from, and whether the stored events still mean the same writes.
+//! The auditor's questions: the journal proves that nothing was changed; the history of a case, the origin of each entry,
+//! and whether the stored events still mean the same writes.
 
 pub mod evidence;
 pub mod history;

@@ -25,7 +25,7 @@ impl Progress {
         Self { plain: bar.is_hidden(), bar, doing, told: Instant::now() }
     }
 
-    /// So many are done.
+    /// Sets the number of items done.
     pub(super) fn at(&mut self, done: u64) {
         self.bar.set_position(done);
         if self.plain && self.told.elapsed() >= EVERY {
@@ -44,7 +44,7 @@ impl Progress {
         self.bar.suspend(|| println!("{line}"));
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(super) fn end(self) {
         self.bar.finish_and_clear();
     }

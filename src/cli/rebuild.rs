@@ -1,5 +1,5 @@
 //! `rebuild`: the outbox, the directory of staff codes and the list of waiting allocations, from the events. Stopped
-//! and started again, it goes on where it was. Exit code 0 = everything is as the events say now.
+//! and started again, it continues where it was. Exit code 0 means that every derived table now agrees with the events.
 
 use std::process::ExitCode;
 

@@ -32,7 +32,7 @@ pub struct Reconcile {
     /// NOMS number or CRN of one person
     #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
     id: Option<PersonId>,
-    /// Every case on record, and everybody in custody in Delius
+    /// Every recorded case, and everybody in custody in Delius
     #[arg(long)]
     all: bool,
     /// Repair what differs: record it as a message and write it to Delius, by the same path as an event

@@ -1,4 +1,4 @@
-//! What an error of PostgreSQL says about the database, the connection and the statement.
+//! What an error of PostgreSQL means for the database, the connection and the statement.
 
 /// What to do about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What became of messages: from a message to the outcome of the write that it led to.
+//! Outcomes of messages: from a message to the outcome of its write.
 
 use std::collections::HashSet;
 
@@ -9,9 +9,9 @@ use crate::case::NomsNumber;
 /// What became of one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
-    /// Its write has this outcome; or it led to no write, and this is the event that says why.
+    /// The outcome of its write, or the event that says why there is no write.
     Settled(String),
-    /// It is recorded, and its write has no outcome yet.
+    /// Recorded; its write has no outcome yet.
     Written {
         /// Whose case.
         noms: NomsNumber,

@@ -48,14 +48,14 @@ pub(super) fn send(
 /// How fresh an answer of several parts is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Freshness {
-    /// Age of the oldest part that does not come from Delius just now.
+    /// Age of the oldest part that was not read from Delius for this answer.
     age: Option<Duration>,
     /// Whether any part is stale.
     stale: bool,
 }
 
 impl Freshness {
-    /// Takes one more part into account.
+    /// Adds one more part.
     pub(super) fn add(&mut self, age: Duration, origin: Origin) {
         if origin != Origin::Delius {
             self.age = self.age.max(Some(age));
@@ -75,7 +75,7 @@ impl Freshness {
     }
 }
 
-/// Whether the caller holds these very bytes. Tags are compared weakly: a proxy may have weakened ours.
+/// Whether the caller has the same bytes. Tags are compared weakly, because a proxy may have weakened ours.
 fn has_it(headers: &HeaderMap, etag: &HeaderValue) -> bool {
     let tags = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     tags.flat_map(|value| value.split(','))

@@ -76,8 +76,8 @@ impl Timer {
     }
 }
 
-/// A stream that ends when no request comes for too long, and fails when a header is begun and not finished within its
-/// limit, or when the peer takes nothing of an answer for too long.
+/// A stream that ends when no request arrives for too long, and fails when a header is begun and not finished within its
+/// limit, or when the peer reads nothing of an answer for too long.
 pub(super) struct Limited<S> {
     stream: S,
     answering: Answering,
@@ -88,7 +88,7 @@ pub(super) struct Limited<S> {
     idle_since: Instant,
     /// When the first byte of a header came.
     header_begun: Option<Instant>,
-    /// Since when the peer takes nothing.
+    /// Since when the peer has read nothing.
     write_waits_since: Option<Instant>,
     read_timer: Timer,
     write_timer: Timer,

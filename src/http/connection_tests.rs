@@ -35,7 +35,7 @@ async fn a_peer_that_takes_nothing_is_cut_off_and_one_that_takes_something_has_i
     assert!(ours.write_waits_since.is_none());
 }
 
-/// Counts what a connection takes from its peer, and the room that it offers for the next bytes.
+/// Counts the bytes that a connection reads from its peer, and the buffer space that it offers.
 struct Counted {
     stream: DuplexStream,
     held: Arc<AtomicUsize>,

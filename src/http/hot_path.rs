@@ -1,4 +1,4 @@
-//! What makes an answer from memory cheap: threads of the API's own, and metric handles that are looked up once.
+//! What makes an answer from memory cheap: the API's own threads, and metric handles that are looked up once.
 //!
 //! Everything in this file exists for one figure in `docs/PERFORMANCE.md`: the rate at which a cached case record is
 //! served, beside nginx serving the same bytes as a static file. Nothing here changes an answer: with the ordinary
@@ -32,7 +32,7 @@ static THREADS: LazyLock<Vec<Handle>> = LazyLock::new(|| {
     })
 });
 
-/// The thread that takes the next connection, in turn.
+/// The thread for the next connection, in turn.
 pub(super) fn next_thread() -> &'static Handle {
     static TURN: AtomicUsize = AtomicUsize::new(0);
     let threads = &*THREADS;
@@ -87,9 +87,9 @@ impl RouteMetrics {
     }
 }
 
-/// Notes which route takes the request.
+/// Records which route handles the request.
 pub(super) fn taken_by(route: &Arc<RouteMetrics>) {
-    // Outside of a server, as in a test of a filter, nobody counts.
+    // Outside a server, as in a test of a filter, nothing is counted.
     let _ = TAKEN_BY.try_with(|taken| taken.replace(Some(Arc::clone(route))));
 }
 

@@ -8,7 +8,7 @@ use crate::{
     http::{Problem, path},
 };
 
-/// Somebody has to correct Delius first, which takes longer than a retry.
+/// `Retry-After` when somebody has to correct Delius first, which takes longer than a retry.
 const SHARED_RETRY_S: u16 = 300;
 
 /// Reads an identifier from a path, where it may be percent-encoded.

@@ -37,12 +37,12 @@ impl Problem {
         Self { status, message: message.into(), header: None, reason: None }
     }
 
-    /// 400: the request is not what the route takes.
+    /// 400: the request is malformed.
     pub fn bad_request(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
 
-    /// 404: there is no such thing. Never for a fault, because Manage POM Cases takes a 404 as the answer.
+    /// 404: not found. Never for a fault, because Manage POM Cases takes a 404 as the answer.
     pub fn not_found(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::NOT_FOUND, message)
     }
@@ -59,7 +59,7 @@ impl Problem {
             .with(header::WWW_AUTHENTICATE, HeaderValue::from_static(r#"Bearer error="insufficient_scope""#))
     }
 
-    /// 503: no answer is available; the caller should ask again after so many seconds.
+    /// 503: no answer is available; the caller should retry after this many seconds.
     pub fn unavailable(message: impl Into<Cow<'static, str>>, retry_after_s: u16) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, message).with(header::RETRY_AFTER, retry_after_s.into())
     }

@@ -1,4 +1,4 @@
-//! Which addresses may be fetched: those on the configured origin that name nobody but the person of the message.
+//! Which addresses may be fetched: those on the configured origin that name only the person of the message.
 
 use anyhow::{bail, ensure};
 use reqwest::{Response, header::LOCATION};

@@ -1,4 +1,4 @@
-//! The access token for our calls: client credentials (RFC 6749, 4.4), kept until shortly before it expires, renewed
+//! The access token for our calls: client credentials (RFC 6749, 4.4), cached until shortly before it expires, renewed
 //! by one caller while the others wait.
 
 use std::time::{Duration, Instant};
@@ -42,7 +42,7 @@ impl std::fmt::Debug for ClientCredentials {
     }
 }
 
-/// Gives access tokens of HMPPS Auth.
+/// Fetches and caches access tokens of HMPPS Auth.
 pub struct TokenSource {
     http: reqwest::Client,
     url: String,
@@ -72,7 +72,7 @@ impl TokenSource {
 
     /// A token that is good for a while.
     pub(super) async fn get(&self) -> Result<String, FetchError> {
-        // Held during the fetch: callers that come meanwhile wait for its token instead of asking for another one.
+        // Held during the fetch, so that other callers wait for this token instead of asking for another one.
         let mut held = self.held.lock().await;
         match &*held {
             Some(good) if good.usable_until > Instant::now() => Ok(good.token.clone()),

@@ -1,5 +1,5 @@
 //! Messages that the service makes itself, in the shape in which SNS delivers: whatever is recorded, be it for a bulk
-//! run or for a repair, has come in as a message and can be followed to its bytes.
+//! run or for a repair, was received as a message and can be traced to its bytes.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! The outbox: the writes that the events of the cases mean for Delius, until they are applied.
 //!
-//! [`projector`] derives them (pure), [`table`] keeps them in the transaction of the events, and the [`relay`] applies
+//! [`projector`] derives them (pure), [`table`] stores them in the transaction of the events, and the [`relay`] applies
 //! them through the Delius gateway, in order within a case and in parallel across cases. Where a topic wants to hear of
 //! applied writes, [`notices`] keep what it is to be told, and the [`Announcer`] tells it.
 

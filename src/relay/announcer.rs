@@ -1,4 +1,4 @@
-//! Tells the outcome topic of applied writes: at least once, apart from the writes themselves, which never wait for it.
+//! Publishes a notice of each applied write to the outcome topic, at least once. Writes never wait for it.
 
 use std::{
     sync::Arc,
@@ -19,11 +19,11 @@ use crate::{
 
 const BATCH: u32 = 50;
 const AT_ONCE: usize = 8;
-/// Longer than any attempt at publishing takes.
+/// Longer than any attempt to publish.
 const LEASE: Duration = Duration::from_secs(60);
 const ATTEMPT: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_secs(2);
-/// How long a notice is kept after it was sent, for who asks why a receiver was told twice or not at all.
+/// How long a notice is stored after it was sent, to answer why a receiver got it twice or not at all.
 pub const KEPT: Duration = Duration::from_secs(30 * 86_400);
 const FORGET_EVERY: Duration = Duration::from_secs(3600);
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(300));

@@ -42,7 +42,7 @@ pub(crate) struct ApiLimits {
     record_stale_seconds: Duration,
 }
 
-/// No record may be trusted for longer than a message that was put back, or was purged, keeps records from being so.
+/// A cached record must expire before the cache is trusted again after a lost or purged change-feed message.
 fn record_age(text: &str) -> Result<Duration, String> {
     match seconds(text)? {
         age if age <= OUTLIVED => Ok(age),

@@ -10,11 +10,11 @@ use chrono_tz::Europe::London;
 pub struct Question {
     /// What was true in the world at this time; later facts are left out.
     pub as_of: Option<DateTime<Utc>>,
-    /// What we knew at this time: only what was recorded by then takes part.
+    /// What was known at this time: only what had been recorded by then counts.
     pub known_at: Option<DateTime<Utc>>,
     /// Only entries after this position are listed: stable paging.
     pub after: u64,
-    /// At most so many entries are listed; all when absent.
+    /// Largest number of entries to list; all when absent.
     pub limit: Option<usize>,
 }
 
@@ -72,7 +72,7 @@ fn read(text: &str) -> Result<DateTime<Utc>, InvalidTime> {
         .and_then(in_london)
 }
 
-/// Of the two meanings of an hour that comes twice in autumn, the later: what was true by its end.
+/// An hour that occurs twice in autumn means the later one: what was true at its end.
 fn in_london(local: NaiveDateTime) -> Result<DateTime<Utc>, InvalidTime> {
     let at = London.from_local_datetime(&local).latest().ok_or(InvalidTime::Skipped)?;
     Ok(at.with_timezone(&Utc))

@@ -1,4 +1,4 @@
-//! What was known at a past time never changes, whatever becomes known later.
+//! What was known at a past time never changes, whatever is recorded later.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -15,7 +15,7 @@ use crate::{
     case::{CaseEvent, NameSource, OutcomeName},
 };
 
-/// One thing that becomes known: what, when in the world (minutes), how much later it is recorded (seconds).
+/// One fact: what, when it occurred (minutes), how much later it is recorded (seconds).
 #[derive(Debug, Clone)]
 struct Happening {
     what: u8,
@@ -32,7 +32,7 @@ fn happenings() -> impl Strategy<Value = Vec<Happening>> {
     proptest::collection::vec(one, 2..40)
 }
 
-/// Tells the story of the happenings; several may be recorded at the very same time.
+/// Builds a case from the facts; several may be recorded at the same time.
 fn tell(happenings: &[Happening]) -> CaseFile {
     let mut story = Story::new();
     let mut now = utc("2026-07-01T00:00:00Z");

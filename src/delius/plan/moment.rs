@@ -6,7 +6,7 @@ use super::rows::{Holder, PomRow};
 
 /// The rows around an instant `at`, as positions in the list they were found in.
 ///
-/// Soft-deleted rows and rows of no length hold nothing and are not looked at. Where the rows overlap (which Delius
+/// Soft-deleted rows and rows of zero length are ignored. Where the rows overlap (which Delius
 /// does not rule out) the one that started last is the current one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Moment {

@@ -13,7 +13,7 @@ use crate::http::auth::*;
 fn refused(value: &[u8]) -> u16 {
     static PARTS: OnceLock<(Runtime, Authenticator)> = OnceLock::new();
     let (runtime, authenticator) = PARTS.get_or_init(|| {
-        // Nobody listens there: no key is ever known.
+        // Nothing listens there, so no key is ever known.
         let authenticator = Authenticator::new(AuthConfig::new("http://127.0.0.1:1/auth")).unwrap();
         (Runtime::new().unwrap(), authenticator)
     });
@@ -42,7 +42,7 @@ proptest! {
         let header = part(serde_json::json!({ "alg": algorithm, "kid": id, "typ": more, "jku": more }));
         let claims = part(serde_json::json!({ "exp": u64::MAX, "authorities": [more] }));
         let status = refused(format!("Bearer {header}.{claims}.{}", BASE64_URL_SAFE_NO_PAD.encode(&id)).as_bytes());
-        // 503 when it would have to be looked up who signed it.
+        // 503 when the signing key would have to be fetched.
         prop_assert!(status == 401 || (status == 503 && algorithm == "RS256"), "{status} for {algorithm}");
     }
 }

@@ -22,7 +22,7 @@ use crate::http::AuthConfig;
 /// Key sets have a few kilobytes. The limit keeps a misrouted download out of memory.
 const MAX_KEY_SET_BYTES: usize = 256 * 1024;
 
-/// Where key sets come from.
+/// The source of key sets.
 #[async_trait]
 pub(super) trait KeySource: Send + Sync {
     /// The body of the key set, or what went wrong, without addresses.

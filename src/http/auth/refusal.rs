@@ -24,7 +24,7 @@ pub(crate) enum Refusal {
     UnknownKey,
     /// No key with the id verifies the signature.
     Signature,
-    /// Issued by somebody else.
+    /// Issued by another issuer.
     Issuer,
     /// Has no `exp`.
     NoExpiry,
@@ -32,7 +32,7 @@ pub(crate) enum Refusal {
     Expired,
     /// Its time has not begun.
     NotYetValid,
-    /// The key set cannot be fetched, so that nobody can say whether the token is good.
+    /// The key set cannot be fetched, so the token cannot be verified.
     KeysUnavailable,
 }
 

@@ -93,13 +93,13 @@ pub(super) fn key_set(keys: &[Value]) -> String {
     json!({ "keys": keys }).to_string()
 }
 
-/// An HMPPS Auth that publishes what a test says, and a clock that the test moves.
+/// An HMPPS Auth whose key set the test defines, and a clock that the test moves.
 #[derive(Clone, Default)]
 pub(super) struct Publisher(Arc<Published>);
 
 #[derive(Default)]
 struct Published {
-    /// None while nobody answers.
+    /// `None` while it does not answer.
     body: Mutex<Option<String>>,
     fetches: AtomicUsize,
     elapsed: Mutex<Duration>,

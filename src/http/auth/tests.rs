@@ -1,4 +1,4 @@
-//! Whom the authenticator lets in.
+//! Which requests the authenticator accepts.
 
 #![allow(clippy::unwrap_used)]
 

@@ -99,7 +99,7 @@ fn a_token_has_three_parts_in_base64url_without_padding() {
     ] {
         assert_eq!(Token::parse(&bad).err(), Some(Refusal::Malformed), "{bad}");
     }
-    // The claims are looked at later, and in the same way.
+    // The claims are checked later, in the same way.
     let token = format!("{header}.{claims}==.AAAA");
     assert_eq!(Token::parse(&token).unwrap().claims().err(), Some(Refusal::Malformed));
 }

@@ -1,4 +1,4 @@
-//! A steady rate: at most so many items a second, however fast they are processed.
+//! A steady rate: at most this many items a second, however fast they are processed.
 
 use std::{num::NonZeroU32, time::Duration};
 

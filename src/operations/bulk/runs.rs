@@ -40,7 +40,7 @@ pub struct RunLock {
 
 /// Takes the lock; `None` when another process has it.
 pub async fn lock_run(pool: &PgPool, dry_run: bool) -> sqlx::Result<Option<RunLock>> {
-    // A session of its own: the lock ends with it, however this process ends.
+    // A separate session: the lock ends with it, however this process ends.
     let mut session = PgConnection::connect_with(&pool.connect_options()).await?;
     let taken: bool = sqlx::query_scalar("select pg_try_advisory_lock($1, $2)")
         .bind(LOCK)

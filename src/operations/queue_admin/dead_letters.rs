@@ -186,7 +186,7 @@ impl QueueAdmin {
     }
 }
 
-/// The dead-letter queue with this name, and the queues whose dead letters it takes.
+/// The dead-letter queue with this name, and the queues whose dead letters it receives.
 fn sources<'a>(
     live: &'a [LiveQueue],
     name: &str,

@@ -40,7 +40,7 @@ impl LookError {
 /// Looks at one case. Nothing is recorded by looking.
 ///
 /// # Errors
-/// When one of the three gives no answer.
+/// When one of the three does not answer.
 pub async fn look(
     mpc: &dyn ManagePomCases,
     store: &CaseStore,

@@ -1,4 +1,4 @@
-//! Reconciliation: what Manage POM Cases says now, what was last recorded, and what Delius holds, side by side.
+//! Reconciliation: compares what Manage POM Cases says now, what was last recorded, and what Delius holds.
 //!
 //! A publish that fails at Manage POM Cases is lost, and people change Delius by hand; so the three can part. The
 //! [comparison](compare) is pure; [`look`] asks the three; a [repair](Repair) is a message like any other, which is

@@ -22,7 +22,7 @@ use crate::{
 
 /// Cases read at once.
 const PAGE: u32 = 1000;
-/// How often something that is down is asked before the command gives up.
+/// Number of attempts on a dependency that is down before the command gives up.
 const TRIES: u32 = 6;
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30));
 
@@ -57,7 +57,7 @@ pub struct Three {
 }
 
 impl Three {
-    /// Every case on record and everybody in custody, once and in order.
+    /// Every recorded case and everybody in custody, once and in order.
     pub async fn cases(&self, after: Option<&NomsNumber>) -> anyhow::Result<BTreeSet<NomsNumber>> {
         let mut all = BTreeSet::new();
         let mut last = after.cloned();

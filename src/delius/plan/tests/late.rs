@@ -1,4 +1,4 @@
-//! Events that come after later ones have been written.
+//! Events that arrive after later ones have been written.
 
 use super::{Memory, at, memory::transfers};
 use crate::case::OutcomeName;

@@ -25,7 +25,7 @@ fn responsibility_follows_only_the_manager_who_had_it() {
         // Until this very second.
         case("ada@LEI[1,)", "ada@LEI[1,5) com[5,)", 5, "ada@LEI[1,5) com[5,)", false),
         case("ada@LEI[1,)", "ada@LEI[1,5)", 5, "ada@LEI[1,5)", false),
-        // A community offender manager is, or nobody.
+        // A community offender manager is responsible, or nobody.
         case("ada@LEI[1,)", "com[1,)", 5, "com[1,)", false),
         case("ada@LEI[1,)", "", 5, "", false),
         case("", "com[1,)", 5, "com[1,)", false),
@@ -36,7 +36,7 @@ fn responsibility_follows_only_the_manager_who_had_it() {
         case(two, "ada@LEI[1,4) com[4,)", 3, "ada@LEI[1,3) new@LEI[3,4) com[4,)", true),
         case(two, "ada@LEI[1,5) com[5,)", 7, "ada@LEI[1,5) com[5,)", false),
         case(two, "com[1,5) bob@LEI[5,)", 3, "com[1,5) bob@LEI[5,)", false),
-        // Responsible again later, for the time that the new manager takes over: it is theirs then.
+        // Responsible again later, in the period of the new manager: that responsibility moves too.
         case("ada@LEI[1,)", "com[1,7) ada@LEI[7,)", 5, "com[1,7) new@LEI[7,)", false),
         case(
             "ada@LEI[1,)",

@@ -1,4 +1,4 @@
-//! What the rows in memory come to, shown in one line, and what must hold after every step.
+//! The rows in memory, printed in one line, and the invariants after every step.
 
 use std::collections::BTreeSet;
 
