@@ -1,4 +1,4 @@
-//! The bulk handover update, begun twice at once and killed in the middle.
+//! The bulk refresh, started twice at once and killed in the middle.
 
 use crate::{
     ground::{Ground, noms, teaching_noms, until},
@@ -28,7 +28,7 @@ fn refresh(ground: &Ground, rate: &str, environment: &[(&str, &str)]) -> tokio::
     command
 }
 
-/// Runs it, as soon as the session of a process that was killed is gone.
+/// Runs it, once the database session of a killed process is gone.
 async fn refreshed(ground: &Ground, environment: &[(&str, &str)]) -> Ended {
     let mut ended = None;
     until("the turn of the one that was killed is over", async || {
@@ -41,7 +41,7 @@ async fn refreshed(ground: &Ground, environment: &[(&str, &str)]) -> Ended {
     ended.unwrap()
 }
 
-/// Each case has one event, one write and one pair of key dates, and there was one run.
+/// Checks that each case has one event, one write and one pair of key dates, and that there was one run.
 async fn everybody_once(ground: &Ground) {
     let events = "select aggregate_id || ' ' || event_type || ' ' || count(*) from events
                   where metadata ->> 'messageId' like 'bulk:%' group by aggregate_id, event_type order by 1";

@@ -1,4 +1,4 @@
-//! A caller of the read API, as Manage POM Cases is one.
+//! A client of the read API, like Manage POM Cases.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::ground::Ground;
 
-/// Whose record is asked for: one of the cases of the ground.
+/// The person whose record is asked for; one of the invented cases.
 pub(crate) const CRN: &str = "X000001";
 
 const ROLE: &str = "ROLE_PROBATION_API__MANAGE_POM_CASES__CASE_DETAIL";
@@ -17,21 +17,21 @@ pub(crate) struct Caller {
     token: String,
 }
 
-/// What was answered.
+/// The answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Answered {
     pub(crate) status: StatusCode,
     pub(crate) tier: Option<String>,
-    /// It says that it was kept.
+    /// The answer says that it was cached.
     pub(crate) kept: bool,
-    /// It says that it may be out of date.
+    /// The answer says that it may be stale.
     pub(crate) stale: bool,
     pub(crate) retry_after: bool,
     pub(crate) body: String,
 }
 
 impl Answered {
-    /// Whether it claims, without a warning, that this is the tier.
+    /// Whether it states this tier without a warning.
     pub(crate) fn claims(&self, tier: &str) -> bool {
         self.status == StatusCode::OK && !self.stale && self.tier.as_deref() == Some(tier)
     }
@@ -39,24 +39,24 @@ impl Answered {
 
 impl Caller {
     pub(crate) fn of(ground: &Ground) -> Self {
-        // The service knows the authorisation server by its door.
+        // The service reaches the authorisation server through its proxy.
         let mut claims = ground.mpc.auth().claims(&[ROLE]);
         claims.iss = format!("{}/auth/issuer", ground.mpc_url());
         Self { http: reqwest::Client::new(), token: ground.mpc.auth().sign(&claims).unwrap() }
     }
 
-    /// Asks for a record. An error means that nobody answered.
+    /// Asks for a record. An error means that there was no answer.
     pub(crate) async fn ask(&self, api: &str, crn: &str) -> reqwest::Result<Answered> {
         self.send(self.http.get(format!("{api}/case-records/{crn}"))).await
     }
 
-    /// The same, straight from Delius.
+    /// The same, read through to Delius.
     pub(crate) async fn ask_delius(&self, api: &str, crn: &str) -> reqwest::Result<Answered> {
         let request = self.http.get(format!("{api}/case-records/{crn}"));
         self.send(request.header(header::CACHE_CONTROL, "no-cache")).await
     }
 
-    /// One figure of the process.
+    /// One metric of the process.
     pub(crate) async fn figure(&self, api: &str, name: &str) -> Option<f64> {
         let figures = self.http.get(format!("{api}/metrics")).send().await.ok()?.text().await.ok()?;
         let line = figures.lines().find_map(|line| line.strip_prefix(name));
@@ -64,7 +64,7 @@ impl Caller {
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> reqwest::Result<Answered> {
-        // Longer than the service itself would let anybody wait.
+        // Longer than the service's own time limit.
         let answer = request.bearer_auth(&self.token).timeout(Duration::from_secs(30)).send().await?;
         let (status, headers) = (answer.status(), answer.headers().clone());
         let body = answer.text().await?;
@@ -80,7 +80,7 @@ impl Caller {
     }
 }
 
-/// Delius has another tier for everybody.
+/// Sets another tier for everybody in Delius.
 pub(crate) async fn set_tier(ground: &Ground, tier: &str) {
     let sql = "update offender set current_tier = (select standard_reference_list_id
                from r_standard_reference_list where code_description = $1)";

@@ -1,4 +1,4 @@
-//! A PostgreSQL cluster of the test's own, durable as in production, to be stopped without warning and started again.
+//! A PostgreSQL cluster for one test, with fsync as in production, that can be crashed and started again.
 
 use std::{
     path::{Path, PathBuf},
@@ -40,7 +40,7 @@ impl Cluster {
         let log = self.directory.join("server.log");
         let mut start = self.run("pg_ctl");
         start.arg("-D").arg(self.data()).arg("-l").arg(log).args(["-w", "-t", "60", "-o", &options, "start"]);
-        // The server inherits what it is given, and a pipe would never end.
+        // The server inherits the file handles, and a pipe would never be closed.
         assert!(
             start
                 .stdout(std::process::Stdio::null())
@@ -51,7 +51,7 @@ impl Cluster {
         );
     }
 
-    /// As a crash: no checkpoint, every session cut.
+    /// Stops as in a crash: no checkpoint, every session is cut.
     pub(crate) fn crash(&self) {
         done(self.run("pg_ctl").arg("-D").arg(self.data()).args(["-m", "immediate", "-w", "stop"]).output());
     }
@@ -60,7 +60,7 @@ impl Cluster {
         self.directory.join("data")
     }
 
-    /// As the user that the server runs as, which is never root.
+    /// Runs a program as the user of the server, which is never root.
     fn run(&self, program: &str) -> Command {
         let program = self.binaries.join(program);
         let mut command = if is_root() {
@@ -92,7 +92,7 @@ fn is_root() -> bool {
     String::from_utf8_lossy(&Command::new("id").arg("-u").output().unwrap().stdout).trim() == "0"
 }
 
-/// Where `make test` found the programs, else the newest of Debian's.
+/// The directory that `make test` found, or the newest of Debian's.
 fn binaries() -> PathBuf {
     if let Some(found) = std::env::var_os("POSTGRES_BIN") {
         return found.into();

@@ -1,4 +1,4 @@
-//! Commands that are killed while they work, and given again.
+//! Commands that are killed in the middle and run again.
 
 use std::{path::PathBuf, process::Stdio};
 
@@ -14,7 +14,7 @@ use crate::{
     stream::Stream,
 };
 
-/// Files with these messages, in a directory of their own.
+/// Writes these messages to files in a new directory.
 struct Files(PathBuf);
 
 impl Files {
@@ -49,7 +49,7 @@ fn on_files(ground: &Ground, name: &str, files: &Files) -> tokio::process::Comma
     command(ground, &arguments)
 }
 
-/// `ingest` dies at each of the points, and is given the same files again.
+/// `ingest` is killed at each failpoint and then run again with the same files.
 async fn ingest_dies_at(points: &[&str], seed: u64) {
     let ground = Ground::lay(3).await;
     let mut stream = Stream::new(seed, 3);
@@ -64,7 +64,7 @@ async fn ingest_dies_at(points: &[&str], seed: u64) {
             let again = run(&ground, &mut on_files(&ground, "ingest", &files)).await;
             assert_eq!(again.code, Some(0), "{point}: {}", again.err);
             assert!(again.out.contains("duplicate"), "{point}: {}", again.out);
-            // No service runs here that would do what the dead one left behind.
+            // No service is running that could finish the work of the killed command.
             let waiting = "select count(*) from outbox where state <> 'done'";
             assert_eq!(ground.count(waiting).await, 0, "{point}: {}", again.out);
         }
@@ -97,8 +97,8 @@ async fn an_ingest_of_files_that_is_killed_anywhere_goes_on_where_it_was() {
     ingest_dies_at(&points, 62).await;
 }
 
-/// SNS gives every publication an id of its own, so what is published again is recorded again; in Delius it is no
-/// change.
+/// SNS gives every publication a new id, so a message that is published again is recorded again; in Delius it changes
+/// nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_publish_that_is_killed_has_published_what_it_said_and_repeated_it_changes_nothing_more() {
     let ground = Ground::lay(3).await;
@@ -115,7 +115,7 @@ async fn a_publish_that_is_killed_has_published_what_it_said_and_repeated_it_cha
     let files = Files::of(&stream.next(&ground, 14));
     let count = files.paths().len();
     let recorded = async || {
-        // Those that taught the names are not of this topic.
+        // The messages that introduced the names did not come through this topic.
         ground
             .count(
                 "select count(distinct message_id) from message_receipts where message_id not like 'teach%'",

@@ -1,4 +1,4 @@
-//! PostgreSQL crashes and sessions are cut while a stream is worked on. The service heals without a restart.
+//! PostgreSQL crashes and sessions are terminated during a stream. The service recovers without a restart.
 
 use crate::{
     cluster::Cluster,
@@ -8,7 +8,7 @@ use crate::{
     stream::Stream,
 };
 
-/// A running service that knows all names.
+/// A running service that knows all staff codes.
 pub(crate) async fn begun(ground: &Ground, seed: u64, cases: usize) -> (Stream, Service) {
     let mut stream = Stream::new(seed, cases);
     let service = Service::start(ground, &[]).await;
@@ -29,7 +29,7 @@ async fn all_sessions_are_terminated_again_and_again_and_the_service_goes_on() {
         })
         .await;
         for pool in [&ground.store, &ground.delius] {
-            // Only those of the service: the pools of the test go by another name.
+            // Only sessions of the service; the pools of the test have another application name.
             sqlx::query(
                 "select pg_terminate_backend(pid) from pg_stat_activity
                  where datname = current_database() and application_name = 'manage-pom-cases-and-delius'",

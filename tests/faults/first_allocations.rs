@@ -1,4 +1,4 @@
-//! Names that Delius does not know yet, wanted by two processes at once.
+//! Two processes need the same new member of staff at the same moment.
 
 use manage_pom_cases_and_delius::audit::journal::verify::verify;
 
@@ -11,12 +11,12 @@ use crate::{
 
 const CASES: usize = 20;
 
-/// Surnames that differ in their last letter alone.
+/// Surnames that differ only in the last letter.
 fn namesake(case: usize) -> String {
     format!("QUILLFEATHER-{}", char::from(b'A' + u8::try_from(case).unwrap()))
 }
 
-/// One message for each case, of a POM whom Manage POM Cases names in its answer.
+/// One message per case, about a POM whom Manage POM Cases names in its answer.
 async fn send(ground: &Ground, prison: &str, at: &str, pom: impl Fn(usize) -> (i64, String)) {
     let message = |case: usize| {
         let (code, surname) = pom(case);
@@ -29,7 +29,7 @@ async fn send(ground: &Ground, prison: &str, at: &str, pom: impl Fn(usize) -> (i
     ground.queue.send(&messages).await;
 }
 
-/// Has twenty writes begin, ten in each process, and lets all of them at the provider at the same moment.
+/// Starts twenty writes, ten in each process, and releases them on the provider at the same moment.
 async fn applied_at_once(ground: &Ground, writes: i64) {
     let mut gate = ground.delius.begin().await.unwrap();
     sqlx::query("select from offender for update").execute(&mut *gate).await.unwrap();
@@ -52,7 +52,7 @@ async fn applied_at_once(ground: &Ground, writes: i64) {
     two.stop().await;
 }
 
-/// A process that takes half of the writes and no more.
+/// A process that takes exactly half of the writes.
 async fn relay(ground: &Ground) -> Service {
     let half = (CASES / 2).to_string();
     let patient = [("DELIUS_WRITE_SECONDS", "60"), ("LEASE_SECONDS", "90")];
@@ -71,7 +71,7 @@ async fn in_delius(ground: &Ground, sql: &str) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_first_allocations_of_one_new_name_from_two_processes_create_one_member_of_staff() {
     let ground = Ground::lay(CASES).await;
-    // The unique officer codes would have whoever comes second try again, and so hide that nobody waited.
+    // Unique officer codes would make the second process retry, which would hide that the lock was not taken.
     let lenient = "alter table staff drop constraint staff_officer_code_key";
     sqlx::query(lenient).execute(&ground.delius).await.unwrap();
     let ingest = Service::start_as(&ground, "ingest", &[]).await;
@@ -92,7 +92,7 @@ async fn twenty_first_allocations_of_one_new_name_from_two_processes_create_one_
                 join staff s on s.staff_id = p.allocation_staff_id where p.soft_deleted = 0 group by s.officer_code";
     assert_eq!(in_delius(&ground, poms).await, ["N03A000 20"]);
 
-    // Different new names, in the other prison: as many codes, without a hole.
+    // Different new names in the other prison: as many codes, without a gap.
     send(&ground, "MDI", "2026-03-02T09:00:00Z", |case| (100 + case as i64, namesake(case))).await;
     recorded(40).await;
     applied_at_once(&ground, 40).await;

@@ -1,5 +1,5 @@
-//! What one fault test stands on: two databases and a queue of its own, stand-ins for Manage POM Cases and HMPPS Auth,
-//! and invented cases.
+//! The environment of one fault test: its own two databases and queue, stand-ins for Manage POM Cases and HMPPS Auth, and
+//! invented cases.
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -28,14 +28,14 @@ pub(crate) struct Ground {
     pub(crate) cases: CaseStore,
     pub(crate) mpc: StandIns,
     pub(crate) queue: Queue,
-    /// Directory of the logs, a file for each process.
+    /// Directory of the logs, one file per process.
     pub(crate) logs: PathBuf,
     pub(crate) doors: Doors,
     password: Option<String>,
     admin: PgConnectOptions,
 }
 
-/// Between the service and each of its dependencies.
+/// The proxies between the service and each of its dependencies.
 pub(crate) struct Doors {
     pub(crate) store: Door,
     pub(crate) delius: Door,
@@ -43,12 +43,12 @@ pub(crate) struct Doors {
     pub(crate) mpc: Door,
 }
 
-/// Until the condition holds, looked at again and again.
+/// Polls until the condition is true.
 pub(crate) async fn until(what: &str, holds: impl AsyncFnMut() -> bool) {
     assert!(within(Duration::from_secs(120), holds).await, "never: {what}");
 }
 
-/// Whether the condition comes to hold in this time.
+/// Polls until the condition is true, at most for this time.
 pub(crate) async fn within(limit: Duration, mut holds: impl AsyncFnMut() -> bool) -> bool {
     let waiting = async {
         while !holds().await {
@@ -59,13 +59,13 @@ pub(crate) async fn within(limit: Duration, mut holds: impl AsyncFnMut() -> bool
 }
 
 impl Ground {
-    /// On the server that `make test` started.
+    /// Uses the server that `make test` started.
     pub(crate) async fn lay(cases: usize) -> Self {
         let url = std::env::var("DATABASE_URL").expect("DATABASE_URL: run the tests by `make test-faults`");
         Self::on(&url, cases).await
     }
 
-    /// On this server.
+    /// Uses this server.
     pub(crate) async fn on(url: &str, cases: usize) -> Self {
         let admin: PgConnectOptions = url.parse().unwrap();
         let password = Url::parse(url).unwrap().password().map(str::to_owned);
@@ -116,7 +116,7 @@ impl Ground {
         ground
     }
 
-    /// Not called by a test that fails: its databases and logs stay to be looked at.
+    /// A failing test does not get here, so its databases and logs remain for inspection.
     pub(crate) async fn end(self) {
         let names =
             [&self.store, &self.delius].map(|pool| pool.connect_options().get_database().unwrap().to_owned());
@@ -130,17 +130,17 @@ impl Ground {
         std::fs::remove_dir_all(&self.logs).unwrap();
     }
 
-    /// Where its PostgreSQL listens.
+    /// Address of its PostgreSQL.
     pub(crate) fn server(&self) -> SocketAddr {
         SocketAddr::new([127, 0, 0, 1].into(), self.admin.get_port())
     }
 
-    /// A file for the lines of one more process.
+    /// A new log file for one more process.
     pub(crate) fn new_log(&self) -> PathBuf {
         self.logs.join(format!("{}.log", uuid::Uuid::now_v7().simple()))
     }
 
-    /// What every process has said, one after the other in the order of their starts.
+    /// The logs of all processes, in the order of their starts.
     pub(crate) fn said(&self) -> String {
         let mut logs: Vec<_> =
             std::fs::read_dir(&self.logs).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -148,7 +148,7 @@ impl Ground {
         logs.iter().map(|log| String::from_utf8_lossy(&std::fs::read(log).unwrap()).into_owned()).collect()
     }
 
-    /// Where a process finds this database behind this door.
+    /// URL of this database behind this proxy.
     pub(crate) fn url_of(&self, pool: &PgPool, door: &Door) -> String {
         let options = pool.connect_options();
         let password = self.password.as_deref().map(|password| format!(":{password}")).unwrap_or_default();
@@ -156,7 +156,7 @@ impl Ground {
         format!("postgres://{user}{password}@{}/{database}", door.address)
     }
 
-    /// Where the service finds Manage POM Cases: behind its door.
+    /// URL of Manage POM Cases behind its proxy.
     pub(crate) fn mpc_url(&self) -> String {
         format!("http://{}", self.doors.mpc.address)
     }

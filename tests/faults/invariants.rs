@@ -1,4 +1,4 @@
-//! What must hold in the end, whatever happened on the way.
+//! The invariants that every fault test checks at its end.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,13 +16,13 @@ use crate::{
     stream::{STAFF, Stream},
 };
 
-/// What was found wrong, in words.
+/// Violations, in words.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     pub(crate) lost: Vec<String>,
     pub(crate) doubled: Vec<String>,
     pub(crate) out_of_order: Vec<String>,
-    /// Rows of Delius that are not those of the model, parked work, a journal that is not whole, names in logs.
+    /// Rows of Delius that differ from the model, parked work, an incomplete journal, names in logs.
     pub(crate) others: Vec<String>,
 }
 
@@ -32,7 +32,7 @@ impl Findings {
     }
 }
 
-/// Waits until everything that was sent is accounted for, applied and journalled.
+/// Waits until every message is accounted for, every write applied and every event in the journal.
 pub(crate) async fn drained(ground: &Ground, stream: &Stream) {
     let limit = std::time::Duration::from_secs(180);
     let done = within(limit, async || is_drained(ground, stream).await).await;
@@ -56,7 +56,7 @@ pub(crate) async fn is_drained(ground: &Ground, stream: &Stream) -> bool {
         && ground.queue.counts().await == (0, 0)
 }
 
-/// Waits for the end and checks everything.
+/// Waits until all work is done, then checks everything.
 pub(crate) async fn hold(ground: &Ground, stream: &Stream) {
     drained(ground, stream).await;
     let findings = check(ground, stream).await;
@@ -119,7 +119,7 @@ async fn messages(ground: &Ground, stream: &Stream, findings: &mut Findings) {
     }
 }
 
-/// Every write has one outcome, in order, and the ledger and the rows of Delius know no other.
+/// Every write has one outcome, in order, and the ledger and the rows of Delius contain no other.
 async fn writes(ground: &Ground, stream: &Stream, findings: &mut Findings) {
     type Entry = (Uuid, String, Json<WriteOutcome>, DateTime<Utc>);
     let ledger: Vec<Entry> =
@@ -159,7 +159,7 @@ async fn writes(ground: &Ground, stream: &Stream, findings: &mut Findings) {
             let (write, next) = (result.write, expected.next());
             match next.filter(|next| (next.2 as u64, next.3 as u32) == (write.sequence, write.ordinal)) {
                 None => findings.out_of_order.push(format!("outcome of write {write:?} of {case}")),
-                // What the case says came of it is what Delius says.
+                // The outcome in the case equals the outcome in the ledger.
                 Some(next) if outcomes.get(&next.0) == Some(&&result.outcome) => {}
                 Some(_) => findings.doubled.push(format!("another outcome of write {write:?} of {case}")),
             }
@@ -202,7 +202,7 @@ async fn writes(ground: &Ground, stream: &Stream, findings: &mut Findings) {
     findings.doubled.extend(same.into_iter().map(|staff| format!("staff {staff}")));
 }
 
-/// The rows of Delius are those of the model.
+/// The rows of Delius equal those of the model.
 pub(crate) async fn rows(ground: &Ground, stream: &Stream, findings: &mut Findings) {
     for (case, happened) in &stream.happened {
         let noms = noms(*case);
@@ -236,14 +236,14 @@ pub(crate) async fn rows(ground: &Ground, stream: &Stream, findings: &mut Findin
 /// No name, e-mail address or body is in any log line.
 fn logs(ground: &Ground, findings: &mut Findings) {
     let said = ground.said();
-    // Of services and of commands.
+    // Logs of services and of commands.
     if !said.contains("telemetry") {
         findings.others.push("the log does not say what happened".into());
     }
     findings.others.extend(names_in(&said).into_iter().map(|word| format!("a log line holds {word}")));
 }
 
-/// What these lines hold and must not.
+/// The forbidden texts in these lines.
 pub(crate) fn names_in(said: &str) -> Vec<&'static str> {
     let said = said.to_uppercase();
     let names = STAFF.into_iter().flat_map(|(_, forename, surname)| [forename, surname]);

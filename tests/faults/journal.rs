@@ -1,4 +1,4 @@
-//! Two processes that could keep the journal.
+//! Two processes that could lead the journal.
 
 use manage_pom_cases_and_delius::audit::journal::LEADER;
 
@@ -9,7 +9,7 @@ use crate::{
     stream::Stream,
 };
 
-/// Sessions that are in the middle of a batch.
+/// Database sessions that are in the middle of a journal batch.
 const IN_A_BATCH: &str = "
     select count(distinct pid) from pg_locks
     where database = (select oid from pg_database where datname = current_database())
@@ -19,7 +19,7 @@ const IN_A_BATCH: &str = "
 async fn one_process_keeps_the_journal_and_when_it_is_killed_in_a_batch_the_other_goes_on() {
     let ground = Ground::lay(3).await;
     let mut stream = Stream::new(35, 3);
-    // Stops for good between the entries of its first batch and their commit.
+    // The process hangs between the entries of its first batch and their commit.
     let leader = Service::start(&ground, &[("FAILPOINTS", "journalling=pause")]).await;
     ground.queue.send(&stream.teach(&ground)).await;
     until("the leader is in the middle of a batch", async || ground.count(IN_A_BATCH).await == 1).await;

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use crate::{ground::Ground, invariants, service::Service, stream::Stream};
 
-/// The boundaries, in the order in which a message comes to them.
+/// The failpoints, in the order in which a message reaches them.
 const POINTS: [&str; 14] = [
     "received",
     "fetched",
@@ -22,7 +22,7 @@ const POINTS: [&str; 14] = [
     "journalled",
 ];
 
-/// Sends a stream, has the service die at each point, and starts it again.
+/// Sends a stream, kills the service at each failpoint and starts it again.
 async fn die_at(points: &[&str], times_before: u32, seed: u64) {
     const CASES: usize = 4;
     let ground = Ground::lay(CASES).await;
@@ -82,7 +82,7 @@ async fn killed_on_every_start_it_still_gets_on() {
     service.stop().await;
     ground.queue.send(&stream.next(&ground, 30)).await;
     for point in POINTS.iter().cycle().take(2 * POINTS.len()) {
-        // A point that is not reached any more lets it live: what is left is done then.
+        // If the failpoint is not reached again, the service lives on and finishes the work.
         let failpoint = format!("{point}=1*off->return");
         let mut service = Service::start(&ground, &[("FAILPOINTS", &failpoint)]).await;
         crate::ground::until("it dies, or has nothing left to do", async || {

@@ -1,4 +1,4 @@
-//! No name, e-mail address or body is in any log line, however much is logged.
+//! No name, e-mail address or body is in any log line, at any log level.
 
 use crate::{
     caller::{CRN, Caller},
@@ -17,7 +17,7 @@ async fn with_everything_logged_no_line_holds_a_name_an_address_or_a_body() {
     ground.queue.send(&stream.teach(&ground)).await;
     invariants::drained(&ground, &stream).await;
     ground.queue.send(&stream.next(&ground, 12)).await;
-    // What cannot become events, too.
+    // Messages that are parked, too.
     let name = STAFF[0].2;
     ground
         .queue

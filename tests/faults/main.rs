@@ -1,6 +1,6 @@
-//! The built service under faults: killed at every boundary, cut off from each dependency, paused, doubled and lied to.
-//! Nothing may be lost, doubled or out of order. `make test` runs the tests that are not ignored; `make test-faults`
-//! runs all; `make soak` runs one of them for as long as wanted.
+//! The built service under faults: killed at every boundary, cut off from each dependency, paused and doubled. Nothing
+//! may be lost, doubled or out of order. `make test` runs the tests that are not ignored, `make test-faults` runs all,
+//! and `make soak` runs the soak for as long as you want.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![allow(clippy::disallowed_methods, reason = "no test gives up a transaction that it begins")]

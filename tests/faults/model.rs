@@ -1,5 +1,4 @@
-//! What Delius must hold in the end, computed from what happened and in no hurry: the reference that the service is
-//! compared with.
+//! The reference model: what Delius must contain in the end, computed from what happened.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +11,7 @@ pub(crate) fn holdings(happened: &BTreeMap<DateTime<Utc>, Holding>) -> Vec<Strin
     let mut rows: Vec<(DateTime<Utc>, Option<DateTime<Utc>>, String)> = vec![];
     let mut current: Option<(Holding, &'static str)> = None;
     for (at, holding) in happened {
-        // Without a POM there is nothing to take away, and the same POM again is no change.
+        // A deallocation without a POM changes nothing, and neither does the same POM again.
         let nothing_to_do = match (&current, holding) {
             (None | Some((None, _)), None) => true,
             (Some((before, _)), now) => before == now,
@@ -21,7 +20,7 @@ pub(crate) fn holdings(happened: &BTreeMap<DateTime<Utc>, Holding>) -> Vec<Strin
         if nothing_to_do {
             continue;
         }
-        // Who is nobody's is the placeholder's of the prison where it was.
+        // A case that nobody holds belongs to the placeholder of its last prison.
         let prison =
             holding.map_or_else(|| current.map_or("LEI", |(_, prison)| prison), |(_, prison)| prison);
         if let Some(last) = rows.last_mut() {
@@ -51,7 +50,7 @@ fn described(holding: Holding, prison: &str) -> String {
     }
 }
 
-/// The live rows of a case in Delius, in the words of [`holdings`].
+/// The live rows of a case in Delius, in the form of [`holdings`].
 pub(crate) const IN_DELIUS: &str = "
     select to_char(p.allocation_date, 'YYYY-MM-DD HH24:MI:SS') || ' - '
            || coalesce(to_char(p.end_date, 'YYYY-MM-DD HH24:MI:SS'), 'open') || ' ' || t.code || ' '

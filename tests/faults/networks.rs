@@ -1,5 +1,5 @@
-//! The network between the service and each dependency is cut, refuses, is slow or swallows everything. The service
-//! heals without a restart.
+//! The network between the service and each dependency is cut, refused, slow, or drops every byte. The service recovers
+//! without a restart.
 
 use std::time::{Duration, Instant};
 
@@ -38,7 +38,7 @@ async fn every_connection_is_cut_again_and_again_and_the_service_goes_on() {
     ground.end().await;
 }
 
-/// One fault of one network, until the service has run into it so often.
+/// One fault of one network, until the service has met it this many times.
 async fn suffer(mode: Mode, times: u64, seed: u64) {
     let ground = Ground::lay(4).await;
     let (mut stream, mut service) = begun(&ground, seed, 4).await;
@@ -77,8 +77,7 @@ async fn the_network_swallows_everything_for_a_while() {
     suffer(Mode::Swallow, 6, 24).await;
 }
 
-/// In the middle of questions, whose answers never come, and for so long that everything which looks at the store from
-/// time to time has run into it.
+/// The store stops answering in the middle of statements, for so long that every background task has met it.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "long: make test-faults"]
 async fn what_works_in_the_background_goes_on_after_the_network_to_the_store_swallowed_everything() {

@@ -1,4 +1,4 @@
-//! Processes that are paused, doubled and told to stop.
+//! Processes that are paused, doubled and stopped with SIGTERM.
 
 use std::time::Duration;
 
@@ -46,7 +46,7 @@ async fn told_to_stop_in_the_middle_it_gives_back_what_it_has_and_ends_well() {
     ground.end().await;
 }
 
-/// Stops a process with `SIGSTOP` while it is at work, lets another one take over, and wakes it up.
+/// Pauses a process with `SIGSTOP` while it works, lets another one take over, and resumes it.
 async fn paused(seed: u64) {
     let ground = Ground::lay(4).await;
     let (mut stream, mut sleeper) = begun(&ground, seed, 4).await;
@@ -55,7 +55,7 @@ async fn paused(seed: u64) {
     until("it has claimed", async || ground.count(leased).await > 0).await;
     sleeper.signal(Signal::STOP);
     let other = Service::start(&ground, &[]).await;
-    // The leases run out, and what the sleeper holds locked in Delius or has received from the queue comes free.
+    // The leases expire, and the locks and messages of the paused process become free.
     invariants::drained(&ground, &stream).await;
     let (dead, receipts) = (ground.queue.dead().await, "select count(*) from message_receipts");
     let before = ground.count(receipts).await;
@@ -95,7 +95,7 @@ async fn processes_come_and_go_as_in_a_rolling_deployment() {
         old = new;
     }
     invariants::hold(&ground, &stream).await;
-    // Idle, it stops at once and not after the whole time that it may take.
+    // An idle process stops at once and not after the whole drain time.
     let stopped = tokio::time::timeout(Duration::from_secs(30), old.stop()).await;
     assert!(stopped.is_ok());
     ground.end().await;

@@ -1,4 +1,4 @@
-//! SQS does what it may: it delivers twice and out of order, loses deletes, refuses, throttles.
+//! SQS at its worst: it delivers twice and out of order, loses deletes, refuses entries and throttles.
 
 use crate::{
     databases::begun,

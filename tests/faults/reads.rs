@@ -1,5 +1,5 @@
-//! The read API under faults. Whatever happens, it answers 200 with what is current (or says that it may not be) or 503
-//! with `Retry-After`: never 404 or 429 for a fault, and never a value that it should know to be out of date.
+//! The read API under faults. It must answer 200 with a current value (or with a warning) or 503 with `Retry-After`:
+//! never 404 or 429 for a fault, and never a value that it should know to be out of date.
 
 use std::time::Duration;
 
@@ -17,12 +17,12 @@ use crate::{
     tcp_proxy::{Door, Mode},
 };
 
-/// As many as would use up every connection that a process has.
+/// More than a process has connections.
 const CASES: usize = 30;
 
 const TIERS: [&str; 4] = ["A1", "B2", "C3", "D0"];
 
-/// The process with the API, behind doors of its own, beside one that receives the change feed and suffers nothing.
+/// The API process behind its own proxies, and an ingest process that receives the change feed without faults.
 struct Reading {
     ground: Ground,
     caller: Caller,
@@ -34,7 +34,7 @@ struct Reading {
     round: usize,
 }
 
-/// Whether this may be said when there is a fault, of a person who exists or who was never asked for.
+/// Whether an answer is allowed during a fault.
 fn judge(answered: &Answered) {
     match answered.status {
         StatusCode::OK => {}
@@ -69,7 +69,7 @@ impl Reading {
         self.caller.ask(&self.url, CRN).await.unwrap()
     }
 
-    /// The record is in memory, and memory is trusted.
+    /// Waits until the record is served from memory.
     async fn keeps(&self) {
         until("the record is kept and memory is trusted", async || {
             let answered = self.ask().await;
@@ -79,7 +79,7 @@ impl Reading {
         .await;
     }
 
-    /// The value changes in Delius, and the message that tells of it is accepted.
+    /// Changes the value in Delius and waits until its change-feed message is accepted.
     async fn change(&mut self) {
         self.round += 1;
         set_tier(&self.ground, self.tier()).await;
@@ -89,8 +89,8 @@ impl Reading {
         until("the message is accepted", async || self.ground.count(&receipt).await == 1).await;
     }
 
-    /// From here on the old value is not claimed any more: once the process has heard of the change, or has noticed
-    /// that it hears nothing, it does not forget.
+    /// Checks that the old value is never served as current again: the process has received the invalidation, or has
+    /// noticed that it receives none.
     async fn has_dropped(&self, old: &str) {
         until("the old value is not claimed any more", async || {
             let answered = self.ask().await;
@@ -104,7 +104,7 @@ impl Reading {
         }
     }
 
-    /// Everybody is asked for at once; without Delius somebody whom it does not know, too.
+    /// Asks for everybody at once, and for an unknown person when Delius is down.
     async fn everybody(&self, has_delius: bool) {
         let unknown = (!has_delius).then(|| format!("X9{:05}", self.round));
         let people = (1..=CASES).map(|person| format!("X{person:06}")).chain(unknown);
@@ -112,7 +112,7 @@ impl Reading {
         join_all(asked).await.iter().for_each(judge);
     }
 
-    /// Without a restart.
+    /// Waits until the service works again, without a restart.
     async fn heals(&mut self) {
         self.keeps().await;
         let unknown = self.caller.ask(&self.url, "X999999").await.unwrap();
@@ -125,9 +125,9 @@ impl Reading {
         assert!(self.api.is_running());
     }
 
-    /// One network is so for a while, and the value changes meanwhile.
+    /// Breaks one network for a while, and changes the value meanwhile.
     async fn suffers(&mut self, which: fn(&Self) -> &Door, mode: Mode) {
-        // So that there are as many connections as can be, and all of them suffer.
+        // Open as many connections as possible, so that the fault hits all of them.
         let people = (1..=CASES).map(|person| format!("X{person:06}"));
         join_all(people.map(async |crn| self.caller.ask_delius(&self.url, &crn).await.unwrap())).await;
         self.keeps().await;
@@ -162,7 +162,7 @@ impl Reading {
     }
 }
 
-/// Records hold a name, so that it could come into a log.
+/// Gives the records a name that could leak into a log.
 async fn has_managers(ground: &Ground) {
     let (.., forename, surname) = crate::stream::STAFF[2];
     sqlx::query(
@@ -210,7 +210,7 @@ async fn reads_while_postgresql_crashes_are_right_or_503_and_heal() {
         reading.keeps().await;
         cluster.crash();
         for _ in 0..5 {
-            // Nothing has changed, so the old value is the value.
+            // Nothing has changed, so the old value is still right.
             judge(&reading.ask().await);
             reading.everybody(false).await;
         }

@@ -1,4 +1,4 @@
-//! Two replicas of the read API, each with a memory of its own.
+//! Two replicas of the read API, each with its own memory cache.
 
 use crate::{
     caller::{CRN, Caller, set_tier},
@@ -8,7 +8,7 @@ use crate::{
     stream::{STAFF, allocation, changed},
 };
 
-/// Until the replica serves this tier from what it keeps.
+/// Waits until the replica serves this tier from its cache.
 async fn keeps(caller: &Caller, replica: &Service, tier: &str) {
     let api = replica.api_url();
     until("the record is kept", async || {
@@ -41,7 +41,7 @@ async fn a_message_that_one_process_receives_drops_the_record_in_both() {
     ground.end().await;
 }
 
-/// Our own writes drop no record, because no record holds anything that we write.
+/// Our own writes drop no record, because no record contains anything that we write.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_write_of_ours_changes_a_record_that_is_kept() {
     let ground = Ground::lay(1).await;

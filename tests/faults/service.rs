@@ -19,7 +19,7 @@ pub(crate) struct Service {
     log: PathBuf,
 }
 
-/// The built command with the settings of this ground and none of the environment's own.
+/// The built program with the settings of this test and no others.
 pub(crate) fn command(ground: &Ground, arguments: &[&str]) -> Command {
     let doors = &ground.doors;
     let mut command = Command::new(env!("CARGO_BIN_EXE_manage-pom-cases-and-delius"));
@@ -33,7 +33,7 @@ pub(crate) fn command(ground: &Ground, arguments: &[&str]) -> Command {
         .env("AUTH_URL", format!("{}/auth", ground.mpc_url()))
         .envs([("CLIENT_ID", "client"), ("CLIENT_SECRET", "secret"), ("BIND", "127.0.0.1:0")])
         .env("SHUTDOWN_DELAY_SECONDS", "0")
-        // All that our own code ever says, so that the check of the logs sees all of it.
+        // Every log line of our own code, so that the invariants check all of them.
         .env("RUST_LOG", "info,manage_pom_cases_and_delius=trace")
         .env_remove("FAILPOINTS")
         .stdin(Stdio::null())
@@ -41,7 +41,7 @@ pub(crate) fn command(ground: &Ground, arguments: &[&str]) -> Command {
     command
 }
 
-/// What a command came to. Its log lines are checked like those of a service.
+/// The result of a command. Its log lines are checked like those of a service.
 pub(crate) struct Ended {
     /// `None` when a signal ended it.
     pub(crate) code: Option<i32>,
@@ -58,7 +58,7 @@ pub(crate) async fn run(ground: &Ground, command: &mut Command) -> Ended {
 }
 
 impl Service {
-    /// Starts it and waits until it works, or has died of a failpoint already.
+    /// Starts it and waits until it works or was killed by a failpoint.
     pub(crate) async fn start(ground: &Ground, environment: &[(&str, &str)]) -> Self {
         Self::start_as(ground, "ingest,relay", environment).await
     }
@@ -76,7 +76,7 @@ impl Service {
         let log = ground.new_log();
         let file = || std::fs::File::options().create(true).append(true).open(&log).unwrap();
         let child = command(ground, &["serve", "--roles", roles])
-            // Everything is short, so that a fault and its healing fit into a test.
+            // All times are short, so that a fault and the recovery fit into a test.
             .envs([("VISIBILITY_SECONDS", "3"), ("HANDLER_SECONDS", "40"), ("BACKOFF_SECONDS", "1")])
             .envs([("PROBE_SECONDS", "0.3"), ("LEASE_SECONDS", "2"), ("DELIUS_WRITE_SECONDS", "4")])
             .envs([("RELAY_BACKOFF_SECONDS", "0.5"), ("DRAIN_SECONDS", "5")])
@@ -88,8 +88,7 @@ impl Service {
         Self { child, log }
     }
 
-    /// The same behind a layer in front of SQS, whose faults begin when it works: a start that finds no queue ends at
-    /// once, which is another matter.
+    /// The same behind a faulty SQS, whose faults begin once the service works.
     pub(crate) async fn start_calm(ground: &Ground, layer: &SqsLayer, environment: &[(&str, &str)]) -> Self {
         let faults = layer.calm();
         let service = Self::start(ground, environment).await;
@@ -97,12 +96,12 @@ impl Service {
         service
     }
 
-    /// What this process has said.
+    /// The log of this process.
     pub(crate) fn log(&self) -> String {
         String::from_utf8_lossy(&std::fs::read(&self.log).unwrap()).into_owned()
     }
 
-    /// Where its API listens.
+    /// Address of its API.
     pub(crate) fn api_url(&self) -> String {
         let log = self.log();
         let (_, rest) = log.split_once("the API listens on ").expect("it has the role api");
@@ -113,7 +112,7 @@ impl Service {
         self.child.try_wait().unwrap().is_none()
     }
 
-    /// Waits until it has ended by itself.
+    /// Waits until it has ended.
     pub(crate) async fn ended(&mut self) -> ExitStatus {
         let ended = tokio::time::timeout(Duration::from_secs(60), self.child.wait()).await;
         ended.unwrap_or_else(|_| panic!("it goes on: {}", self.log())).unwrap()
@@ -133,7 +132,7 @@ impl Service {
         kill_process(self.pid(), signal).unwrap();
     }
 
-    /// Asks it to stop, and waits until it has.
+    /// Sends SIGTERM and waits until it has ended.
     pub(crate) async fn stop(mut self) {
         self.signal(Signal::TERM);
         let status = self.ended().await;

@@ -1,4 +1,4 @@
-//! The stream with random faults, for as long as wanted: `make soak MINUTES=20`, with `SEED=…` for the same again.
+//! A stream with random faults: `make soak MINUTES=20`; `SEED=…` repeats a run.
 
 use std::{
     collections::BTreeMap,
@@ -73,7 +73,7 @@ async fn soak() {
             }
             _ => {}
         }
-        // Recovery: from the end of the fault until nothing is left to do.
+        // Recovery time: from the end of the fault until no work is left.
         let healed = Instant::now();
         if within(Duration::from_secs(120), async || invariants::is_drained(&ground, &stream).await).await {
             tally.recoveries.push(healed.elapsed());
@@ -131,7 +131,7 @@ async fn soak() {
     ground.end().await;
 }
 
-/// One door is shut in one way for a while.
+/// One proxy fails in one way for a while.
 async fn outage(ground: &Ground, random: &mut fastrand::Rng) {
     let doors = &ground.doors;
     let doors: [&Door; 4] = [&doors.store, &doors.delius, &doors.sqs, &doors.mpc];
@@ -142,8 +142,7 @@ async fn outage(ground: &Ground, random: &mut fastrand::Rng) {
     door.set(Mode::Pass);
 }
 
-/// From the receipt of a message from the queue until all its writes are in Delius: by the clock of the databases, which
-/// is one.
+/// Time from the receipt of a message until its last write is in Delius, by the clock of the database server.
 async fn lags(ground: &Ground) -> Vec<Duration> {
     let received: Vec<(uuid::Uuid, chrono::DateTime<chrono::Utc>)> = sqlx::query_as(
         "select o.id, r.received_at from outbox o

@@ -10,7 +10,7 @@ use crate::{
     stand_ins::Answer,
 };
 
-/// Staff whose names no log line may hold: unlike any word of the code.
+/// Staff whose names must not be in any log line; they resemble no word of the code.
 pub(crate) const STAFF: [(i64, &str, &str); 5] = [
     (1, "ZEPHYRINE", "QUILLFEATHER"),
     (2, "BALTHASAR", "WOBBLETHWAITE"),
@@ -24,15 +24,15 @@ const PRISONS: [&str; 2] = ["LEI", "MDI"];
 /// What happened at a time: who holds the case from then on.
 pub(crate) type Holding = Option<(i64, &'static str)>;
 
-/// The events sent so far, which the model is built from.
+/// The events sent so far; the model is computed from them.
 pub(crate) struct Stream {
     random: fastrand::Rng,
     cases: usize,
     /// Message ids, each sent at least once, and the case that each is about.
     pub(crate) sent: BTreeMap<String, String>,
-    /// Of each case what happened when.
+    /// What happened when, by case.
     pub(crate) happened: BTreeMap<usize, BTreeMap<DateTime<Utc>, Holding>>,
-    /// Of each case the handover dates that Manage POM Cases answers now: start and handover.
+    /// The handover dates that Manage POM Cases answers now, by case: start and handover.
     pub(crate) dates: BTreeMap<usize, (NaiveDate, NaiveDate)>,
     recent: Vec<String>,
     pub(crate) repeated: u64,
@@ -51,8 +51,7 @@ impl Stream {
         }
     }
 
-    /// Messages by which every name of the staff becomes known. Sent first, and recorded before anything else is
-    /// sent.
+    /// Messages that introduce every staff code. They are sent first and recorded before anything else is sent.
     pub(crate) fn teach(&mut self, ground: &Ground) -> Vec<String> {
         let teach = |(number, (code, ..)): (usize, (i64, &str, &str))| {
             let (id, noms) = (format!("teach-{number}"), teaching_noms(number));
@@ -92,8 +91,8 @@ impl Stream {
         }
         let happened = self.happened.entry(case).or_default();
         let count = happened.len() as i64;
-        // A quarter tells of something that happened before what was told already. The second is the number of the
-        // event, so that no two of a case share it.
+        // A quarter of the messages are late. The second is the number of the event, so that no two events of a case
+        // share it.
         let late = if self.random.u8(..4) == 0 { 35 } else { 0 };
         let minutes = count * 10 + self.random.i64(0..10) - late;
         let start: DateTime<Utc> = "2026-01-01T00:00:00Z".parse().unwrap();

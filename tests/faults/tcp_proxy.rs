@@ -1,4 +1,4 @@
-//! A door in front of a dependency, which can be shut in every way that a network knows.
+//! A TCP proxy in front of a dependency that can fail in every way that a network can.
 
 use std::{
     net::SocketAddr,
@@ -16,29 +16,29 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// What the door does to a connection.
+/// What the proxy does to a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
     Pass,
-    /// Every connection is cut, and a new one at once.
+    /// Every connection is cut, new ones at once.
     Refuse,
-    /// Everything takes this much longer.
+    /// Every packet is delayed by this time.
     Delay(Duration),
-    /// Nothing comes through and nobody is told. A connection that this happened to is dead for good.
+    /// Bytes are accepted and dropped. A connection that this happened to never works again.
     Swallow,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct State {
     mode: Mode,
-    /// How often everything has been cut; a connection is of the time between two cuts.
+    /// Number of cuts so far; a connection belongs to the period between two cuts.
     cuts: u64,
 }
 
 pub(crate) struct Door {
     pub(crate) address: SocketAddr,
     state: watch::Sender<State>,
-    /// Connections that were refused or cut, and pieces that were delayed or swallowed.
+    /// Number of connections that were refused or cut, and of packets that were delayed or dropped.
     suffered: Arc<AtomicU64>,
     listening: JoinHandle<()>,
 }

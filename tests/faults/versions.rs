@@ -1,5 +1,5 @@
-//! Two versions at once: a running process survives the migrations of the next version, and starts again after them, as
-//! when a deployment is rolled back.
+//! Two versions at once: a running process survives the migrations of the next version, and starts again after them, as in
+//! a rollback.
 
 use crate::{
     databases::begun,
@@ -8,7 +8,7 @@ use crate::{
     service::{Service, command, run},
 };
 
-/// What a later version could add: columns with defaults, a table, an index, and that it did so.
+/// What a later version could add: columns with defaults, a table, an index, and its entry in the list of migrations.
 const LATER: &str = "
     alter table events add column later text not null default 'later';
     alter table journal add column later text not null default 'later';

@@ -1,5 +1,5 @@
-//! What the tests and the local demonstration share: stand-ins for Manage POM Cases and HMPPS Auth, a queue of one's
-//! own, and a layer before SQS that duplicates, delays and loses. Compiled once for all of them.
+//! Shared by the tests and the local demonstration, and compiled once: stand-ins for Manage POM Cases and HMPPS Auth, a
+//! queue for one test, and a faulty proxy in front of SQS.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

@@ -1,4 +1,4 @@
-//! A queue of the test's own with its dead-letter queue, on the SQS that `make test` started.
+//! A queue for one test with its dead-letter queue, on the SQS that `make test` started.
 
 use aws_config::BehaviorVersion;
 use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, QueueAttributeName, SendMessageBatchRequestEntry};
@@ -24,7 +24,7 @@ pub async fn client_of(endpoint: Option<&str>) -> aws_sdk_sqs::Client {
 }
 
 impl Queue {
-    /// A new queue; a message that is received more often goes to the dead-letter queue.
+    /// Creates a queue; a message that is received more often moves to the dead-letter queue.
     pub async fn make(max_receives: u32) -> Self {
         let (sqs, name) = (client().await, uuid::Uuid::now_v7().simple().to_string());
         let make =
@@ -60,8 +60,8 @@ impl Queue {
         }
     }
 
-    /// Messages that wait, and messages that somebody has in hand. In one call: a message that changes sides between
-    /// two would be in neither.
+    /// Messages that wait and messages in flight. One call counts both, because a message that changes sides between two
+    /// calls would be in neither.
     pub async fn counts(&self) -> (u64, u64) {
         let [waiting, in_hand] = [
             QueueAttributeName::ApproximateNumberOfMessages,
@@ -79,7 +79,7 @@ impl Queue {
     }
 
     #[allow(dead_code, reason = "each target that includes this module uses a part of it")]
-    /// What can be received at once, taken off the queue.
+    /// Receives and deletes what is available.
     pub async fn take_all(&self) -> Vec<String> {
         let mut bodies = vec![];
         loop {

@@ -1,5 +1,5 @@
-//! A layer in front of SQS that does what SQS may do and the local one never does: it delivers messages twice and out
-//! of order, loses deletes, refuses single entries of a batch, throttles, and lets receipt handles expire.
+//! A proxy in front of SQS that does what the real SQS may do and the local one never does: it delivers messages twice and
+//! out of order, loses deletes, refuses single entries of a batch, throttles, and lets receipt handles expire.
 
 use std::{
     convert::Infallible,
@@ -12,20 +12,20 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinHandle};
 use warp::Filter;
 
-/// How likely each fault is, from 0 to 1.
+/// Probability of each fault, from 0 to 1.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Faults {
     /// A received message is delivered again some time later, deleted or not.
     pub duplicate: f64,
-    /// The messages of an answer change places.
+    /// The messages of an answer are reordered.
     pub shuffle: f64,
-    /// A delete is answered as done and is not done.
+    /// A delete is acknowledged and not carried out.
     pub lose_delete: f64,
-    /// An entry of a batch is refused, through no fault of the sender.
+    /// An entry of a batch is refused with an error of the service.
     pub refuse_entry: f64,
-    /// The call is refused: too many requests.
+    /// The call is throttled.
     pub throttle: f64,
-    /// A change of visibility finds its receipt handle expired.
+    /// A change of visibility fails because its receipt handle has expired.
     pub expire: f64,
 }
 
@@ -84,7 +84,7 @@ impl SqsLayer {
         lock(&self.state).done
     }
 
-    /// From now on everything passes as it is; what it did until now.
+    /// Switches all faults off; returns what was done so far.
     pub fn calm(&self) -> Faults {
         std::mem::take(&mut lock(&self.state).faults)
     }
@@ -146,7 +146,7 @@ fn received(state: &Mutex<State>, answer: Answer) -> Answer {
             state.again.push(message);
         }
     }
-    // One that was delivered before comes again with what is delivered now (there is room for ten).
+    // Add a message that was delivered before to this delivery, if it has room (ten at most).
     if messages.len() < 10 && !state.again.is_empty() && state.random.bool() {
         let waiting = state.again.len();
         let which = state.random.usize(..waiting);

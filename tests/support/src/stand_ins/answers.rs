@@ -1,4 +1,4 @@
-//! What Manage POM Cases answers: a table that tests and the demonstration fill.
+//! The answers of Manage POM Cases: a table that tests and the demonstration fill.
 
 use std::{
     collections::HashMap,
@@ -39,7 +39,7 @@ impl Answer {
         Self::with(404, format!(r#"{{"status":"error","message":"{message}"}}"#))
     }
 
-    /// Who holds the case now.
+    /// The present holder of the case.
     pub fn allocated(code: i64, forename: &str, surname: &str, email: Option<&str>, prison: &str) -> Self {
         Self::json(&json!({
             "manager": { "code": code, "forename": forename, "surname": surname, "email": email },
@@ -47,7 +47,7 @@ impl Answer {
         }))
     }
 
-    /// The handover dates now, as `yyyy-mm-dd`.
+    /// The present handover dates, as `yyyy-mm-dd`.
     pub fn handover(noms: &str, handover: Option<&str>, start: Option<&str>) -> Self {
         Self::json(&json!({
             "nomsNumber": noms, "handoverDate": handover, "handoverStartDate": start, "responsibility": "POM",
@@ -56,7 +56,7 @@ impl Answer {
         }))
     }
 
-    /// A page as a web server shows it when it does not know the address or fails.
+    /// The HTML page of a web server that does not know the address or fails.
     pub fn page(status: u16) -> Self {
         let body = format!("<!DOCTYPE html><html><body><h1>{status}</h1></body></html>");
         Self { status, body, content_type: "text/html", location: None }
@@ -68,7 +68,7 @@ impl Answer {
     }
 }
 
-/// How a server is broken as a whole.
+/// How a whole server is broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Breakdown {
     /// Every call gets 500 and an HTML page.
@@ -83,7 +83,7 @@ pub enum Breakdown {
     Hang,
 }
 
-/// The table of answers, what was called, and what is broken.
+/// The table of answers, the calls received, and the present breakdown.
 #[derive(Debug, Default)]
 pub struct Answers {
     inner: Mutex<Inner>,
@@ -102,17 +102,17 @@ impl Answers {
         self.lock().answers.insert(path.to_owned(), answer);
     }
 
-    /// The answer to a question for the primary POM of a case.
+    /// Sets the answer for the primary POM of a case.
     pub fn allocation(&self, noms: &str, answer: Answer) {
         self.answer(&format!("/api/allocation/{noms}/primary_pom"), answer);
     }
 
-    /// The answer to a question for the handover dates of a case.
+    /// Sets the answer for the handover dates of a case.
     pub fn handover(&self, noms: &str, answer: Answer) {
         self.answer(&format!("/api/handovers/{noms}"), answer);
     }
 
-    /// Takes answers from a JSON object of path → `{ "status"?: number, "body": … }`.
+    /// Reads answers from a JSON object of path → `{ "status"?: number, "body": … }`.
     ///
     /// # Errors
     /// When the text is not such an object.
@@ -132,12 +132,12 @@ impl Answers {
         Ok(())
     }
 
-    /// Breaks the server as a whole, or mends it.
+    /// Breaks the whole server, or repairs it.
     pub fn break_down(&self, breakdown: Option<Breakdown>) {
         self.lock().breakdown = breakdown;
     }
 
-    /// How often the path was called, whatever came of it.
+    /// How often the path was called, whatever the answer.
     pub fn calls(&self, path: &str) -> usize {
         self.lock().calls.iter().filter(|called| *called == path).count()
     }
@@ -147,14 +147,14 @@ impl Answers {
         self.lock().calls.clone()
     }
 
-    /// Notes the call and says what is broken.
+    /// Records the call and returns the present breakdown.
     pub fn note(&self, path: &str) -> Option<Breakdown> {
         let mut inner = self.lock();
         inner.calls.push(path.to_owned());
         inner.breakdown
     }
 
-    /// The answer to a path: the one from the table, else what Manage POM Cases says of a case it does not know.
+    /// The answer for a path: from the table, or what Manage POM Cases answers for an unknown case.
     pub fn find(&self, path: &str) -> Answer {
         if let Some(answer) = self.lock().answers.get(path) {
             return answer.clone();

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Breakdown;
 
-/// The claims of a token, as HMPPS Auth makes them. Change any before signing to make a bad token.
+/// The claims of a token of HMPPS Auth. Change one before signing to get an invalid token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     /// Issuer.
@@ -157,17 +157,17 @@ impl Auth {
         Ok(())
     }
 
-    /// Breaks the server as a whole, or mends it.
+    /// Breaks the whole server, or repairs it.
     pub fn break_down(&self, breakdown: Option<Breakdown>) {
         self.lock().breakdown = breakdown;
     }
 
-    /// From now on, tokens that the endpoint gives out are valid for so many seconds.
+    /// From now on, new tokens are valid for this many seconds.
     pub fn grant_for_seconds(&self, lifetime: i64) {
         self.lock().lifetime = lifetime;
     }
 
-    /// Makes Manage POM Cases refuse every token given out so far.
+    /// Makes Manage POM Cases refuse every token issued so far.
     pub fn revoke_tokens(&self) {
         let mut inner = self.lock();
         inner.not_before = inner.tokens as i64;
@@ -196,8 +196,7 @@ impl Auth {
         inner.breakdown
     }
 
-    /// The client whose name and secret the `Authorization` header gives: both form-encoded, as RFC 6749 says and as
-    /// HMPPS Auth reads them.
+    /// The client that the `Authorization` header names. Name and secret are form-encoded, as RFC 6749 demands.
     pub fn client(&self, authorization: Option<&str>) -> Option<&Client> {
         let given = STANDARD.decode(authorization?.strip_prefix("Basic ")?).ok()?;
         let (name, password) = std::str::from_utf8(&given).ok()?.split_once(':')?;
@@ -228,7 +227,7 @@ impl Auth {
         Ok(Grant { access_token: self.sign(&claims)?, token_type: "bearer".into(), expires_in: lifetime })
     }
 
-    /// Whether a bearer token was given out here for the token endpoint's client, is still valid and has the role.
+    /// Whether a bearer token was issued here, is still valid and has the role.
     pub fn accepts(&self, authorization: Option<&str>, role: &str) -> bool {
         let Some(token) = authorization.and_then(|header| header.strip_prefix("Bearer ")) else {
             return false;

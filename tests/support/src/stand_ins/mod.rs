@@ -27,7 +27,7 @@ pub use answers::{Answer, Answers, Breakdown, MPC_ROLE};
 pub use auth::{Auth, Claims, Client, Grant};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
-/// How to start them.
+/// Settings of the stand-ins.
 #[derive(Debug, Clone)]
 pub struct StandInsConfig {
     /// Address; port 0 picks one.
@@ -72,17 +72,17 @@ impl StandIns {
         Ok(Self { address, mpc, auth, stop: Some(stop), server: tokio::spawn(server) })
     }
 
-    /// Where both listen.
+    /// The address of both.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What `MPC_URL` has to be.
+    /// The value of `MPC_URL`.
     pub fn mpc_url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// What `AUTH_URL` has to be.
+    /// The value of `AUTH_URL`.
     pub fn auth_url(&self) -> String {
         format!("http://{}/auth", self.address)
     }
@@ -105,12 +105,12 @@ impl StandIns {
         self.auth.sign(&self.auth.claims(roles))
     }
 
-    /// Waits until the server ends, which only a failure makes it do.
+    /// Waits until the server ends, which happens only on a failure.
     pub async fn wait(&mut self) {
         let _ = (&mut self.server).await;
     }
 
-    /// Stops listening and cuts open connections: from outside it looks like a crash.
+    /// Stops listening and cuts open connections, like a crash.
     pub async fn stop(mut self) {
         drop(self.stop.take());
         self.server.abort();
