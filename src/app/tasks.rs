@@ -36,7 +36,7 @@ impl Tasks {
                 return;
             }
             let how = if ended.is_ok() { "ended by itself" } else { "panicked" };
-            tracing::error!(task = name, "a task of the service {how}: this is a bug, and the service ends");
+            tracing::error!(task = name, "a task of the service {how}: this is a bug; the service ends");
             this.fail();
         });
     }

@@ -76,7 +76,7 @@ pub enum FetchError {
     #[error("Manage POM Cases gave an undocumented answer: {0}")]
     Undocumented(UndocumentedAnswer),
     /// The address does not lie on the configured origin of Manage POM Cases. It was not fetched.
-    #[error("detailUrl lies on {origin}, not on the configured MPC_URL; it was not fetched")]
+    #[error("detailUrl is on {origin}, not on the configured MPC_URL; it was not fetched")]
     ForeignUrl {
         /// Where it lies (no path, no user information).
         origin: String,
@@ -97,10 +97,10 @@ pub enum FetchError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UndocumentedAnswer {
     /// A status that is not documented.
-    #[error("status {0}; check MPC_URL and whether this address may reach it")]
+    #[error("status {0}; check MPC_URL, and whether this service is on its allow list")]
     Status(u16),
     /// 404 without one of the documented bodies.
-    #[error("status 404 without one of its documented bodies; check MPC_URL")]
+    #[error("status 404 without a documented body; check MPC_URL")]
     BareNotFound,
     /// A redirect that cannot be followed: off the configured origin, to no address, to no person, or in a circle.
     #[error("status {status}, {reason}")]

@@ -27,9 +27,9 @@ pub(crate) fn event(event: &CaseEvent) -> String {
         CaseEvent::PomAllocated { pom: new, named_by, reflects, .. } => {
             let source = match (named_by, reflects) {
                 (_, Some(position)) => {
-                    format!("; makes good entry {position}, now that the name is known")
+                    format!("; reflects entry {position}, now that the name is known")
                 }
-                (NameSource::Directory, None) => "; name taken from our directory of staff codes".into(),
+                (NameSource::Directory, None) => "; name from our staff codes".into(),
                 (NameSource::Answer, None) => String::new(),
             };
             format!("POM allocated: {}{source}", pom(new))
@@ -77,14 +77,14 @@ pub(crate) fn event(event: &CaseEvent) -> String {
             write.sequence, write.ordinal
         ),
         CaseEvent::DeliusWriteRetried { write, by, .. } if by == RELEASED_BY => format!(
-            "Write {}.{} goes to Delius again: the case got its NOMS number before the refusal was recorded",
+            "Write {}.{} is written to Delius again: the case got its NOMS number before the refusal was recorded",
             write.sequence, write.ordinal
         ),
         CaseEvent::DeliusWriteRetried { write, .. } => {
-            format!("Operator had write {}.{} tried again", write.sequence, write.ordinal)
+            format!("Operator retried write {}.{}", write.sequence, write.ordinal)
         }
         CaseEvent::DeliusWriteSkipped { write, .. } => {
-            format!("Operator gave write {}.{} up", write.sequence, write.ordinal)
+            format!("Operator skipped write {}.{}", write.sequence, write.ordinal)
         }
         CaseEvent::DeliusUpdated(result)
         | CaseEvent::DeliusUnchanged(result)

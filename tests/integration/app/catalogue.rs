@@ -131,8 +131,8 @@ fn the_runbooks_quote_what_the_program_says() {
     let said = all.split("\\\n").map(str::trim_start).collect::<String>();
     for quoted in [
         "the schema lacks",
-        "a panic: this is a bug",
-        "outcome topic not told",
+        "panic: this is a bug",
+        "outcome notice not published",
         "cannot connect to",
         "Delius has no audit user",
         "write not applied; trying again",

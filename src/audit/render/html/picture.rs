@@ -181,14 +181,14 @@ pub(crate) fn knowledge(page: &mut String, history: &History) -> std::fmt::Resul
         return Ok(());
     };
     page.push_str(
-        "<section aria-labelledby=\"knowledge\">\n<h2 id=\"knowledge\">What was true, and what we knew</h2>\n\
+        "<section aria-labelledby=\"knowledge\">\n<h2 id=\"knowledge\">What was true, and what was known</h2>\n\
          <p class=\"note\">Each row is what we thought from the time at its left until the row below. To the right \
          runs the time in the world. A row that changes something left of the last bar came late.</p>\n",
     );
     let row = 24.0;
     let bottom = 8.0 + row * history.knowledge.len() as f64;
     let title = format!(
-        "What we thought of who held the case changed {} times; the table of entries tells each change",
+        "Our knowledge of who held the case changed {} times; the table of entries has each change",
         history.knowledge.len()
     );
     open(page, "knowledge", bottom + 26.0, &title)?;
