@@ -25,12 +25,14 @@ create function pg_temp.prison(nomis text, provider text, name text) returns voi
 declare
     institution bigint;
     area bigint;
+    unit bigint;
 begin
-    insert into r_institution (nomis_cde_code, description) values (nomis, name) returning institution_id into institution;
+    insert into r_institution (code, nomis_cde_code, description) values (nomis, nomis, name) returning institution_id into institution;
     insert into probation_area (code, description, institution_id) values (provider, name, institution)
         returning probation_area_id into area;
-    insert into team (code, description, probation_area_id)
-    values (provider || 'POM', 'Prison Offender Managers', area), (provider || 'ALL', 'Unallocated Team', area);
+    insert into district (code, description) values (provider || 'LDU', left(name, 30)) returning district_id into unit;
+    insert into team (code, description, probation_area_id, district_id)
+    values (provider || 'POM', 'Prison Offender Managers', area, unit), (provider || 'ALL', 'Unallocated Team', area, unit);
     insert into staff (officer_code, forename, surname, probation_area_id, start_date)
     values (provider || 'ALLU', 'Unallocated', 'Staff', area, '2015-01-01');
     insert into staff_team (staff_id, team_id) values (pg_temp.staff(provider || 'ALLU'), pg_temp.team(provider || 'ALL'));

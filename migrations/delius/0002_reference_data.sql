@@ -32,7 +32,21 @@ from (values
     ('REGISTER CATEGORY', 'M2', 'MAPPA Category 2'),
     ('REGISTER CATEGORY', 'M3', 'MAPPA Category 3'),
     ('REGISTER CATEGORY', 'M4', 'MAPPA Category 4'),
-    ('REGISTER TYPE FLAG', 'RoSH', 'RoSH')
+    ('REGISTER TYPE FLAG', '1', 'RoSH'),
+    ('REGISTER TYPE FLAG', '2', 'Alerts'),
+    ('REGISTER TYPE FLAG', '3', 'Safeguarding'),
+    ('REGISTER TYPE FLAG', '4', 'Information'),
+    ('REGISTER TYPE FLAG', '5', 'Public Protection'),
+    ('TIER', 'SPA', 'Supervision package A'),
+    ('TIER', 'SPB', 'Supervision package B'),
+    ('TIER', 'SPC', 'Supervision package C'),
+    ('TIER', 'SPD', 'Supervision package D'),
+    ('TIER', 'SPE', 'Supervision package E'),
+    ('TIER', 'SPF', 'Supervision package F'),
+    ('TIER', 'SPG', 'Supervision package G'),
+    ('TIER', 'SPBI', 'Supervision package B (interim)'),
+    ('TIER', 'SPNA', 'Not applicable'),
+    ('TIER', 'M', 'Missing')
 ) as value (set_name, code, description)
 join r_reference_data_master master on master.code_set_name = value.set_name;
 
@@ -48,18 +62,21 @@ values ('EPOMAT', 'Prison Offender Manager - Automatic Transfer'),
        ('EPOMEX', 'Prison Offender Manager - External Transfer'),
        ('ROC', 'Responsible Officer Change');
 
+create function dev_reference(set_name text, wanted text) returns bigint language sql stable
+    return (select min(list.standard_reference_list_id)
+            from r_standard_reference_list list
+            join r_reference_data_master master on master.reference_data_master_id = list.reference_data_master_id
+            where master.code_set_name = set_name and list.code_value = wanted);
+
 insert into r_register_type (code, description, register_type_flag_id)
-select value.code, value.description, flag.standard_reference_list_id
-from (values
-    ('MAPP', 'MAPPA', null),
-    ('DASO', 'Domestic Abuse Victim: Safety Officer', null),
-    ('INVI', 'Victim Contact', null),
-    ('RLRH', 'Low RoSH', 'RoSH'),
-    ('RMRH', 'Medium RoSH', 'RoSH'),
-    ('RHRH', 'High RoSH', 'RoSH'),
-    ('RVRH', 'Very High RoSH', 'RoSH')
-) as value (code, description, flag)
-left join r_standard_reference_list flag
-    on flag.code_value = value.flag
-   and flag.reference_data_master_id =
-       (select reference_data_master_id from r_reference_data_master where code_set_name = 'REGISTER TYPE FLAG');
+values ('MAPP', 'MAPPA', dev_reference('REGISTER TYPE FLAG', '5')),
+       ('DASO', 'Domestic Abuse Victim: Safety Officer', dev_reference('REGISTER TYPE FLAG', '3')),
+       ('INVI', 'Victim Contact', dev_reference('REGISTER TYPE FLAG', '3')),
+       ('RLRH', 'Low RoSH', dev_reference('REGISTER TYPE FLAG', '1')),
+       ('RMRH', 'Medium RoSH', dev_reference('REGISTER TYPE FLAG', '1')),
+       ('RHRH', 'High RoSH', dev_reference('REGISTER TYPE FLAG', '1')),
+       ('RVRH', 'Very High RoSH', dev_reference('REGISTER TYPE FLAG', '1')),
+       -- Under the RoSH flag as well, and no level of harm.
+       ('RISK', 'Risk to staff', dev_reference('REGISTER TYPE FLAG', '1'));
+alter table r_register_type
+    alter column register_type_flag_id set default dev_reference('REGISTER TYPE FLAG', '4');

@@ -22,7 +22,7 @@ use crate::{
     },
     breakers::Breakers,
     case_records::{CaseRecords, DeliusSource, DirectoryConfig, EmailDirectory},
-    delius::{Delius, records::CaseReader},
+    delius::Delius,
     http::{self, Api, ApiConfig, AuthConfig, Authenticator, Health, Server, Site},
     operations::queue_admin::QueueAdmin,
 };
@@ -152,8 +152,7 @@ impl ApiSettings {
         (tasks, stop): (&Tasks, &CancellationToken),
     ) -> Result<(), Failure> {
         let bounds = self.limits.records();
-        let connections = delius.pool().options().get_max_connections();
-        let reader = CaseReader::beside(delius.pool(), connections, bounds.load_timeout / 2);
+        let reader = delius.reader(bounds.load_timeout / 2);
         let source = DeliusSource::new(reader, directory.map(Arc::new));
         let records = Arc::new(CaseRecords::new(store.clone(), Arc::new(source), bounds));
         let audit = http::history::routes(store, delius, &authenticator);

@@ -11,6 +11,7 @@ use super::metrics::process;
 use crate::{
     breakers::{Breakers, Dependency},
     database::in_time,
+    delius::{Delius, engine::Connections},
     outbox::{notices, table},
 };
 
@@ -21,7 +22,7 @@ const SELDOM: u64 = 12;
 /// What is measured.
 pub(crate) struct Measured {
     pub(crate) store: PgPool,
-    pub(crate) delius: PgPool,
+    pub(crate) delius: Delius,
     pub(crate) breakers: Arc<Breakers>,
     pub(crate) metrics: PrometheusHandle,
 }
@@ -34,7 +35,8 @@ impl Measured {
             self.metrics.run_upkeep();
             process::measure();
             self.breakers();
-            for (pool, name) in [(&self.store, "store"), (&self.delius, "delius")] {
+            let store = Connections::of(&self.store);
+            for (pool, name) in [(store, "store"), (self.delius.connections(), "delius")] {
                 connections(pool, name);
             }
             self.outbox().await;
@@ -107,11 +109,9 @@ fn age(since: Option<DateTime<Utc>>) -> f64 {
     since.map_or(0.0, |since| (Utc::now() - since).as_seconds_f64().max(0.0))
 }
 
-fn connections(pool: &PgPool, name: &'static str) {
-    let (all, idle) = (f64::from(pool.size()), pool.num_idle() as f64);
-    metrics::gauge!("database_pool_connections", "pool" => name, "state" => "idle").set(idle);
-    metrics::gauge!("database_pool_connections", "pool" => name, "state" => "used")
-        .set((all - idle).max(0.0));
-    let most = f64::from(pool.options().get_max_connections());
-    metrics::gauge!("database_pool_connections_max", "pool" => name).set(most);
+fn connections(pool: Connections, name: &'static str) {
+    let used = pool.open.saturating_sub(pool.idle);
+    metrics::gauge!("database_pool_connections", "pool" => name, "state" => "idle").set(f64::from(pool.idle));
+    metrics::gauge!("database_pool_connections", "pool" => name, "state" => "used").set(f64::from(used));
+    metrics::gauge!("database_pool_connections_max", "pool" => name).set(f64::from(pool.most));
 }

@@ -193,7 +193,7 @@ impl Parts<'_> {
         tasks.spawn("queue depths", depths.watch(stop.clone()));
         let measured = Measured {
             store: self.pool.clone(),
-            delius: self.delius.pool().clone(),
+            delius: self.delius.clone(),
             breakers: Arc::clone(self.breakers),
             metrics,
         };

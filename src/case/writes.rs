@@ -183,7 +183,7 @@ pub struct RowChange {
     pub table: String,
     /// Primary key of the row (`staff_id/team_id` for a membership), as text.
     pub row_id: String,
-    /// `insert`, `update` or `softDelete`.
+    /// `insert`, `update`, `softDelete` (by a flag) or `delete` (the row is gone).
     pub action: RowAction,
     /// `row_version` after the change.
     pub row_version: i64,
@@ -199,6 +199,7 @@ pub enum RowAction {
     Insert,
     Update,
     SoftDelete,
+    Delete,
 }
 
 /// A column's value before and after a change, as text; `None` is SQL NULL (or no row).
@@ -221,6 +222,20 @@ pub struct WriteOutcome {
     /// The rows touched, in the order in which they were written; empty when nothing changed.
     pub changes: Vec<RowChange>,
     /// Telemetry properties: `nomsId`, `prisonId`, `allocationDate` (`dd/MM/yyyy HH:mm:ss`, Europe/London),
-    /// `handoverDate`, `handoverStartDate`, `existingPOM1`, `existingPOM2`, where they apply.
+    /// `handoverDate`, `handoverStartDate`, `existingPOM1`, `existingPOM2`, `staffId`, `emailAddress`, where they apply.
     pub properties: BTreeMap<String, String>,
+}
+
+impl WriteOutcome {
+    /// Property with the `staff_id` of the member of staff whom an allocation was written to.
+    const STAFF_ID: &str = "staffId";
+
+    /// `staff_id` of the member of staff whom an allocation was written to, or had been before.
+    pub fn staff_id(&self) -> Option<i64> {
+        self.properties.get(Self::STAFF_ID)?.parse().ok()
+    }
+
+    pub(crate) fn set_staff_id(&mut self, id: Option<i64>) {
+        self.properties.extend(id.map(|id| (Self::STAFF_ID.to_owned(), id.to_string())));
+    }
 }

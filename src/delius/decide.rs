@@ -1,16 +1,17 @@
-//! Loads what a write needs to know, step by step, and has it planned; or finds why it cannot be.
+//! Loads what a write needs to know, step by step, and has it planned; or finds why it is refused.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, NaiveDateTime, Utc};
-use sqlx::PgConnection;
 
 use super::{
+    engine::Session,
     error::DeliusError,
-    holders, load,
+    holders::{self, StaffRows},
+    load,
     plan::{
         Moment,
-        allocation::{self, Intent, PersonRows},
+        allocation::{self, Email, Intent, PersonRows},
         change::Plan,
         handover::{self, HandoverDates},
     },
@@ -23,10 +24,11 @@ use crate::{
 
 /// Plans a write for the persons that have its NOMS number.
 pub(super) async fn decide(
-    connection: &mut PgConnection,
+    session: &mut dyn Session,
     reference: &Reference,
     persons: &[i64],
     write: &DeliusWrite,
+    staff: &StaffRows,
     now: DateTime<Utc>,
 ) -> Result<Plan, DeliusError> {
     let offender_id = match persons {
@@ -36,31 +38,32 @@ pub(super) async fn decide(
     };
     match write {
         DeliusWrite::SetHandoverDates { handover_date, handover_start_date, dry_run } => {
-            let custody_id = match load::live_custodies(&mut *connection, offender_id).await?[..] {
+            let custody_id = match load::live_custodies(session, offender_id).await?[..] {
                 [] => return Ok(refused(OutcomeName::NoActiveCustodialSentence)),
                 [custody] => custody,
                 _ => return Ok(refused(OutcomeName::MultipleActiveCustodialSentences)),
             };
             let types = reference.handover_date_types;
-            let rows = load::key_dates(connection, custody_id, [types.start, types.handover]).await?;
+            let rows = load::key_dates(session, custody_id, [types.start, types.handover]).await?;
             let dates = HandoverDates { start: *handover_start_date, handover: *handover_date };
             Ok(handover::plan(custody_id, &rows, types, dates, *dry_run))
         }
         DeliusWrite::AllocatePom { at, pom, .. } => {
             let at = wall_clock(*at);
-            let person = load::person_rows(&mut *connection, offender_id).await?;
-            let found = holders::of_pom(connection, pom, at).await?;
-            Ok(change_of_pom(reference, &person, found, at, pom.email.clone(), now))
+            let person = load::person_rows(session, offender_id).await?;
+            let found = holders::of_pom(session, pom, staff, at).await?;
+            let email = Email::given(pom.email.as_deref());
+            Ok(change_of_pom(reference, &person, found, at, email, now))
         }
         DeliusWrite::DeallocatePom { at, .. } => {
             let at = wall_clock(*at);
-            let person = load::person_rows(&mut *connection, offender_id).await?;
+            let person = load::person_rows(session, offender_id).await?;
             let moment = Moment::of(&person.poms, at, wall_clock(now));
             let Some(holder) = moment.provider_to_deallocate(&person.poms) else {
                 return Ok(refused(OutcomeName::NoPomChange));
             };
-            let found = holders::placeholder(connection, &holder.provider).await?;
-            Ok(change_of_pom(reference, &person, found, at, None, now))
+            let found = holders::placeholder(session, &holder.provider, at).await?;
+            Ok(change_of_pom(reference, &person, found, at, Email::Unknown, now))
         }
     }
 }
@@ -70,7 +73,7 @@ fn change_of_pom(
     person: &PersonRows,
     found: holders::Found,
     at: NaiveDateTime,
-    email: Option<String>,
+    email: Email,
     now: DateTime<Utc>,
 ) -> Plan {
     match found {
@@ -85,5 +88,5 @@ fn change_of_pom(
 }
 
 fn refused(outcome: OutcomeName) -> Plan {
-    Plan { outcome, changes: vec![], properties: BTreeMap::new() }
+    Plan { outcome, changes: vec![], properties: BTreeMap::new(), officer: None }
 }

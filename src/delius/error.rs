@@ -1,22 +1,26 @@
 //! What can go wrong between us and Delius, sorted by what the caller should do.
 
-use std::borrow::Cow;
+use super::engine::{Failure, FailureCause};
+
+/// Keys that only another attempt of this service can take while a write is being decided: the same write, or the same
+/// member of staff joining the same team.
+const KEYS_OF_OURS: [&str; 2] = ["pom_cases_write_ledger_pkey", "staff_team_pkey"];
 
 /// A call to Delius that gave no outcome. Nothing was written.
 ///
-/// The texts carry SQLSTATEs, constraint names and causes of the network, never the values of a statement: those can
-/// be names.
+/// The texts carry SQLSTATEs, names of tables and constraints, and causes of the network, never the values of a
+/// statement: those can be names of people.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DeliusError {
     /// Delius cannot be reached, is overloaded or restarting: trying again later can succeed.
     #[error("Delius is not available {during}: {reason}")]
-    Transient {
+    Outage {
         /// What was being done.
         during: &'static str,
         /// SQLSTATE or cause.
         reason: String,
     },
-    /// Somebody else changed the same rows: trying again can succeed, and Delius is well.
+    /// Another attempt changed the same rows or holds them: trying again can succeed, and Delius is well.
     #[error("Delius was busy with the same rows {during}: {reason}")]
     Contended {
         /// What was being done.
@@ -24,7 +28,28 @@ pub enum DeliusError {
         /// SQLSTATE or cause.
         reason: String,
     },
-    /// Trying again does not help by itself: a fault of ours, or a Delius that is not what we take it for.
+    /// The connection was out of date (its cached plans): another one works. Nobody outside this room sees it, unless
+    /// several connections in a row were.
+    #[error("a connection to Delius was out of date {during}: {reason}")]
+    StaleConnection {
+        /// What was being done.
+        during: &'static str,
+        /// SQLSTATE.
+        reason: String,
+    },
+    /// A constraint of Delius refused a row. Trying again does not help by itself.
+    #[error("Delius refused a row {during}: {reason}, table {table}, constraint {constraint}")]
+    Violated {
+        /// What was being done.
+        during: &'static str,
+        /// SQLSTATE.
+        reason: String,
+        /// Table, `unknown` when the database does not say.
+        table: String,
+        /// Constraint, `unknown` when the database does not say.
+        constraint: String,
+    },
+    /// Trying again does not help by itself: a bug of ours, or a Delius that is not as expected.
     #[error("Delius answered unexpectedly {during}: {reason}")]
     Unexpected {
         /// What was being done.
@@ -38,81 +63,92 @@ pub enum DeliusError {
          `migrate --delius`)"
     )]
     AuditUserMissing(&'static str),
-    /// Reference data that our rows point at does not exist.
-    #[error("Delius lacks the reference data {0} (in a development database, run `migrate --delius`)")]
-    ReferenceDataMissing(String),
+    /// Reference data that our rows point at does not exist, or more than one row fits.
+    #[error(
+        "Delius needs exactly one selectable row of reference data for {what} and has {found} (in a development \
+         database, run `migrate --delius`)"
+    )]
+    ReferenceData {
+        /// Code and set.
+        what: String,
+        /// How many rows fit.
+        found: usize,
+    },
+}
+
+/// What a caller decides on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Delius as a whole is away: everybody waits.
+    Outage,
+    /// Another attempt is at work on the same rows: this write waits.
+    Contention,
+    /// This write fails every time until somebody does something.
+    Permanent,
+    /// The service cannot work with this Delius at all until somebody does something.
+    Configuration,
 }
 
 impl DeliusError {
-    /// Whether the same call can succeed later without anybody's doing.
+    /// What to decide on.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Outage { .. } => ErrorKind::Outage,
+            Self::Contended { .. } | Self::StaleConnection { .. } => ErrorKind::Contention,
+            Self::Violated { .. } | Self::Unexpected { .. } => ErrorKind::Permanent,
+            Self::AuditUserMissing(_) | Self::ReferenceData { .. } => ErrorKind::Configuration,
+        }
+    }
+
+    /// Whether the same call can succeed later without anybody doing anything.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Transient { .. } | Self::Contended { .. })
+        matches!(self.kind(), ErrorKind::Outage | ErrorKind::Contention)
     }
 
     /// Whether Delius as a whole does not answer, rather than this call.
     pub fn is_outage(&self) -> bool {
-        matches!(self, Self::Transient { .. })
+        self.kind() == ErrorKind::Outage
+    }
+
+    pub(super) fn is_stale_connection(&self) -> bool {
+        matches!(self, Self::StaleConnection { .. })
     }
 
     pub(crate) fn timeout(during: &'static str) -> Self {
-        Self::Transient { during, reason: "no answer in time".to_owned() }
+        Self::Outage { during, reason: "no answer in time".to_owned() }
     }
 
-    /// Sorts an error of the database layer.
-    pub(crate) fn sort(during: &'static str, error: &sqlx::Error) -> Self {
-        let (transient, reason): (bool, Cow<'_, str>) = match error {
-            sqlx::Error::Database(error) => {
-                let code = error.code().unwrap_or_default();
-                let at = error.constraint().map(|name| format!(" at {name}")).unwrap_or_default();
-                let reason = format!("SQLSTATE {code}{at}");
-                if is_contention(&code) {
-                    return Self::Contended { during, reason };
-                }
-                (is_outage(&code), reason.into())
+    /// Sorts a failure of the engine.
+    pub(crate) fn sort(during: &'static str, failure: Failure) -> Self {
+        let Failure { kind, reason } = failure;
+        let unknown = |name: Option<String>| name.unwrap_or_else(|| "unknown".to_owned());
+        match kind {
+            FailureCause::Outage => Self::Outage { during, reason },
+            FailureCause::Conflict => Self::Contended { during, reason },
+            FailureCause::StaleConnection => Self::StaleConnection { during, reason },
+            FailureCause::Violation { constraint: Some(name), .. } if is_key_of_ours(&name) => {
+                Self::Contended { during, reason: format!("{reason} at {name}") }
             }
-            sqlx::Error::Io(error) => (true, error.to_string().into()),
-            sqlx::Error::Tls(_) => (true, "TLS failed".into()),
-            sqlx::Error::Protocol(_) => (true, "the connection broke in the middle of a message".into()),
-            sqlx::Error::PoolTimedOut => (true, "no free connection in time".into()),
-            sqlx::Error::PoolClosed => (true, "the connections are closed".into()),
-            sqlx::Error::WorkerCrashed => (true, "the connection's worker is gone".into()),
-            sqlx::Error::BeginFailed => (true, "no transaction could be started".into()),
-            sqlx::Error::RowNotFound => (false, "a row that must exist was not found".into()),
-            sqlx::Error::ColumnDecode { index, .. } => {
-                (false, format!("column {index} has another type").into())
+            FailureCause::Violation { table, constraint } => {
+                Self::Violated { during, reason, table: unknown(table), constraint: unknown(constraint) }
             }
-            sqlx::Error::ColumnNotFound(name) => (false, format!("column {name} is missing").into()),
-            _ => (false, "the database layer failed".into()),
-        };
-        let reason = reason.into_owned();
-        match transient {
-            true => Self::Transient { during, reason },
-            false => Self::Unexpected { during, reason },
+            FailureCause::Unknown => Self::Unexpected { during, reason },
         }
     }
 }
 
-/// Classes 08 (connection), 28 (a login refused, as while a password is changed), 53 (out of resources) and 58
-/// (system), statements that took too long, and an operator's restart or fail-over (57P0x, read-only).
-fn is_outage(code: &str) -> bool {
-    ["08", "28", "53", "57P", "58"].iter().any(|class| code.starts_with(class))
-        || ["57014", "25P03", "25006"].contains(&code)
+fn is_key_of_ours(constraint: &str) -> bool {
+    KEYS_OF_OURS.iter().any(|key| key.eq_ignore_ascii_case(constraint))
 }
 
-/// Class 40 (rolled back: serialisation, deadlock), a lock that took too long, and a unique key that somebody else
-/// took while we were deciding.
-fn is_contention(code: &str) -> bool {
-    code.starts_with("40") || ["55P03", "23505"].contains(&code)
-}
-
-/// Adds to a result of the database layer what was being done.
+/// Adds to a result of the engine what was being done.
 pub(crate) trait During<T> {
     fn during(self, doing: &'static str) -> Result<T, DeliusError>;
 }
 
-impl<T> During<T> for Result<T, sqlx::Error> {
+impl<T> During<T> for Result<T, Failure> {
     fn during(self, doing: &'static str) -> Result<T, DeliusError> {
-        self.map_err(|error| DeliusError::sort(doing, &error))
+        self.map_err(|failure| DeliusError::sort(doing, failure))
     }
 }
 
@@ -120,20 +156,40 @@ impl<T> During<T> for Result<T, sqlx::Error> {
 mod tests {
     use super::*;
 
+    fn violation(constraint: &str) -> DeliusError {
+        let kind = FailureCause::Violation {
+            table: Some("key_date".to_owned()),
+            constraint: Some(constraint.to_owned()),
+        };
+        DeliusError::sort("while testing", Failure::new(kind, "SQLSTATE 23505"))
+    }
+
     #[test]
-    fn outages_and_conflicts_are_transient_and_bugs_are_not() {
-        for code in ["08006", "28P01", "53300", "57P01", "57P03", "57014", "25006"] {
-            assert!(is_outage(code) && !is_contention(code), "{code}");
+    fn only_the_keys_that_another_attempt_of_ours_takes_are_contention() {
+        for key in KEYS_OF_OURS {
+            assert_eq!(violation(key).kind(), ErrorKind::Contention, "{key}");
         }
-        for code in ["40001", "40P01", "55P03", "23505"] {
-            assert!(is_contention(code) && !is_outage(code), "{code}");
+        let error = violation("key_date_custody_type_date_key");
+        assert_eq!(error.kind(), ErrorKind::Permanent);
+        assert_eq!(
+            error.to_string(),
+            "Delius refused a row while testing: SQLSTATE 23505, table key_date, constraint \
+             key_date_custody_type_date_key"
+        );
+    }
+
+    #[test]
+    fn outages_and_conflicts_are_transient_and_the_rest_is_not() {
+        for (kind, expected) in [
+            (FailureCause::Outage, ErrorKind::Outage),
+            (FailureCause::Conflict, ErrorKind::Contention),
+            (FailureCause::StaleConnection, ErrorKind::Contention),
+            (FailureCause::Unknown, ErrorKind::Permanent),
+            (FailureCause::Violation { table: None, constraint: None }, ErrorKind::Permanent),
+        ] {
+            let error = DeliusError::sort("while testing", Failure::new(kind, ""));
+            assert_eq!(error.kind(), expected);
+            assert_eq!(error.is_transient(), matches!(expected, ErrorKind::Outage | ErrorKind::Contention));
         }
-        for code in ["42P01", "42703", "23503", "23514", "22001", "3D000", ""] {
-            assert!(!is_outage(code) && !is_contention(code), "{code}");
-        }
-        let refused = sqlx::Error::Io(std::io::ErrorKind::ConnectionRefused.into());
-        assert!(DeliusError::sort("while testing", &refused).is_transient());
-        assert!(DeliusError::sort("while testing", &sqlx::Error::PoolTimedOut).is_transient());
-        assert!(!DeliusError::sort("while testing", &sqlx::Error::RowNotFound).is_transient());
     }
 }

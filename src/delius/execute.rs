@@ -1,13 +1,14 @@
-//! Carries out a plan, change by change, and tells what it did.
+//! Carries out a plan, change by change, and reports what it did.
 
 use std::collections::BTreeMap;
 
 use chrono::NaiveDateTime;
-use sqlx::{PgConnection, Postgres, QueryBuilder};
 
 use super::{
+    engine::{Session, Statement, Value},
     error::{DeliusError, During},
-    plan::change::{Change, Row, Value},
+    plan::change::{Change, Field, Row},
+    sql,
 };
 use crate::case::{ColumnChange, RowChange};
 
@@ -18,133 +19,132 @@ pub(super) struct Signature {
     pub(super) at: NaiveDateTime,
 }
 
-/// Ids of the rows that this plan has inserted so far and later changes point at.
-#[derive(Debug, Default)]
-struct Inserted {
-    pom: Option<i64>,
-    staff: Option<i64>,
-}
-
-impl Inserted {
-    fn resolve(&self, value: Value) -> Result<Value, DeliusError> {
-        let id = match value {
-            Value::NewPom => self.pom,
-            Value::NewStaff => self.staff,
-            known => return Ok(known),
-        };
-        id.map(Value::Id).ok_or_else(|| DeliusError::Unexpected {
-            during: "while carrying out a plan",
-            reason: "it points at a row before it inserts it".to_owned(),
-        })
-    }
+/// What was done.
+pub(super) struct Done {
+    pub(super) changes: Vec<RowChange>,
+    /// Key of the member of staff that was created.
+    pub(super) new_staff: Option<i64>,
 }
 
 /// Executes the changes in their order.
 ///
 /// # Errors
-/// Transient when a row is no longer in the version that was planned on: somebody else changed it meanwhile.
+/// Contended when a row is no longer in the version that was planned on: somebody else changed it meanwhile.
 pub(super) async fn all(
-    connection: &mut PgConnection,
+    session: &mut dyn Session,
     changes: &[Change],
     signature: Signature,
-) -> Result<Vec<RowChange>, DeliusError> {
-    let mut inserted = Inserted::default();
+) -> Result<Done, DeliusError> {
+    let keys = keys(session, changes).await?;
+    let key_of = |row: fn(&Row) -> bool| {
+        let inserted = |change: &Change| matches!(change, Change::Insert(inserted) if row(inserted));
+        changes.iter().position(inserted).and_then(|place| keys[place])
+    };
+    let new_pom = key_of(|row| matches!(row, Row::Pom(_)));
+    let new_staff = key_of(|row| matches!(row, Row::Staff(_)));
+
     let mut done = Vec::with_capacity(changes.len());
-    for change in changes {
-        let columns = change
+    for (change, key) in changes.iter().zip(&keys) {
+        let columns: Vec<Column> = change
             .columns()
             .into_iter()
-            .map(|(name, from, to)| Ok((name, from, inserted.resolve(to)?)))
-            .collect::<Result<Vec<_>, DeliusError>>()?;
-        let (row_id, row_version) = match change {
-            Change::Insert(row) => {
-                let id = insert(&mut *connection, row, &columns, signature).await?;
-                match row {
-                    Row::Pom(_) => inserted.pom = id,
-                    Row::Staff(_) => inserted.staff = id,
-                    _ => {}
-                }
-                (row_id(id, &columns), 0)
-            }
-            Change::Update { before, .. } => {
-                let (id, version) = update(&mut *connection, before, &columns, signature).await?;
-                (id.to_string(), version)
-            }
-        };
-        done.push(told(change, row_id, row_version, &columns));
+            .map(|(name, from, to)| (name, from, settled(to, new_pom, new_staff)))
+            .collect();
+        let (row_id, row_version) = execute(session, change, *key, &columns, signature).await?;
+        done.push(row_change(change, row_id, row_version, &columns));
     }
-    Ok(done)
+    Ok(Done { changes: done, new_staff })
 }
 
-/// What the changes would come to, without carrying them out; a row that would be inserted has the id `new`.
-pub(super) fn foretold(changes: &[Change]) -> Vec<RowChange> {
+/// What the changes would do, without executing them; a row that would be inserted has the id `new`.
+pub(super) fn preview(changes: &[Change]) -> Vec<RowChange> {
     changes
         .iter()
-        .map(|change| match change {
-            Change::Update { before, .. } => {
-                let (id, version) = before.identity().unwrap_or_default();
-                told(change, id.to_string(), version + 1, &change.columns())
-            }
-            Change::Insert(_) => told(change, "new".to_owned(), 0, &change.columns()),
+        .map(|change| {
+            let identity = change.row().identity();
+            let (row_id, version) = match (change, identity) {
+                (Change::Update { .. }, Some((id, version))) => (id.to_string(), version + 1),
+                (Change::Delete(_), Some((id, version))) => (id.to_string(), version),
+                _ => ("new".to_owned(), 0),
+            };
+            row_change(change, row_id, version, &change.columns())
         })
         .collect()
 }
 
-type Columns = [(&'static str, Value, Value)];
+/// Name, value before, value after.
+type Column = (&'static str, Field, Field);
 
-async fn insert(
-    connection: &mut PgConnection,
-    row: &Row,
-    columns: &Columns,
-    signature: Signature,
-) -> Result<Option<i64>, DeliusError> {
-    let (table, id) = row.table();
-    let mut sql = QueryBuilder::<Postgres>::new(format!("insert into {table} ("));
-    for (name, ..) in columns {
-        sql.push(name).push(", ");
-    }
-    sql.push("created_datetime, created_by_user_id, last_updated_datetime, last_updated_user_id, row_version) values (");
-    for (.., to) in columns {
-        bind(&mut sql, to);
-        sql.push(", ");
-    }
-    for _ in 0..2 {
-        sql.push_bind(signature.at).push(", ").push_bind(signature.user_id).push(", ");
-    }
-    sql.push("0)");
-    let during = "while inserting a row";
-    match id {
-        Some(id) => {
-            sql.push(" returning ").push(id);
-            sql.build_query_scalar().fetch_one(connection).await.during(during).map(Some)
+/// The keys of the rows to insert, by their places; all of them in one question to the sequences.
+async fn keys(session: &mut dyn Session, changes: &[Change]) -> Result<Vec<Option<i64>>, DeliusError> {
+    let sequence = |change: &Change| match change {
+        Change::Insert(row) => row.key().map(|(_, sequence)| sequence),
+        _ => None,
+    };
+    let mut wanted: Vec<(&'static str, usize)> = Vec::new();
+    for sequence in changes.iter().filter_map(sequence) {
+        match wanted.iter_mut().find(|(known, _)| *known == sequence) {
+            Some((_, count)) => *count += 1,
+            None => wanted.push((sequence, 1)),
         }
-        None => sql.build().execute(connection).await.during(during).map(|_| None),
+    }
+    if wanted.is_empty() {
+        return Ok(vec![None; changes.len()]);
+    }
+    let doing = "while taking keys from sequences";
+    let ids = session.next_ids(&wanted).await.during(doing)?;
+    let mut ids: Vec<_> = ids.into_iter().map(IntoIterator::into_iter).collect();
+    let mut take = |sequence: &str| {
+        let place = wanted.iter().position(|(known, _)| *known == sequence)?;
+        ids.get_mut(place)?.next()
+    };
+    let missing = || DeliusError::Unexpected { during: doing, reason: "a sequence gave too few".to_owned() };
+    changes
+        .iter()
+        .map(|change| sequence(change).map(|sequence| take(sequence).ok_or_else(missing)).transpose())
+        .collect()
+}
+
+fn settled(field: Field, new_pom: Option<i64>, new_staff: Option<i64>) -> Field {
+    match field {
+        Field::NewPom => Field::Value(Value::Int(new_pom)),
+        Field::NewStaff => Field::Value(Value::Int(new_staff)),
+        known => known,
     }
 }
 
-async fn update(
-    connection: &mut PgConnection,
-    before: &Row,
-    columns: &Columns,
-    signature: Signature,
-) -> Result<(i64, i64), DeliusError> {
-    let during = "while updating a row";
-    let ((table, Some(key)), Some((id, version))) = (before.table(), before.identity()) else {
-        let reason = "the plan updates a row that does not exist".to_owned();
-        return Err(DeliusError::Unexpected { during, reason });
+/// Executes one change; returns the id of its row as text, and the row's version afterwards.
+async fn execute(
+    session: &mut dyn Session,
+    change: &Change,
+    key: Option<i64>,
+    columns: &[Column],
+    Signature { user_id, at }: Signature,
+) -> Result<(String, i64), DeliusError> {
+    let row = change.row();
+    let table = row.table();
+    let mut values: Vec<(&'static str, Value)> =
+        columns.iter().map(|(name, _, to)| (*name, value(to.clone()))).collect();
+    let (statement, during, id, version): (Statement, _, _, _) = match (change, row.key(), row.identity()) {
+        (Change::Insert(_), named, _) => {
+            let id = key.map_or_else(|| id_of_columns(columns), |key| key.to_string());
+            values.extend(named.zip(key).map(|((name, _), key)| (name, key.into())));
+            (sql::insert(table, values, user_id, at), "while inserting a row", id, 0)
+        }
+        (Change::Update { .. }, Some((name, _)), Some((id, version))) => {
+            let update = sql::update(table, (name, id), version, values, user_id, at);
+            (update, "while updating a row", id.to_string(), version + 1)
+        }
+        (Change::Delete(_), Some((name, _)), Some((id, version))) => {
+            (sql::delete(table, (name, id), version), "while deleting a row", id.to_string(), version)
+        }
+        _ => {
+            let reason = format!("the plan changes a row of {table} that does not exist");
+            return Err(DeliusError::Unexpected { during: "while carrying out a plan", reason });
+        }
     };
-    let mut sql = QueryBuilder::<Postgres>::new(format!("update {table} set "));
-    for (name, _, to) in columns {
-        sql.push(name).push(" = ");
-        bind(&mut sql, to);
-        sql.push(", ");
-    }
-    sql.push("last_updated_datetime = ").push_bind(signature.at);
-    sql.push(", last_updated_user_id = ").push_bind(signature.user_id);
-    sql.push(", row_version = row_version + 1 where ").push(key).push(" = ").push_bind(id);
-    sql.push(" and row_version = ").push_bind(version);
-    match sql.build().execute(connection).await.during(during)?.rows_affected() {
-        1 => Ok((id, version + 1)),
+    match session.execute(&statement).await.during(during)? {
+        1 => Ok((id, version)),
         _ => Err(DeliusError::Contended {
             during,
             reason: format!("{table} {id} was changed by somebody else"),
@@ -152,42 +152,41 @@ async fn update(
     }
 }
 
-fn bind(sql: &mut QueryBuilder<'_, Postgres>, value: &Value) {
-    match value {
-        Value::Id(id) => sql.push_bind(*id),
-        Value::Flag(flag) => sql.push_bind(i16::from(*flag)),
-        Value::Text(text) => sql.push_bind(text.clone()),
-        Value::Time(time) => sql.push_bind(*time),
-        Value::Date(date) => sql.push_bind(*date),
-        // Resolved before it gets here.
-        Value::Null | Value::NewPom | Value::NewStaff => sql.push("null"),
-    };
+/// A membership has no key but its two columns.
+fn id_of_columns(columns: &[Column]) -> String {
+    columns.iter().filter_map(|(.., to)| text(to)).collect::<Vec<_>>().join("/")
 }
 
-/// The key of an inserted row; a membership has none but its two columns.
-fn row_id(id: Option<i64>, columns: &Columns) -> String {
-    let of_columns = || columns.iter().filter_map(|(.., to)| text(to)).collect::<Vec<_>>().join("/");
-    id.map_or_else(of_columns, |id| id.to_string())
-}
-
-fn told(change: &Change, row_id: String, row_version: i64, columns: &Columns) -> RowChange {
-    let (Change::Insert(row) | Change::Update { before: row, .. }) = change;
+fn row_change(change: &Change, row_id: String, row_version: i64, columns: &[Column]) -> RowChange {
     let columns: BTreeMap<String, ColumnChange> = columns
         .iter()
         .map(|(name, from, to)| ((*name).to_owned(), ColumnChange { from: text(from), to: text(to) }))
         .filter(|(_, change)| change.from != change.to)
         .collect();
-    RowChange { table: row.table().0.to_owned(), row_id, action: change.action(), row_version, columns }
+    RowChange {
+        table: change.row().table().to_owned(),
+        row_id,
+        action: change.action(),
+        row_version,
+        columns,
+    }
 }
 
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::Null => None,
-        Value::Id(id) => Some(id.to_string()),
-        Value::Flag(flag) => Some(u8::from(*flag).to_string()),
-        Value::Text(text) => Some(text.clone()),
-        Value::Time(time) => Some(time.format("%Y-%m-%d %H:%M:%S").to_string()),
-        Value::Date(date) => Some(date.to_string()),
-        Value::NewPom | Value::NewStaff => Some("new".to_owned()),
+fn value(field: Field) -> Value {
+    match field {
+        Field::Value(value) => value,
+        Field::Day(day) => day.into(),
+        // Settled before it gets here.
+        Field::NewPom | Field::NewStaff => Value::Int(None),
+    }
+}
+
+fn text(field: &Field) -> Option<String> {
+    match field {
+        Field::Value(Value::Int(number)) => number.map(|number| number.to_string()),
+        Field::Value(Value::Text(text)) => text.clone(),
+        Field::Value(Value::Time(time)) => time.map(|time| time.format("%Y-%m-%d %H:%M:%S").to_string()),
+        Field::Day(day) => Some(day.to_string()),
+        Field::NewPom | Field::NewStaff => Some("new".to_owned()),
     }
 }

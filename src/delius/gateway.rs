@@ -3,55 +3,40 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgPool, Postgres, Transaction};
+use sqlx::PgPool;
 use tokio::sync::OnceCell;
 
 use super::{
     decide::decide,
+    engine::{Access, Connections, Engine, Limits, Session, postgres::Postgres},
     error::{DeliusError, During},
-    execute::{self, Signature},
+    execute::{self, Done, Signature},
+    holders::StaffRows,
     ledger, load,
     plan::change::Plan,
     properties,
+    records::CaseReader,
     reference::Reference,
 };
 use crate::{
     case::{AddressedWrite, DeliusWrite, RowChange, WriteOutcome},
-    database,
     london::wall_clock,
 };
 
-/// How long one step of a write may take.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Waiting for a row that another transaction holds.
-    pub lock: Duration,
-    /// One statement, its locks included.
-    pub statement: Duration,
-    /// The whole write, waiting for a connection included. A lease on a write should be longer.
-    pub write: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            lock: Duration::from_secs(4),
-            statement: Duration::from_secs(8),
-            write: Duration::from_secs(12),
-        }
-    }
-}
+/// How often a write begins again at once because a connection was out of date: as after a column was widened, when
+/// every connection of the pool fails once.
+const FRESH_ATTEMPTS: usize = 3;
 
 /// Delius, as this service writes to it. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct Delius {
-    pub(super) pool: PgPool,
-    limits: Limits,
+    pub(super) engine: Arc<dyn Engine>,
+    pub(super) limits: Limits,
     reference: Arc<OnceCell<Reference>>,
 }
 
 impl Delius {
-    /// A gateway over a pool of connections to Delius, after the start-up [check](Self::check).
+    /// A gateway over a pool of connections to a Delius on PostgreSQL, after the start-up [check](Self::check).
     ///
     /// # Errors
     /// When Delius cannot be reached or the check fails.
@@ -61,15 +46,26 @@ impl Delius {
         Ok(delius)
     }
 
-    /// A gateway over a pool of connections to Delius. Does not touch the database yet: what the check would look up
-    /// is looked up by the first write.
+    /// A gateway over a pool of connections to a Delius on PostgreSQL.
     pub fn new(pool: PgPool) -> Self {
-        Self { pool, limits: Limits::default(), reference: Arc::default() }
+        Self::over(Arc::new(Postgres::new(pool)))
     }
 
-    /// The pool, for the reads of case records.
-    pub fn pool(&self) -> &PgPool {
-        &self.pool
+    /// A gateway over an engine. Does not touch the database yet: what the check looks up is looked up by the first
+    /// write.
+    pub fn over(engine: Arc<dyn Engine>) -> Self {
+        Self { engine, limits: Limits::default(), reference: Arc::default() }
+    }
+
+    /// A reader of case records with connections of its own, so that reads and writes cannot starve each other. A
+    /// connection must be free, and a statement end, within `limit`.
+    pub fn reader(&self, limit: Duration) -> CaseReader {
+        CaseReader::over(self.engine.beside(limit))
+    }
+
+    /// How the pool of connections is used.
+    pub fn connections(&self) -> Connections {
+        self.engine.connections()
     }
 
     /// Whether Delius answers at all.
@@ -77,8 +73,12 @@ impl Delius {
     /// # Errors
     /// When it does not.
     pub async fn ping(&self) -> Result<(), DeliusError> {
-        sqlx::query("select 1").execute(&self.pool).await.during("while asking for a sign of life")?;
-        Ok(())
+        self.session(Access::Statement)
+            .await?
+            .now()
+            .await
+            .during("while asking for a sign of life")
+            .map(|_| ())
     }
 
     /// With other limits than the default ones.
@@ -94,37 +94,48 @@ impl Delius {
     /// The start-up check: is the audit user there, and the reference data that our rows point at?
     ///
     /// # Errors
-    /// [`DeliusError::AuditUserMissing`] and [`DeliusError::ReferenceDataMissing`] say what to add; without it the
-    /// service must not start. A transient error says nothing about that.
+    /// [`DeliusError::AuditUserMissing`] and [`DeliusError::ReferenceData`] say what to add; without it the service
+    /// must not start. A transient error says nothing about that.
     pub async fn check(&self) -> Result<(), DeliusError> {
         self.reference().await.map(|_| ())
     }
 
     pub(super) async fn reference(&self) -> Result<&Reference, DeliusError> {
-        self.reference.get_or_try_init(|| Reference::load(&self.pool)).await
+        let load = || async { Reference::load(&mut *self.session(Access::Statement).await?).await };
+        self.reference.get_or_try_init(load).await
     }
 
-    /// Applies a write and answers what came of it. Refusals are outcomes too.
+    pub(super) async fn session(&self, access: Access) -> Result<Box<dyn Session>, DeliusError> {
+        self.engine.open(access, self.limits).await.during("while connecting")
+    }
+
+    /// Applies a write and returns its outcome. Refusals are outcomes too.
     ///
-    /// Applying the same write again answers the same outcome and changes nothing, however the first attempt ended:
+    /// Applying the same write again returns the same outcome and changes nothing, however the first attempt ended:
     /// the outcome is entered in Delius in the transaction that writes the rows. Only a dry run, which writes nothing
     /// at all, is not entered and is planned anew.
     ///
     /// # Errors
     /// Nothing is known to be written. [`DeliusError::is_transient`] tells whether to try again later; after an error
-    /// at the commit the next attempt finds out by the ledger whether it had happened.
-    pub async fn apply(
+    /// at the commit the next attempt finds in the ledger whether it had happened.
+    pub async fn apply(&self, write: &AddressedWrite) -> Result<WriteOutcome, DeliusError> {
+        self.apply_for(write, &StaffRows::default()).await
+    }
+
+    /// The same, with what is known about the members of staff of the prison; see [`StaffRows`].
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    pub async fn apply_for(
         &self,
         write: &AddressedWrite,
-        now: DateTime<Utc>,
+        staff: &StaffRows,
     ) -> Result<WriteOutcome, DeliusError> {
         let attempt = async {
             let reference = self.reference().await?;
             match write.write {
-                DeliusWrite::SetHandoverDates { dry_run: true, .. } => {
-                    self.foretell(reference, write, now).await
-                }
-                _ => self.apply_once(reference, write, now).await,
+                DeliusWrite::SetHandoverDates { dry_run: true, .. } => self.preview(reference, write).await,
+                _ => self.apply_once(reference, write, staff).await,
             }
         };
         tokio::time::timeout(self.limits.write, attempt)
@@ -136,49 +147,67 @@ impl Delius {
         &self,
         reference: &Reference,
         write: &AddressedWrite,
-        now: DateTime<Utc>,
+        staff: &StaffRows,
     ) -> Result<WriteOutcome, DeliusError> {
-        let mut transaction = self.begin("").await?;
-        let persons = load::persons(&mut transaction, &write.noms, true).await?;
-        // After the lock, so that an attempt that waited for another one of the same write sees its outcome.
-        if let Some(outcome) = ledger::find(&mut transaction, write.id).await? {
-            return Ok(outcome);
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let mut session = self.session(Access::Write).await?;
+            match write_rows(&mut *session, reference, write, staff).await {
+                Ok(outcome) => {
+                    session.commit().await.during("while committing a write")?;
+                    return Ok(outcome);
+                }
+                Err(error) => {
+                    // The first error is the one to report; a connection that cannot roll back is closed.
+                    let rolled_back = session.rollback().await;
+                    if !error.is_stale_connection() || attempts > FRESH_ATTEMPTS {
+                        return Err(error);
+                    }
+                    tracing::info!(%error, ?rolled_back, "a connection to Delius is out of date; trying another one");
+                }
+            }
         }
-        let plan = decide(&mut transaction, reference, &persons, &write.write, now).await?;
-        let signature = Signature { user_id: reference.audit_user_id, at: wall_clock(now) };
-        failpoint!("planned");
-        let changes = execute::all(&mut transaction, &plan.changes, signature).await?;
-        let outcome = outcome(write, plan, changes, now);
-        ledger::enter(&mut transaction, write, &outcome, now).await?;
-        failpoint!("delius_written");
-        transaction.commit().await.during("while committing a write")?;
-        Ok(outcome)
     }
 
-    async fn foretell(
+    async fn preview(
         &self,
         reference: &Reference,
         write: &AddressedWrite,
-        now: DateTime<Utc>,
     ) -> Result<WriteOutcome, DeliusError> {
-        let mut transaction = self.begin(" read only").await?;
-        let persons = load::persons(&mut transaction, &write.noms, false).await?;
-        let plan = decide(&mut transaction, reference, &persons, &write.write, now).await?;
-        let changes = execute::foretold(&plan.changes);
+        let mut session = self.session(Access::Read).await?;
+        let now = session.now().await.during("while asking for the time")?;
+        let persons = load::persons(&mut *session, &write.noms, false).await?;
+        let plan =
+            decide(&mut *session, reference, &persons, &write.write, &StaffRows::default(), now).await?;
+        let changes = execute::preview(&plan.changes);
+        session.rollback().await.during("while ending a dry run")?;
         Ok(outcome(write, plan, changes, now))
     }
+}
 
-    /// Each statement sees what others committed before it, whatever the database's default is: the checks after a
-    /// lock depend on that.
-    async fn begin(&self, mode: &str) -> Result<Transaction<'static, Postgres>, DeliusError> {
-        let Limits { lock, statement, .. } = self.limits;
-        let begin = format!(
-            "begin isolation level read committed{mode}; set local lock_timeout = {}; set local statement_timeout = {}",
-            lock.as_millis(),
-            statement.as_millis(),
-        );
-        database::begin_with(&self.pool, begin).await.during("while connecting")
+async fn write_rows(
+    session: &mut dyn Session,
+    reference: &Reference,
+    write: &AddressedWrite,
+    staff: &StaffRows,
+) -> Result<WriteOutcome, DeliusError> {
+    let persons = load::persons(session, &write.noms, true).await?;
+    // After the lock, so that an attempt that waited for another one of the same write sees its outcome.
+    if let Some(outcome) = ledger::find(session, write).await? {
+        return Ok(outcome);
     }
+    let now = session.now().await.during("while asking for the time")?;
+    let plan = decide(session, reference, &persons, &write.write, staff, now).await?;
+    let signature = Signature { user_id: reference.audit_user_id, at: wall_clock(now) };
+    failpoint!("planned");
+    let Done { changes, new_staff } = execute::all(session, &plan.changes, signature).await?;
+    let officer = plan.officer.and_then(|officer| officer.settled(new_staff));
+    let mut outcome = outcome(write, plan, changes, now);
+    outcome.set_staff_id(officer);
+    ledger::enter(session, write, &outcome, now).await?;
+    failpoint!("delius_written");
+    Ok(outcome)
 }
 
 fn outcome(write: &AddressedWrite, plan: Plan, changes: Vec<RowChange>, now: DateTime<Utc>) -> WriteOutcome {

@@ -3,10 +3,16 @@
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 
 use super::{
-    error::{DeliusError, During},
+    engine::Access,
+    error::DeliusError,
     gateway::Delius,
     load,
-    plan::{Moment, allocation::PersonRows, rows::PomRow},
+    plan::{
+        Moment,
+        allocation::PersonRows,
+        rows::{KeyDateRow, PomRow},
+    },
+    staff_name::StaffName,
 };
 use crate::{case::NomsNumber, london::wall_clock};
 
@@ -49,9 +55,7 @@ pub struct HeldBy {
 impl HeldBy {
     /// Whether a name from Manage POM Cases means this member of staff.
     pub fn is_named(&self, forename: &str, surname: &str) -> bool {
-        let name = super::staff_name::StaffName::new(forename, surname);
-        let same = |held: &str, named: &str| held.trim().to_uppercase() == named.to_uppercase();
-        same(&self.forename, &name.forename) && same(&self.surname, &name.surname)
+        StaffName::new(forename, surname).is_of(&self.forename, &self.surname)
     }
 }
 
@@ -75,17 +79,18 @@ impl Delius {
         now: DateTime<Utc>,
     ) -> Result<Option<Holdings>, DeliusError> {
         let types = self.reference().await?.handover_date_types;
-        let mut connection = self.pool.acquire().await.during("while connecting")?;
-        let [person] = load::persons(&mut connection, noms, false).await?[..] else {
+        let mut session = self.session(Access::Statement).await?;
+        let [person] = load::persons(&mut *session, noms, false).await?[..] else {
             return Ok(None);
         };
-        let rows = load::person_rows(&mut connection, person).await?;
-        let custodies = load::live_custodies(&mut connection, person).await?;
+        let rows = load::person_rows(&mut *session, person).await?;
+        let custodies = load::live_custodies(&mut *session, person).await?;
         let dates = match custodies[..] {
-            [custody] => load::key_dates(&mut connection, custody, [types.start, types.handover]).await?,
+            [custody] => load::key_dates(&mut *session, custody, [types.start, types.handover]).await?,
             _ => vec![],
         };
-        let date = |type_id| dates.iter().find(|row| row.type_id == type_id).map(|row| row.date);
+        let live = |row: &&KeyDateRow| !row.soft_deleted;
+        let date = |type_id| dates.iter().filter(live).find(|row| row.type_id == type_id).map(|row| row.date);
         let now = wall_clock(now);
         Ok(Some(Holdings {
             pom: Moment::of(&rows.poms, now, now).current.map(|current| held_by(&rows.poms[current])),

@@ -2,41 +2,64 @@
 //! crash between Delius' commit and ours, or from a worker that lost its lease) gets its outcome and writes nothing.
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, types::Json};
-use uuid::Uuid;
 
-use super::error::{DeliusError, During};
-use crate::case::{AddressedWrite, WriteOutcome};
+use super::{
+    engine::{Session, Statement},
+    error::{DeliusError, During},
+    load::read,
+    sql,
+};
+use crate::{
+    case::{AddressedWrite, WriteOutcome, sha256_hex},
+    london::wall_clock,
+};
+
+const LOOKING: &str = "while looking in the ledger";
 
 /// The outcome of a write that was applied before.
+///
+/// # Errors
+/// When the ledger has another write under this id: one of the two databases was set back to an earlier state, and the
+/// outcome that is found is not the outcome of this write.
 pub(super) async fn find(
-    connection: &mut PgConnection,
-    write_id: Uuid,
+    session: &mut dyn Session,
+    write: &AddressedWrite,
 ) -> Result<Option<WriteOutcome>, DeliusError> {
-    sqlx::query_scalar("select outcome from pom_cases_write_ledger where write_id = $1")
-        .bind(write_id)
-        .fetch_optional(connection)
-        .await
-        .during("while looking in the ledger")
-        .map(|found: Option<Json<WriteOutcome>>| found.map(|Json(outcome)| outcome))
+    let statement = Statement::new(sql::LEDGER_ENTRY).bind("write_id", write.id.to_string());
+    let found = session.query(&statement).await;
+    let found = read(found, |row| Ok((row.text("intent_sha256")?, row.text("outcome")?))).during(LOOKING)?;
+    let Some((intent, outcome)) = found.into_iter().next() else { return Ok(None) };
+    let unexpected = |reason: &str| DeliusError::Unexpected { during: LOOKING, reason: reason.to_owned() };
+    if intent != hash(write)? {
+        return Err(unexpected("it has another write under this id"));
+    }
+    serde_json::from_str(&outcome).map(Some).map_err(|_| unexpected("the outcome in it cannot be read"))
 }
 
-/// Enters what came of a write. Somebody who entered the same write meanwhile makes this fail as transient.
+/// Enters the outcome of a write. Another attempt that entered the same write meanwhile makes this fail as contended.
 pub(super) async fn enter(
-    connection: &mut PgConnection,
+    session: &mut dyn Session,
     write: &AddressedWrite,
     outcome: &WriteOutcome,
     now: DateTime<Utc>,
 ) -> Result<(), DeliusError> {
-    sqlx::query(
-        "insert into pom_cases_write_ledger (write_id, noms_number, outcome, applied_at) values ($1, $2, $3, $4)",
-    )
-    .bind(write.id)
-    .bind(write.noms.as_str())
-    .bind(Json(outcome))
-    .bind(now)
-    .execute(connection)
-    .await
-    .during("while entering the outcome in the ledger")
-    .map(|_| ())
+    let statement = Statement::new(sql::ENTER_IN_LEDGER)
+        .bind("write_id", write.id.to_string())
+        .bind("noms", write.noms.as_str())
+        .bind("intent_sha256", hash(write)?)
+        .bind("outcome", json(outcome)?)
+        .bind("applied_at", wall_clock(now));
+    session.execute(&statement).await.during("while entering the outcome in the ledger").map(|_| ())
+}
+
+/// SHA-256 of whose case it is and what was asked for.
+fn hash(write: &AddressedWrite) -> Result<String, DeliusError> {
+    Ok(sha256_hex(json(&(&write.noms, &write.write))?.as_bytes()))
+}
+
+fn json(value: &impl serde::Serialize) -> Result<String, DeliusError> {
+    serde_json::to_string(value).map_err(|_| DeliusError::Unexpected {
+        during: "while writing the ledger",
+        reason: "a value cannot be written as JSON".to_owned(),
+    })
 }

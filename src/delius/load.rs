@@ -1,93 +1,26 @@
 //! Loads the rows that a plan is made from, inside the transaction of the write.
 
-use chrono::{NaiveDate, NaiveDateTime};
-use sqlx::PgConnection;
-
 use super::{
+    engine::{Failure, Row, Session, Statement},
     error::{DeliusError, During},
     plan::{
         allocation::PersonRows,
         rows::{Holder, KeyDateRow, Officer, PomRow, Provider, Reason, RoRow, RowRef, Team},
     },
+    sql,
 };
 use crate::case::NomsNumber;
 
 /// The persons with this NOMS number, locked until the end of the transaction when something may be written: one at a
 /// time changes a person.
 pub(super) async fn persons(
-    connection: &mut PgConnection,
+    session: &mut dyn Session,
     noms: &NomsNumber,
     lock: bool,
 ) -> Result<Vec<i64>, DeliusError> {
-    let sql = match lock {
-        true => {
-            "select offender_id from offender where noms_number = $1 and soft_deleted = 0
-             order by offender_id for update"
-        }
-        false => {
-            "select offender_id from offender where noms_number = $1 and soft_deleted = 0 order by offender_id"
-        }
-    };
-    sqlx::query_scalar(sql)
-        .bind(noms.as_str())
-        .fetch_all(connection)
-        .await
-        .during("while looking up the person")
-}
-
-#[derive(sqlx::FromRow)]
-struct LoadedPom {
-    prison_offender_manager_id: i64,
-    row_version: i64,
-    allocation_date: NaiveDateTime,
-    end_date: Option<NaiveDateTime>,
-    active_flag: i16,
-    soft_deleted: i16,
-    email_address: Option<String>,
-    allocation_reason_id: i64,
-    reason: String,
-    probation_area_id: i64,
-    provider_code: String,
-    provider: String,
-    nomis_cde_code: Option<String>,
-    team_id: i64,
-    team: String,
-    staff_id: i64,
-    officer_code: String,
-    forename: String,
-    surname: String,
-}
-
-impl LoadedPom {
-    fn into_row(self, offender_id: i64) -> PomRow {
-        let provider_code = self.provider_code.trim_end().to_owned();
-        PomRow {
-            id: RowRef::Existing(self.prison_offender_manager_id),
-            version: self.row_version,
-            offender_id,
-            start: self.allocation_date,
-            end: self.end_date,
-            holder: Holder {
-                placeholder: self.officer_code.trim_end() == placeholder_code(&provider_code),
-                provider: Provider {
-                    id: self.probation_area_id,
-                    code: provider_code,
-                    description: self.provider,
-                    prison: self.nomis_cde_code,
-                },
-                team: Team { id: self.team_id, description: self.team },
-                officer: Officer {
-                    id: RowRef::Existing(self.staff_id),
-                    forename: self.forename,
-                    surname: self.surname,
-                },
-            },
-            reason: Reason { id: self.allocation_reason_id, description: self.reason },
-            email: self.email_address,
-            active: self.active_flag != 0,
-            soft_deleted: self.soft_deleted != 0,
-        }
-    }
+    let sql = if lock { sql::PERSONS_LOCKED } else { sql::PERSONS };
+    let rows = session.query(&Statement::new(sql).bind("noms", noms.as_str())).await;
+    read(rows, |row| row.int("offender_id")).during("while looking up the person")
 }
 
 /// Officer code of the unallocated placeholder of a provider, a member of the team whose code lacks the last letter.
@@ -97,104 +30,107 @@ pub(super) fn placeholder_code(provider_code: &str) -> String {
 
 /// All prison offender managers and responsible officers of a person.
 pub(super) async fn person_rows(
-    connection: &mut PgConnection,
+    session: &mut dyn Session,
     offender_id: i64,
 ) -> Result<PersonRows, DeliusError> {
-    let poms: Vec<LoadedPom> = sqlx::query_as(
-        "select pom.prison_offender_manager_id, pom.row_version, pom.allocation_date, pom.end_date, pom.active_flag,
-                pom.soft_deleted, pom.email_address, pom.allocation_reason_id, reason.code_description as reason,
-                provider.probation_area_id, provider.code as provider_code, provider.description as provider,
-                institution.nomis_cde_code, team.team_id, team.description as team,
-                staff.staff_id, staff.officer_code, staff.forename, staff.surname
-         from prison_offender_manager pom
-         join r_standard_reference_list reason on reason.standard_reference_list_id = pom.allocation_reason_id
-         join probation_area provider on provider.probation_area_id = pom.probation_area_id
-         left join r_institution institution on institution.institution_id = provider.institution_id
-         join team on team.team_id = pom.allocation_team_id
-         join staff on staff.staff_id = pom.allocation_staff_id
-         where pom.offender_id = $1
-         order by pom.allocation_date, pom.prison_offender_manager_id",
-    )
-    .bind(offender_id)
-    .fetch_all(&mut *connection)
-    .await
-    .during("while reading prison offender managers")?;
-
-    type LoadedRo = (i64, i64, Option<i64>, Option<i64>, NaiveDateTime, Option<NaiveDateTime>);
-    let officers: Vec<LoadedRo> = sqlx::query_as(
-        "select responsible_officer_id, row_version, prison_offender_manager_id, offender_manager_id,
-                start_date, end_date
-         from responsible_officer where offender_id = $1 order by start_date, responsible_officer_id",
-    )
-    .bind(offender_id)
-    .fetch_all(connection)
-    .await
+    let of_person = |sql| Statement::new(sql).bind("offender_id", offender_id);
+    let poms = session.query(&of_person(sql::POMS)).await;
+    let poms = read(poms, |row| pom(row, offender_id)).during("while reading prison offender managers")?;
+    let officers = session.query(&of_person(sql::RESPONSIBLE_OFFICERS)).await;
+    let officers = read(officers, |row| {
+        Ok(RoRow {
+            id: Some(row.int("responsible_officer_id")?),
+            version: row.int("row_version")?,
+            offender_id,
+            pom: row.int_or_null("prison_offender_manager_id")?.map(RowRef::Existing),
+            com: row.int_or_null("offender_manager_id")?,
+            start: row.time("start_date")?,
+            end: row.time_or_null("end_date")?,
+        })
+    })
     .during("while reading responsible officers")?;
+    Ok(PersonRows { offender_id, poms, officers })
+}
 
-    Ok(PersonRows {
+/// Code of a provider's prison: without the blanks and in the capitals that Manage POM Cases writes it in.
+pub(super) fn prison(row: &Row) -> Result<Option<String>, Failure> {
+    Ok(row.code("nomis_cde_code")?.map(|code| code.to_uppercase()))
+}
+
+fn pom(row: &Row, offender_id: i64) -> Result<PomRow, Failure> {
+    let provider = Provider {
+        id: row.int("probation_area_id")?,
+        code: row.text("provider_code")?.trim_end().to_owned(),
+        description: row.text("provider")?,
+        prison: prison(row)?,
+    };
+    // Officers without a code exist, and none of them is a placeholder.
+    let placeholder = row.code("officer_code")?.is_some_and(|code| code == placeholder_code(&provider.code));
+    Ok(PomRow {
+        id: RowRef::Existing(row.int("prison_offender_manager_id")?),
+        version: row.int("row_version")?,
         offender_id,
-        poms: poms.into_iter().map(|pom| pom.into_row(offender_id)).collect(),
-        officers: officers
-            .into_iter()
-            .map(|(id, version, pom, com, start, end)| RoRow {
-                id: Some(id),
-                version,
-                offender_id,
-                pom: pom.map(RowRef::Existing),
-                com,
-                start,
-                end,
-            })
-            .collect(),
+        start: row.time("allocation_date")?,
+        end: row.time_or_null("end_date")?,
+        holder: Holder {
+            placeholder,
+            provider,
+            team: Team {
+                id: row.int("team_id")?,
+                code: row.text("team_code")?.trim_end().to_owned(),
+                description: row.text("team")?,
+            },
+            officer: Officer {
+                id: RowRef::Existing(row.int("staff_id")?),
+                forename: row.text("forename")?,
+                surname: row.text("surname")?,
+            },
+        },
+        reason: Reason { id: row.int("allocation_reason_id")?, description: row.text("reason")? },
+        email: row.text_or_null("email_address")?,
+        active: row.flag("active_flag")?,
+        soft_deleted: row.flag("soft_deleted")?,
     })
 }
 
 /// Live custodies of a person: not soft-deleted, under an active disposal of an active event.
 pub(super) async fn live_custodies(
-    connection: &mut PgConnection,
+    session: &mut dyn Session,
     offender_id: i64,
 ) -> Result<Vec<i64>, DeliusError> {
-    sqlx::query_scalar(
-        "select custody.custody_id
-         from event
-         join disposal on disposal.event_id = event.event_id
-         join custody on custody.disposal_id = disposal.disposal_id
-         where event.offender_id = $1 and event.active_flag = 1 and event.soft_deleted = 0
-           and disposal.active_flag = 1 and disposal.soft_deleted = 0 and custody.soft_deleted = 0
-         order by custody.custody_id",
-    )
-    .bind(offender_id)
-    .fetch_all(connection)
-    .await
-    .during("while looking up the custody")
+    let statement = Statement::new(sql::LIVE_CUSTODIES).bind("offender_id", offender_id);
+    let rows = session.query(&statement).await;
+    read(rows, |row| row.int("custody_id")).during("while looking up the custody")
 }
 
-/// Live key dates of a custody of the two types.
+/// Key dates of a custody of the two types, soft-deleted ones too.
 pub(super) async fn key_dates(
-    connection: &mut PgConnection,
+    session: &mut dyn Session,
     custody_id: i64,
-    types: [i64; 2],
+    [start, handover]: [i64; 2],
 ) -> Result<Vec<KeyDateRow>, DeliusError> {
-    let loaded: Vec<(i64, i64, i64, NaiveDate)> = sqlx::query_as(
-        "select key_date_id, row_version, key_date_type_id, key_date
-         from key_date where custody_id = $1 and key_date_type_id in ($2, $3) and soft_deleted = 0
-         order by key_date_id",
-    )
-    .bind(custody_id)
-    .bind(types[0])
-    .bind(types[1])
-    .fetch_all(connection)
-    .await
-    .during("while reading key dates")?;
-    Ok(loaded
-        .into_iter()
-        .map(|(id, version, type_id, date)| KeyDateRow {
-            id: Some(id),
-            version,
+    let statement = Statement::new(sql::KEY_DATES)
+        .bind("custody_id", custody_id)
+        .bind("start_type", start)
+        .bind("handover_type", handover);
+    let rows = session.query(&statement).await;
+    read(rows, |row| {
+        Ok(KeyDateRow {
+            id: Some(row.int("key_date_id")?),
+            version: row.int("row_version")?,
             custody_id,
-            type_id,
-            date,
-            soft_deleted: false,
+            type_id: row.int("key_date_type_id")?,
+            date: row.date("key_date")?,
+            soft_deleted: row.flag("soft_deleted")?,
         })
-        .collect())
+    })
+    .during("while reading key dates")
+}
+
+/// Every row of an answer, read in the same way.
+pub(super) fn read<T>(
+    rows: Result<Vec<Row>, Failure>,
+    row: impl Fn(&Row) -> Result<T, Failure>,
+) -> Result<Vec<T>, Failure> {
+    rows?.iter().map(row).collect()
 }

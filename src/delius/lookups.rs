@@ -1,8 +1,11 @@
 //! Small questions to Delius that the rest of the service has: who is who, and who has a live custody.
 
 use super::{
+    engine::{Access, Row, Statement},
     error::{DeliusError, During},
     gateway::Delius,
+    load::read,
+    sql,
 };
 use crate::case::{Crn, NomsNumber};
 
@@ -32,8 +35,15 @@ pub struct NomsPage {
 }
 
 /// A place in the list of NOMS numbers: everything up to it has been seen.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NomsCursor(String);
+
+impl Default for NomsCursor {
+    /// Before the first. A blank, and not an empty text: on Oracle that is null, and nothing is greater than null.
+    fn default() -> Self {
+        Self(" ".to_owned())
+    }
+}
 
 impl NomsCursor {
     /// Continues after this NOMS number, for a run that is resumed.
@@ -43,26 +53,22 @@ impl NomsCursor {
 }
 
 impl Delius {
-    /// Whether a person, given by CRN, has a NOMS number and exactly one live custody.
+    /// One statement, outside any write.
+    async fn ask(&self, statement: &Statement, doing: &'static str) -> Result<Vec<Row>, DeliusError> {
+        self.session(Access::Statement).await?.query(statement).await.during(doing)
+    }
+
+    /// The NOMS number of a person with exactly one live custody; or why handover dates do not apply to them.
     ///
     /// # Errors
     /// When Delius cannot answer.
     pub async fn live_custody(&self, crn: &Crn) -> Result<LiveCustody, DeliusError> {
-        let found: Option<(Option<String>, i64)> = sqlx::query_as(
-            "select person.noms_number,
-                    (select count(*)
-                     from event
-                     join disposal on disposal.event_id = event.event_id
-                     join custody on custody.disposal_id = disposal.disposal_id
-                     where event.offender_id = person.offender_id
-                       and event.active_flag = 1 and event.soft_deleted = 0
-                       and disposal.active_flag = 1 and disposal.soft_deleted = 0 and custody.soft_deleted = 0)
-             from offender person where person.crn = $1 and person.soft_deleted = 0",
-        )
-        .bind(crn.as_str())
-        .fetch_optional(&self.pool)
-        .await
-        .during("while looking up a live custody")?;
+        let doing = "while looking up a live custody";
+        let statement = Statement::new(sql::LIVE_CUSTODIES_OF_CRN).bind("crn", crn.as_str());
+        let found = read(Ok(self.ask(&statement, doing).await?), |row| {
+            Ok((row.code("noms_number")?, row.int("custodies")?))
+        });
+        let found = found.during(doing)?.into_iter().next();
         let known = found.is_some();
         let (noms, custodies) = found.unwrap_or_default();
         let noms: Option<NomsNumber> = noms.and_then(|noms| noms.parse().ok());
@@ -81,13 +87,11 @@ impl Delius {
     /// # Errors
     /// When Delius cannot answer.
     pub async fn noms_of(&self, crn: &Crn) -> Result<Option<NomsNumber>, DeliusError> {
-        let found: Option<Option<String>> =
-            sqlx::query_scalar("select noms_number from offender where crn = $1 and soft_deleted = 0")
-                .bind(crn.as_str())
-                .fetch_optional(&self.pool)
-                .await
-                .during("while looking up a NOMS number")?;
-        Ok(found.flatten().and_then(|noms| noms.parse().ok()))
+        let doing = "while looking up a NOMS number";
+        let statement = Statement::new(sql::NOMS_OF_CRN).bind("crn", crn.as_str());
+        let found =
+            read(Ok(self.ask(&statement, doing).await?), |row| row.code("noms_number")).during(doing)?;
+        Ok(found.into_iter().flatten().next().and_then(|noms| noms.parse().ok()))
     }
 
     /// The CRN of the one person with a NOMS number; none when nobody or several have it.
@@ -95,12 +99,9 @@ impl Delius {
     /// # Errors
     /// When Delius cannot answer.
     pub async fn crn_of(&self, noms: &NomsNumber) -> Result<Option<Crn>, DeliusError> {
-        let found: Vec<String> =
-            sqlx::query_scalar("select crn from offender where noms_number = $1 and soft_deleted = 0")
-                .bind(noms.as_str())
-                .fetch_all(&self.pool)
-                .await
-                .during("while looking up a CRN")?;
+        let doing = "while looking up a CRN";
+        let statement = Statement::new(sql::CRNS_OF_NOMS).bind("noms", noms.as_str());
+        let found = read(Ok(self.ask(&statement, doing).await?), |row| row.text("crn")).during(doing)?;
         Ok(match &found[..] {
             [crn] => crn.parse().ok(),
             _ => None,
@@ -113,28 +114,11 @@ impl Delius {
     /// # Errors
     /// When Delius cannot answer.
     pub async fn noms_in_custody(&self, after: &NomsCursor, limit: u32) -> Result<NomsPage, DeliusError> {
-        let found: Vec<String> = sqlx::query_scalar(
-            "select person.noms_number
-             from offender person
-             join event on event.offender_id = person.offender_id
-             join disposal on disposal.event_id = event.event_id
-             join custody on custody.disposal_id = disposal.disposal_id
-             left join r_standard_reference_list status
-                 on status.standard_reference_list_id = custody.custodial_status_id
-             where person.soft_deleted = 0 and person.noms_number > $1
-               and event.active_flag = 1 and event.soft_deleted = 0
-               and disposal.active_flag = 1 and disposal.soft_deleted = 0 and custody.soft_deleted = 0
-             group by person.noms_number
-             having count(*) = 1 and trim(max(custody.prisoner_number)) <> ''
-                and coalesce(max(status.code_value), '') <> 'P'
-             order by person.noms_number
-             limit $2",
-        )
-        .bind(&after.0)
-        .bind(i64::from(limit))
-        .fetch_all(&self.pool)
-        .await
-        .during("while listing persons in custody")?;
+        let doing = "while listing persons in custody";
+        let statement =
+            Statement::new(sql::NOMS_IN_CUSTODY).bind("after", &*after.0).bind("page", i64::from(limit));
+        let found =
+            read(Ok(self.ask(&statement, doing).await?), |row| row.text("noms_number")).during(doing)?;
         let numbers: Vec<NomsNumber> = found.iter().filter_map(|noms| noms.parse().ok()).collect();
         let full = u32::try_from(found.len()).is_ok_and(|length| length >= limit);
         Ok(NomsPage {

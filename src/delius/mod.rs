@@ -3,11 +3,11 @@
 //! Architecture invariant: nothing outside this room knows a table of Delius. A write is *planned* by pure functions
 //! on the rows that matter (`plan`) and then executed as it was planned.
 //!
-//! Delius itself runs on another engine, which the database crate of this project cannot reach; this gateway speaks its
-//! schema, under its own table and column names, on PostgreSQL. The SQL is plain, and this room is the one to change
-//! for another engine.
+//! Delius itself runs on Oracle. This gateway speaks its schema, under its own table and column names, in statements
+//! that are right for both (`sql`), through a boundary that an engine implements (`engine`); PostgreSQL does today.
 
 mod decide;
+pub mod engine;
 mod error;
 mod execute;
 mod gateway;
@@ -23,10 +23,13 @@ mod properties;
 pub mod records;
 mod reference;
 mod schema;
+mod sql;
 mod staff_name;
 
-pub use error::DeliusError;
-pub use gateway::{Delius, Limits};
+pub use engine::Limits;
+pub use error::{DeliusError, ErrorKind};
+pub use gateway::Delius;
+pub use holders::StaffRows;
 pub use holdings::{HeldBy, Holdings, Responsible};
 pub use lookups::{LiveCustody, NomsCursor, NomsPage};
 pub use reference::AUDIT_USER;

@@ -1,16 +1,15 @@
 //! Reference data that every write needs: looked up once, at start-up or at the first use.
 
-use std::collections::HashMap;
-
-use sqlx::PgPool;
-
 use super::{
+    engine::{Session, Statement},
     error::{DeliusError, During},
+    load::read,
     plan::{
         allocation::{Transfer, Transfers},
         handover::HandoverDateTypes,
         rows::Reason,
     },
+    sql,
 };
 
 /// Distinguished name of the user who signs the rows that this service writes.
@@ -18,6 +17,7 @@ pub const AUDIT_USER: &str = "ManagePomCasesAndDelius";
 
 const REASONS: &str = "POM ALLOCATION REASON";
 const DATE_TYPES: &str = "THROUGHCARE DATE TYPE";
+const CONTACT_TYPES: [&str; 4] = ["EPOMAT", "EPOMIN", "EPOMEX", "ROC"];
 
 #[derive(Debug, Clone)]
 pub(super) struct Reference {
@@ -27,41 +27,28 @@ pub(super) struct Reference {
 }
 
 impl Reference {
-    pub(super) async fn load(pool: &PgPool) -> Result<Self, DeliusError> {
+    pub(super) async fn load(session: &mut dyn Session) -> Result<Self, DeliusError> {
         let doing = "while reading reference data";
-        let audit_user_id: i64 =
-            sqlx::query_scalar("select user_id from user_ where distinguished_name = $1")
-                .bind(AUDIT_USER)
-                .fetch_optional(pool)
-                .await
-                .during(doing)?
-                .ok_or(DeliusError::AuditUserMissing(AUDIT_USER))?;
+        let user = Statement::new(sql::AUDIT_USER).bind("name", AUDIT_USER);
+        let users = read(session.query(&user).await, |row| row.int("user_id")).during(doing)?;
+        let audit_user_id = *users.first().ok_or(DeliusError::AuditUserMissing(AUDIT_USER))?;
 
-        let listed: Vec<(String, String, i64, String)> = sqlx::query_as(
-            "select master.code_set_name, list.code_value, list.standard_reference_list_id, list.code_description
-             from r_standard_reference_list list
-             join r_reference_data_master master on master.reference_data_master_id = list.reference_data_master_id
-             where master.code_set_name in ($1, $2)",
-        )
-        .bind(REASONS)
-        .bind(DATE_TYPES)
-        .fetch_all(pool)
-        .await
+        let lists =
+            Statement::new(sql::REFERENCE_LISTS).list("sets", [REASONS, DATE_TYPES].map(str::to_owned));
+        let listed = read(session.query(&lists).await, |row| {
+            let reason = Reason {
+                id: row.int("standard_reference_list_id")?,
+                description: row.text("code_description")?,
+            };
+            Ok((row.text("code_set_name")?, row.text("code_value")?, reason))
+        })
         .during(doing)?;
-        let contact_types: Vec<(String, i64)> = sqlx::query_as(
-            "select code, contact_type_id from r_contact_type where code in ('EPOMAT', 'EPOMIN', 'EPOMEX', 'ROC')",
-        )
-        .fetch_all(pool)
-        .await
-        .during(doing)?;
+        let types = Statement::new(sql::CONTACT_TYPES).list("codes", CONTACT_TYPES.map(str::to_owned));
+        let contact_types =
+            read(session.query(&types).await, |row| Ok((row.text("code")?, row.int("contact_type_id")?)))
+                .during(doing)?;
 
-        let found = Found {
-            listed: listed
-                .into_iter()
-                .map(|(set, code, id, description)| ((set, code), Reason { id, description }))
-                .collect(),
-            contact_types: contact_types.into_iter().collect(),
-        };
+        let found = Found { listed, contact_types };
         Ok(Self {
             audit_user_id,
             transfers: Transfers {
@@ -78,24 +65,21 @@ impl Reference {
     }
 }
 
+/// The selectable rows. Nothing in Delius keeps a code of a set unique.
 struct Found {
-    listed: HashMap<(String, String), Reason>,
-    contact_types: HashMap<String, i64>,
+    listed: Vec<(String, String, Reason)>,
+    contact_types: Vec<(String, i64)>,
 }
 
 impl Found {
     fn listed(&self, set: &str, code: &str) -> Result<Reason, DeliusError> {
-        self.listed
-            .get(&(set.to_owned(), code.to_owned()))
-            .cloned()
-            .ok_or_else(|| DeliusError::ReferenceDataMissing(format!("{code} of {set}")))
+        let fitting = self.listed.iter().filter(|(its_set, its_code, _)| its_set == set && its_code == code);
+        the_only(fitting.map(|(.., reason)| reason.clone()), || format!("{code} of {set}"))
     }
 
     fn contact_type(&self, code: &str) -> Result<i64, DeliusError> {
-        self.contact_types
-            .get(code)
-            .copied()
-            .ok_or_else(|| DeliusError::ReferenceDataMissing(format!("contact type {code}")))
+        let fitting = self.contact_types.iter().filter(|(its_code, _)| its_code == code);
+        the_only(fitting.map(|(_, id)| *id), || format!("contact type {code}"))
     }
 
     fn transfer(&self, reason: &str, contact_type: &str) -> Result<Transfer, DeliusError> {
@@ -103,5 +87,16 @@ impl Found {
             reason: self.listed(REASONS, reason)?,
             contact_type_id: self.contact_type(contact_type)?,
         })
+    }
+}
+
+/// Rows of ours must point at the row that everybody means. Where two fit, nobody can say which that is.
+fn the_only<T>(fitting: impl Iterator<Item = T>, what: impl Fn() -> String) -> Result<T, DeliusError> {
+    let mut fitting: Vec<T> = fitting.collect();
+    match (fitting.pop(), fitting.len()) {
+        (Some(only), 0) => Ok(only),
+        (last, others) => {
+            Err(DeliusError::ReferenceData { what: what(), found: others + usize::from(last.is_some()) })
+        }
     }
 }

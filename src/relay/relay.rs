@@ -14,7 +14,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chrono::Utc;
 use futures_util::{FutureExt, future::join_all};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -303,7 +302,7 @@ impl Relay {
         let write = addressed(self.store.pool(), claim).await?;
         let began = Instant::now();
         let applied = tokio::select! {
-            applied = self.delius.apply(&write, Utc::now()) => applied,
+            applied = self.delius.apply(&write) => applied,
             () = self.abandon.cancelled() => return Ok(self.release(claim).await),
         };
         metrics::histogram!("delius_write_duration_seconds").record(began.elapsed());

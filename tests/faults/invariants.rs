@@ -123,7 +123,8 @@ async fn messages(ground: &Ground, stream: &Stream, findings: &mut Findings) {
 async fn writes(ground: &Ground, stream: &Stream, findings: &mut Findings) {
     type Entry = (Uuid, String, Json<WriteOutcome>, DateTime<Utc>);
     let ledger: Vec<Entry> =
-        sqlx::query_as("select write_id, noms_number, outcome, applied_at from pom_cases_write_ledger")
+        sqlx::query_as("select write_id::uuid, noms_number::text, outcome::jsonb, (outcome::jsonb ->> 'appliedAt')::timestamptz
+             from pom_cases_write_ledger")
             .fetch_all(&ground.delius)
             .await
             .unwrap();
@@ -216,9 +217,9 @@ pub(crate) async fn rows(ground: &Ground, stream: &Stream, findings: &mut Findin
     for (case, (start, handover)) in &stream.dates {
         let noms = noms(*case);
         let rows: Vec<String> = sqlx::query_scalar(
-            "select l.code_value || ' ' || k.key_date
+            "select l.code_value || ' ' || k.key_date::date
              from key_date k join custody using (custody_id) join disposal using (disposal_id)
-             join event using (event_id) join offender o using (offender_id)
+             join event e using (event_id) join offender o on o.offender_id = e.offender_id
              join r_standard_reference_list l on l.standard_reference_list_id = k.key_date_type_id
              where o.noms_number = $1 and k.soft_deleted = 0 order by 1",
         )

@@ -152,11 +152,12 @@ async fn lags(ground: &Ground) -> Vec<Duration> {
     .fetch_all(&ground.store)
     .await
     .unwrap();
-    let applied: Vec<(uuid::Uuid, chrono::DateTime<chrono::Utc>)> =
-        sqlx::query_as("select write_id, applied_at from pom_cases_write_ledger")
-            .fetch_all(&ground.delius)
-            .await
-            .unwrap();
+    let applied: Vec<(uuid::Uuid, chrono::DateTime<chrono::Utc>)> = sqlx::query_as(
+        "select write_id::uuid, (outcome::jsonb ->> 'appliedAt')::timestamptz from pom_cases_write_ledger",
+    )
+    .fetch_all(&ground.delius)
+    .await
+    .unwrap();
     let applied: BTreeMap<_, _> = applied.into_iter().collect();
     let lag = |(id, received): &(uuid::Uuid, chrono::DateTime<chrono::Utc>)| {
         (*applied.get(id)? - *received).to_std().ok()

@@ -87,7 +87,7 @@ async fn bare_loop(ground: &Ground, writes: Vec<AddressedWrite>) -> anyhow::Resu
     let mut applying = stream::iter(writes)
         .map(|write| {
             let delius = delius.clone();
-            tokio::spawn(async move { delius.apply(&write, Utc::now()).await })
+            tokio::spawn(async move { delius.apply(&write).await })
         })
         .buffer_unordered(CONCURRENCY);
     while let Some(applied) = applying.next().await {

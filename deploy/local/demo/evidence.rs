@@ -140,6 +140,7 @@ fn line(change: &RowChange) -> String {
         RowAction::Insert => "insert",
         RowAction::Update => "update",
         RowAction::SoftDelete => "soft-delete",
+        RowAction::Delete => "delete",
     };
     let mut line = format!("{action} {} {}", change.table, change.row_id);
     let telling = |column: &str| match change.action {

@@ -147,6 +147,7 @@ pub const CATALOGUE: &[Metric] = &[
         ..counter("case_record_reads_total", "Reads of case records, by where the answer came from")
     },
     counter("case_record_invalidations_total", "Cached case records that were dropped"),
+    counter("delius_unknown_tiers_total", "Case records read with a tier code that is no tier"),
     gauge("case_records_current", "1 while cached case records may be trusted"),
     gauge("change_feed_lag_seconds", "Age of the oldest change that may not have been heard yet"),
     histogram("delius_read_duration_seconds", WORK, "Reading one case record from Delius"),

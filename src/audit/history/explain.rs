@@ -304,6 +304,7 @@ fn write_chain(
             RowAction::Insert => "inserted",
             RowAction::Update => "updated",
             RowAction::SoftDelete => "soft-deleted",
+            RowAction::Delete => "deleted",
         };
         line(f, "Delius row", format!("{}:{} {action}, version {}", row.table, row.row_id, row.row_version))?;
         for (column, change) in &row.columns {

@@ -6,7 +6,7 @@ use chrono::NaiveDateTime;
 use super::{
     change::{Change, Plan, Row},
     moment::Moment,
-    responsible_officer::{self, Move},
+    responsible_officer::{self, Lost, Move},
     rows::{ContactRow, Holder, PomRow, Reason, RoRow, RowRef},
 };
 use crate::{case::OutcomeName, delius::notes};
@@ -25,7 +25,37 @@ pub(crate) struct Intent {
     pub(crate) at: NaiveDateTime,
     pub(crate) now: NaiveDateTime,
     pub(crate) holder: Holder,
-    pub(crate) email: Option<String>,
+    pub(crate) email: Email,
+}
+
+/// Bytes that the column of the e-mail address holds.
+const LONGEST_EMAIL: usize = 255;
+
+/// The e-mail address of the new holder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Email {
+    /// Not known to the sender: one that Delius has is kept.
+    Unknown,
+    Known(String),
+    /// It does not fit the column. That is no reason to leave the case with the wrong manager: null is written.
+    TooLong,
+}
+
+impl Email {
+    pub(crate) fn given(address: Option<&str>) -> Self {
+        match address.map(str::trim) {
+            None | Some("") => Self::Unknown,
+            Some(address) if address.len() > LONGEST_EMAIL => Self::TooLong,
+            Some(address) => Self::Known(address.to_owned()),
+        }
+    }
+
+    fn stored(&self) -> Option<String> {
+        match self {
+            Self::Known(address) => Some(address.clone()),
+            Self::Unknown | Self::TooLong => None,
+        }
+    }
 }
 
 /// Why a case changed hands, with the type of the contact that says so.
@@ -79,9 +109,12 @@ pub(crate) fn plan(person: &PersonRows, transfers: &Transfers, intent: &Intent) 
             if intent.holder.placeholder { OutcomeName::PomDeallocated } else { OutcomeName::PomAllocated }
         }
     };
-    let prison = intent.holder.provider.prison.clone();
-    let properties = prison.map(|prison| ("prisonId".to_owned(), prison)).into_iter().collect();
-    Plan { outcome, changes: draft.changes(), properties }
+    let prison = intent.holder.provider.prison.clone().map(|prison| ("prisonId", prison));
+    let email = (intent.email == Email::TooLong)
+        .then(|| ("emailAddress", format!("not stored: longer than {LONGEST_EMAIL} bytes")));
+    let properties = prison.into_iter().chain(email).map(|(name, value)| (name.to_owned(), value)).collect();
+    let officer = (!intent.holder.placeholder).then_some(intent.holder.officer.id);
+    Plan { outcome, changes: draft.changes(), properties, officer }
 }
 
 /// The rows as they shall be; what differs from the rows as they are becomes the plan.
@@ -120,7 +153,8 @@ impl Draft<'_> {
     }
 
     fn hand_over(&mut self, moment: &Moment, transfers: &Transfers, intent: &Intent) {
-        let (at, before) = (intent.at, &self.person.poms);
+        let person = self.person;
+        let (at, before) = (intent.at, &person.poms);
         let until = moment.end(before);
         let continued = moment.continued(before, &intent.holder);
         // Who had the case before this second; or, when that is who gets it back, who had it in between.
@@ -157,11 +191,16 @@ impl Draft<'_> {
             shortened: self.ids(&shortened),
             gone: self.ids(&gone),
         };
-        if responsible_officer::follow(&mut self.officers, &step) {
+        let plans = self.ids(&moment.plans);
+        let brought_forward = responsible_officer::bring_forward(&mut self.officers, at, &plans);
+        let lost = brought_forward.or(responsible_officer::follow(&mut self.officers, &step));
+        let previous = match lost {
+            None => return,
             // With a row that started at this very second nobody may have had the case before: then it was that row.
-            let previous = previous.or_else(|| moment.current.map(|row| self.ended_row(row, at)));
-            self.log_responsible_officer(target, transfer, previous.as_ref(), transfers, intent);
-        }
+            Some(Lost::Current) => previous.or_else(|| moment.current.map(|row| self.ended_row(row, at))),
+            Some(Lost::Planned(pom)) => before.iter().find(|row| row.id == pom).cloned(),
+        };
+        self.log_responsible_officer(target, transfer, previous.as_ref(), transfers, intent);
     }
 
     fn ended_row(&self, row: usize, at: NaiveDateTime) -> PomRow {
@@ -179,15 +218,15 @@ impl Draft<'_> {
             end,
             holder: intent.holder.clone(),
             reason: transfer.reason.clone(),
-            email: intent.email.clone(),
+            email: intent.email.stored(),
             active: end.is_none(),
             soft_deleted: false,
         }
     }
 
     fn refresh_email(&mut self, row: usize, intent: &Intent) {
-        if intent.email.is_some() {
-            self.poms[row].email.clone_from(&intent.email);
+        if intent.email != Email::Unknown {
+            self.poms[row].email = intent.email.stored();
         }
     }
 

@@ -26,7 +26,7 @@ pub(crate) struct HandoverDates {
     pub(crate) handover: Option<NaiveDate>,
 }
 
-/// What became of one date, the strongest last: the case's result is the stronger of the two.
+/// The effect on one date, the strongest last: the case's result is the stronger of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Effect {
     None,
@@ -49,46 +49,60 @@ pub(crate) fn plan(
     for (type_id, date, existing) in
         [(types.start, dates.start, "existingPOM1"), (types.handover, dates.handover, "existingPOM2")]
     {
-        let mut live: Vec<&KeyDateRow> =
-            rows.iter().filter(|row| row.type_id == type_id && !row.soft_deleted).collect();
-        live.sort_by_key(|row| row.id);
-        effect = effect.max(plan_one(custody_id, type_id, &live, date, &mut changes));
-        properties.extend(live.first().map(|row| (existing.to_owned(), row.date.to_string())));
+        let mut of_type: Vec<&KeyDateRow> = rows.iter().filter(|row| row.type_id == type_id).collect();
+        of_type.sort_by_key(|row| row.id);
+        effect = effect.max(plan_one(custody_id, type_id, &of_type, date, &mut changes));
+        let live = of_type.iter().find(|row| !row.soft_deleted);
+        properties.extend(live.map(|row| (existing.to_owned(), row.date.to_string())));
     }
-    Plan { outcome: name(effect, dry_run), changes, properties }
+    Plan { outcome: name(effect, dry_run), changes, properties, officer: None }
 }
 
 /// Delius should hold at most one live date of a type. Should it hold more, the oldest row is the date, and a change
-/// leaves that row alone live.
+/// leaves one row live.
+///
+/// A date that a row of the type holds already, live or soft-deleted, cannot be written to another row: that row is
+/// taken, and revived if need be. Rows that lose their date are deleted physically, because soft-deleted they would
+/// keep it.
 fn plan_one(
     custody_id: i64,
     type_id: i64,
-    live: &[&KeyDateRow],
+    of_type: &[&KeyDateRow],
     date: Option<NaiveDate>,
     changes: &mut Vec<Change>,
 ) -> Effect {
-    let mut update = |before: &KeyDateRow, after: KeyDateRow| {
-        changes.push(Change::Update { before: Row::KeyDate(before.clone()), after: Row::KeyDate(after) });
+    let live: Vec<&KeyDateRow> = of_type.iter().copied().filter(|row| !row.soft_deleted).collect();
+    let oldest = live.first();
+    let Some(date) = date else {
+        changes.extend(live.iter().map(|row| delete(row)));
+        return if live.is_empty() { Effect::None } else { Effect::Deleted };
     };
-    let deleted = |row: &KeyDateRow| KeyDateRow { soft_deleted: true, ..row.clone() };
-    match (live, date) {
-        ([], None) => Effect::None,
-        ([row, ..], Some(date)) if row.date == date => Effect::None,
-        ([], Some(date)) => {
+    if oldest.is_some_and(|row| row.date == date) {
+        return Effect::None;
+    }
+    let holds_it = |rows: &[&KeyDateRow]| rows.iter().copied().find(|row| row.date == date).cloned();
+    let kept = holds_it(&live).or_else(|| holds_it(of_type)).or_else(|| oldest.map(|row| (*row).clone()));
+    // Deletes come first: the date that a row gets may be that of a row which goes.
+    changes.extend(
+        live.iter().filter(|row| kept.as_ref().is_none_or(|kept| kept.id != row.id)).map(|row| delete(row)),
+    );
+    match kept {
+        Some(before) => {
+            let after = KeyDateRow { date, soft_deleted: false, ..before.clone() };
+            if after != before {
+                changes.push(Change::Update { before: Row::KeyDate(before), after: Row::KeyDate(after) });
+            }
+        }
+        None => {
             let row = KeyDateRow { id: None, version: 0, custody_id, type_id, date, soft_deleted: false };
             changes.push(Change::Insert(Row::KeyDate(row)));
-            Effect::Created
-        }
-        ([row, others @ ..], Some(date)) => {
-            update(row, KeyDateRow { date, ..(*row).clone() });
-            others.iter().for_each(|other| update(other, deleted(other)));
-            Effect::Updated
-        }
-        (rows, None) => {
-            rows.iter().for_each(|row| update(row, deleted(row)));
-            Effect::Deleted
         }
     }
+    if live.is_empty() { Effect::Created } else { Effect::Updated }
+}
+
+fn delete(row: &KeyDateRow) -> Change {
+    Change::Delete(Row::KeyDate(row.clone()))
 }
 
 fn name(effect: Effect, dry_run: bool) -> OutcomeName {

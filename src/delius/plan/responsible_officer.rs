@@ -19,7 +19,16 @@ pub(crate) struct Move {
     pub(crate) gone: Vec<RowRef>,
 }
 
-/// Changes the responsible-officer rows accordingly; answers whether the responsibility at `at` went to the target.
+/// Who lost the responsibility at the instant of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lost {
+    /// The manager who is replaced.
+    Current,
+    /// A planned manager, who was to become responsible later.
+    Planned(RowRef),
+}
+
+/// Changes the responsible-officer rows accordingly; says who lost the responsibility at `at` to the target, if anybody.
 ///
 /// - If (and only if) the manager who is replaced is responsible at `at`, that row ends at `at` and the new manager is
 ///   responsible from `at` to where it ended. A row that starts at `at` is pointed at the new manager instead, so that
@@ -30,26 +39,41 @@ pub(crate) struct Move {
 /// - Should Delius hold a responsibility that outlives the POM row it points at, the part after `until` stays as it
 ///   was: a write changes nothing outside the time of its own POM row, and never leaves a person without a
 ///   responsible officer who had one.
-pub(crate) fn follow(rows: &mut Vec<RoRow>, step: &Move) -> bool {
-    let mut handed_over = false;
+pub(crate) fn follow(rows: &mut Vec<RoRow>, step: &Move) -> Option<Lost> {
+    let mut lost = None;
     for i in 0..rows.len() {
         let Some(pom) = rows[i].pom else { continue };
         let covers = rows[i].covers(step.at);
         if step.gone.contains(&pom) {
-            handed_over |= covers;
+            lost = lost.or(covers.then_some(Lost::Current));
             rows[i].pom = Some(step.target);
         } else if step.shortened.contains(&pom) {
             let later = rows[i].start > step.at && step.until.is_none_or(|until| rows[i].start < until);
             if covers && rows[i].start < step.at {
-                handed_over = true;
+                lost = Some(Lost::Current);
                 split(rows, i, step);
             } else if covers || later {
-                handed_over |= covers;
+                lost = lost.or(covers.then_some(Lost::Current));
                 rows[i].pom = Some(step.target);
             }
         }
     }
-    handed_over
+    lost
+}
+
+/// A planned manager who is replaced was to become responsible: where nobody is until then, the new manager is from `at`
+/// on. Must be asked before the rows [follow](follow), which forget who was planned.
+pub(crate) fn bring_forward(rows: &mut [RoRow], at: NaiveDateTime, plans: &[RowRef]) -> Option<Lost> {
+    let planned =
+        |row: &RoRow| row.start > at && row.end.is_none() && row.pom.is_some_and(|pom| plans.contains(&pom));
+    let i = rows.iter().position(planned)?;
+    let until = rows[i].start;
+    let somebody = |row: &RoRow| row.start < until && row.end.is_none_or(|end| end > at);
+    if rows.iter().any(somebody) {
+        return None;
+    }
+    rows[i].start = at;
+    rows[i].pom.map(Lost::Planned)
 }
 
 fn split(rows: &mut Vec<RoRow>, i: usize, step: &Move) {

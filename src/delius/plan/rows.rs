@@ -16,6 +16,7 @@ pub(crate) struct Provider {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Team {
     pub(crate) id: i64,
+    pub(crate) code: String,
     pub(crate) description: String,
 }
 
@@ -24,6 +25,16 @@ pub(crate) struct Team {
 pub(crate) enum RowRef {
     Existing(i64),
     New,
+}
+
+impl RowRef {
+    /// The key of the row, given that of the row that was inserted.
+    pub(crate) fn settled(self, inserted: Option<i64>) -> Option<i64> {
+        match self {
+            Self::Existing(id) => Some(id),
+            Self::New => inserted,
+        }
+    }
 }
 
 /// A member of staff, named as Delius names them.
@@ -45,9 +56,15 @@ pub(crate) struct Holder {
 
 impl Holder {
     /// Same provider, team and member of staff.
+    ///
+    /// Teams are compared by code, because a code can be held by several rows; and a placeholder is nobody, whichever
+    /// of its rows was taken.
     pub(crate) fn is(&self, other: &Self) -> bool {
-        (self.provider.id, self.team.id, self.officer.id)
-            == (other.provider.id, other.team.id, other.officer.id)
+        self.provider.id == other.provider.id
+            && match (self.placeholder, other.placeholder) {
+                (true, true) => true,
+                _ => (&self.team.code, self.officer.id) == (&other.team.code, other.officer.id),
+            }
     }
 }
 

@@ -8,13 +8,12 @@ use super::{
 };
 use crate::delius::{officer_code, staff_name::StaffName};
 
-/// A member of staff of the provider whose name is the one looked for, ignoring case.
+/// A member of staff of the provider, active at the time, whose name is the one looked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Candidate {
     pub(crate) id: i64,
     pub(crate) forename: String,
     pub(crate) surname: String,
-    pub(crate) end: Option<NaiveDateTime>,
     pub(crate) in_team: bool,
 }
 
@@ -29,10 +28,9 @@ fn member(officer: RowRef, team: &Team) -> Change {
     Change::Insert(Row::StaffTeam(StaffTeamRow { officer, team_id: team.id }))
 }
 
-/// The one with the lowest id among those who are still active at that time; joins the team if not yet in it.
-pub(crate) fn found(candidates: Vec<Candidate>, team: &Team, at: NaiveDateTime) -> Option<Appointment> {
-    let active = candidates.into_iter().filter(|candidate| candidate.end.is_none_or(|end| end > at));
-    let candidate = active.min_by_key(|candidate| candidate.id)?;
+/// The one with the lowest id; joins the team if not yet in it.
+pub(crate) fn found(candidates: Vec<Candidate>, team: &Team) -> Option<Appointment> {
+    let candidate = candidates.into_iter().min_by_key(|candidate| candidate.id)?;
     let id = RowRef::Existing(candidate.id);
     Some(Appointment {
         officer: Officer { id, forename: candidate.forename, surname: candidate.surname },
@@ -50,7 +48,7 @@ pub(crate) fn created(
 ) -> Option<Appointment> {
     let prefix: String = provider.code.chars().take(3).collect();
     let officer_code = officer_code::next(&prefix, taken.iter().map(String::as_str))?;
-    let StaffName { forename, surname } = name;
+    let StaffName { forename, surname, .. } = name;
     let staff = StaffRow {
         officer_code,
         forename: forename.clone(),
@@ -73,34 +71,32 @@ mod tests {
         chrono::NaiveDate::from_ymd_opt(2026, 7, day).unwrap().and_hms_opt(9, 0, 0).unwrap()
     }
 
-    fn candidate(id: i64, end: Option<u32>, in_team: bool) -> Candidate {
-        Candidate { id, forename: "Ada".into(), surname: "Byron".into(), end: end.map(at), in_team }
+    fn candidate(id: i64, in_team: bool) -> Candidate {
+        Candidate { id, forename: "Ada".into(), surname: "Byron".into(), in_team }
     }
 
     fn team() -> Team {
-        Team { id: 7, description: "POMs".into() }
+        Team { id: 7, code: "N03POM".into(), description: "POMs".into() }
     }
 
     #[test]
-    fn the_lowest_id_among_active_staff_is_meant() {
+    fn the_lowest_id_is_meant() {
         for (candidates, expected) in [
             (vec![], None),
-            (vec![candidate(5, None, true), candidate(3, None, true)], Some(3)),
-            (vec![candidate(5, None, true), candidate(3, Some(1), true)], Some(5)),
-            (vec![candidate(3, Some(2), true)], None),
-            (vec![candidate(3, Some(3), true)], Some(3)),
+            (vec![candidate(5, true), candidate(3, true)], Some(3)),
+            (vec![candidate(5, true)], Some(5)),
         ] {
-            let id = found(candidates.clone(), &team(), at(2)).map(|appointed| appointed.officer.id);
+            let id = found(candidates.clone(), &team()).map(|appointed| appointed.officer.id);
             assert_eq!(id, expected.map(RowRef::Existing), "{candidates:?}");
         }
     }
 
     #[test]
     fn found_staff_outside_the_team_are_added_to_it() {
-        let added = found(vec![candidate(3, None, false)], &team(), at(2)).unwrap();
+        let added = found(vec![candidate(3, false)], &team()).unwrap();
         let membership = StaffTeamRow { officer: RowRef::Existing(3), team_id: 7 };
         assert_eq!(added.changes, [Change::Insert(Row::StaffTeam(membership))]);
-        assert_eq!(found(vec![candidate(3, None, true)], &team(), at(2)).unwrap().changes, []);
+        assert_eq!(found(vec![candidate(3, true)], &team()).unwrap().changes, []);
     }
 
     #[test]

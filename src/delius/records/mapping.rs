@@ -14,7 +14,7 @@ pub(super) fn facts(row: FactsRow) -> Result<CaseFacts, InvalidIdentifier> {
     let crn = row.crn.parse()?;
     let mappa = mappa(&row);
     let manager = manager(&row);
-    let manager_user = manager.as_ref().and_then(|it| it.code.as_ref()).and(text(&row.user_name));
+    let manager_user = manager.as_ref().and_then(|it| it.name.as_ref()).and(text(&row.user_name));
     let noms_id = text(&row.noms_number).and_then(|number| {
         number
             .parse()
@@ -23,7 +23,7 @@ pub(super) fn facts(row: FactsRow) -> Result<CaseFacts, InvalidIdentifier> {
     });
     let record = CaseRecord {
         noms_id,
-        current_tier: text(&row.tier_description),
+        current_tier: current_tier(&row),
         resourcing: resourcing(row.decision_code.as_deref()),
         manager,
         mappa_level: mappa.as_ref().and_then(|it| it.level).unwrap_or(0),
@@ -34,9 +34,28 @@ pub(super) fn facts(row: FactsRow) -> Result<CaseFacts, InvalidIdentifier> {
     Ok(CaseFacts { record, mappa, manager_user, noms_shared: row.noms_shared })
 }
 
-/// A text column without the blanks that fixed-width columns are padded with; blank is as good as null.
 fn text(column: &Option<String>) -> Option<String> {
     column.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+/// The tier as Manage POM Cases reads it: it takes the first character and refuses a case whose tier is none.
+///
+/// `UA1` is described as `A1` and read as it is described. Supervision packages (tier v3) stand in the same column with
+/// descriptions in words: of `SPBI` the letter is the tier. Anything else, such as `M` (missing), is no tier.
+fn current_tier(row: &FactsRow) -> Option<String> {
+    let code = text(&row.tier_code)?;
+    let tier_letter = |code: &str| code.chars().next().filter(|letter| ('A'..='G').contains(letter));
+    let number_follows = |code: &str| code.chars().nth(1).is_some_and(|digit| digit.is_ascii_digit());
+    let lettered = code.strip_prefix('U').unwrap_or(&code);
+    if let Some(letter) = code.strip_prefix("SP").and_then(tier_letter) {
+        return Some(letter.to_string());
+    }
+    if tier_letter(lettered).is_some() && number_follows(lettered) {
+        return text(&row.tier_description);
+    }
+    tracing::warn!(crn = %row.crn, code, "the tier code in Delius is no tier; the record has none");
+    metrics::counter!("delius_unknown_tiers_total").increment(1);
+    None
 }
 
 fn resourcing(decision: Option<&str>) -> Option<Resourcing> {
@@ -47,6 +66,7 @@ fn resourcing(decision: Option<&str>) -> Option<Resourcing> {
     }
 }
 
+/// A manager who belongs to no team of ours cannot be shown in the contract's form; the record is served without one.
 fn manager(row: &FactsRow) -> Option<Manager> {
     let team = Team {
         code: text(&row.team_code)?,
@@ -56,14 +76,19 @@ fn manager(row: &FactsRow) -> Option<Manager> {
             description: text(&row.unit_description).unwrap_or_default(),
         }),
     };
+    let code = text(&row.officer_code);
     // A code that ends in U belongs to the placeholder of an unallocated case, not to a person.
-    let code = text(&row.officer_code).filter(|code| !code.ends_with(['U', 'u']));
-    let name = code.as_ref().map(|_| Name {
-        forename: text(&row.forename).unwrap_or_default(),
-        middle_name: text(&row.middle_name),
-        surname: text(&row.surname).unwrap_or_default(),
-    });
-    Some(Manager { code, name, email: None, team })
+    let unallocated = code.as_ref().is_some_and(|code| code.ends_with(['U', 'u']));
+    let name = name(row).filter(|_| !unallocated);
+    Some(Manager { code: code.filter(|_| !unallocated), name, email: None, team })
+}
+
+/// The middle name stands in `forename`, as the live service gives it: Manage POM Cases drops `middleName`.
+fn name(row: &FactsRow) -> Option<Name> {
+    let surname = text(&row.surname)?;
+    let forenames = [text(&row.forename), text(&row.middle_name)];
+    let forename = forenames.into_iter().flatten().collect::<Vec<_>>().join(" ");
+    Some(Name { forename, middle_name: None, surname })
 }
 
 fn mappa(row: &FactsRow) -> Option<Mappa> {
@@ -94,7 +119,7 @@ fn rosh(row: &FactsRow) -> Option<Rosh> {
         "RHRH" => RoshLevel::High,
         "RVRH" => RoshLevel::VeryHigh,
         _ => {
-            tracing::warn!(crn = %row.crn, code, "a registration type is flagged RoSH and its level is not known");
+            tracing::warn!(crn = %row.crn, code, "a registration is none of the four types that have a level of harm");
             return None;
         }
     };
@@ -126,6 +151,50 @@ mod tests {
             })
         );
         assert_eq!((facts.mappa, facts.manager_user), (None, None));
+    }
+
+    #[test]
+    fn a_tier_is_read_by_its_code_and_what_is_no_tier_is_null() {
+        for (code, description, tier) in [
+            ("UA1", "A1", Some("A1")),
+            ("UD3", "D3", Some("D3")),
+            ("UA1S", "A1S", Some("A1S")),
+            ("G2", "G2", Some("G2")),
+            ("SPA", "Supervision package A", Some("A")),
+            ("SPBI", "Supervision package B", Some("B")),
+            ("SPG", "Supervision package G", Some("G")),
+            ("SPNA", "Not applicable", None),
+            ("SPH", "Supervision package H", None),
+            ("M", "Missing", None),
+            ("UNA", "NA", None),
+            ("UX9", "X9", None),
+            ("A", "All", None),
+        ] {
+            let row = FactsRow { tier_code: some(code), tier_description: some(description), ..row() };
+            assert_eq!(facts(row).unwrap().record.current_tier.as_deref(), tier, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_manager_without_team_staff_or_code_of_ours_leaves_the_record_there() {
+        let team = |row| FactsRow { team_code: some("N07T01"), ..row };
+        let named = |row| FactsRow {
+            forename: some("Ada"),
+            middle_name: some("Mary"),
+            surname: some("Byron"),
+            ..row
+        };
+        let code = |row| FactsRow { officer_code: some("N07A007"), ..row };
+        for (row, expected) in [
+            (named(code(row())), None),
+            (team(row()), Some((None, None))),
+            (team(named(row())), Some((None, some("Ada Mary")))),
+            (team(named(code(row()))), Some((some("N07A007"), some("Ada Mary")))),
+        ] {
+            let manager = facts(row).unwrap().record.manager;
+            let shown = manager.map(|it| (it.code, it.name.map(|name| name.forename)));
+            assert_eq!(shown, expected);
+        }
     }
 
     #[test]

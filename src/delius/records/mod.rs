@@ -6,8 +6,9 @@ mod mapping;
 mod record;
 mod row;
 
-use std::time::Duration;
+use std::sync::Arc;
 
+use chrono::Utc;
 use sqlx::PgPool;
 
 pub use record::{
@@ -15,9 +16,16 @@ pub use record::{
 };
 
 use self::row::FactsRow;
+use super::{
+    DeliusError,
+    engine::{Access, Engine, Limits, Statement, postgres::Postgres},
+    error::During,
+    load::read,
+    sql,
+};
 use crate::{
     case::{InvalidIdentifier, PersonId},
-    database,
+    london::wall_clock,
 };
 
 /// Why Delius gave no answer. Never that a person is unknown: that is an answer.
@@ -25,7 +33,7 @@ use crate::{
 pub enum RecordsError {
     /// The database could not be reached, was too slow, or refused the statement.
     #[error("Delius could not be read")]
-    Database(#[from] sqlx::Error),
+    Delius(#[from] DeliusError),
     /// A row that cannot be told apart from damage.
     #[error("Delius holds a person whose CRN is none")]
     Unreadable(#[from] InvalidIdentifier),
@@ -34,23 +42,19 @@ pub enum RecordsError {
 /// Reader of case facts.
 #[derive(Debug, Clone)]
 pub struct CaseReader {
-    pool: PgPool,
+    engine: Arc<dyn Engine>,
+    limits: Limits,
 }
 
 impl CaseReader {
-    /// Reads through a pool of connections to Delius.
+    /// Reads through a pool of connections to a Delius on PostgreSQL.
     pub fn new(pool: PgPool) -> Self {
-        Self { pool }
+        Self::over(Arc::new(Postgres::new(pool)))
     }
 
-    /// Reads through connections of its own to the database of this pool, so that reads and writes cannot starve each
-    /// other. A connection must be had, and a statement end, within `limit`: the server ends one that nobody waits
-    /// for any more.
-    pub fn beside(pool: &PgPool, max_connections: u32, limit: Duration) -> Self {
-        let statement_timeout = limit.as_millis().to_string();
-        let options = (*pool.connect_options()).clone().options([("statement_timeout", statement_timeout)]);
-        let own = database::pool(max_connections).acquire_timeout(limit);
-        Self { pool: own.connect_lazy_with(options) }
+    /// Reads through an engine.
+    pub fn over(engine: Arc<dyn Engine>) -> Self {
+        Self { engine, limits: Limits::default() }
     }
 
     /// The facts of every person found, in order of CRN, in one round trip. Who is not found is left out; a NOMS
@@ -62,24 +66,18 @@ impl CaseReader {
         let (mut crns, mut noms) = (Vec::new(), Vec::new());
         for person in people {
             match person {
-                PersonId::Crn(crn) => crns.push(crn.as_str()),
-                PersonId::Noms(number) => noms.push(number.as_str()),
+                PersonId::Crn(crn) => crns.push(crn.to_string()),
+                PersonId::Noms(number) => noms.push(number.to_string()),
             }
         }
-        let rows: Vec<FactsRow> = sqlx::query_as(include_str!("case_facts.sql"))
-            .bind(crns)
-            .bind(noms)
-            .fetch_all(&self.pool)
-            .await?;
+        let statement = Statement::new(sql::CASE_FACTS)
+            .list("crns", crns)
+            .list("noms", noms)
+            .bind("now", wall_clock(Utc::now()));
+        let doing = "while reading case records";
+        let mut session =
+            self.engine.open(Access::Statement, self.limits).await.during("while connecting")?;
+        let rows = read(session.query(&statement).await, FactsRow::of).during(doing)?;
         rows.into_iter().map(|row| Ok(mapping::facts(row)?)).collect()
-    }
-
-    /// Whether Delius answers at all.
-    ///
-    /// # Errors
-    /// [`RecordsError::Database`] when it does not.
-    pub async fn ping(&self) -> Result<(), RecordsError> {
-        sqlx::query("SELECT 1").execute(&self.pool).await?;
-        Ok(())
     }
 }

@@ -16,7 +16,7 @@ pub struct CaseRecord {
     /// Prison identifier; null while the case is not linked to a prisoner.
     #[schema(value_type = Option<String>, required, example = "A1234BC")]
     pub noms_id: Option<NomsNumber>,
-    /// Description of the current tier.
+    /// The current tier; null when Delius has none, or one that is no tier.
     #[schema(required, example = "B2")]
     pub current_tier: Option<String>,
     /// How the case is resourced, by its latest allocation decision.
@@ -63,15 +63,15 @@ pub struct Manager {
     pub team: Team,
 }
 
-/// A name, forename and middle name apart.
+/// A name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Name {
-    /// Forename.
-    #[schema(example = "Ada")]
+    /// Forename and middle name.
+    #[schema(example = "Ada Mary")]
     pub forename: String,
-    /// Middle name.
-    #[schema(required, example = "Mary")]
+    /// Always null: the middle name is part of `forename`.
+    #[schema(required)]
     pub middle_name: Option<String>,
     /// Surname.
     #[schema(example = "Byron")]
@@ -167,7 +167,7 @@ pub struct CaseFacts {
 impl CaseFacts {
     /// Sets the manager's e-mail address. A case without a named manager stays without one.
     pub fn with_email(mut self, email: Option<String>) -> Self {
-        if let Some(manager) = self.record.manager.as_mut().filter(|it| it.code.is_some()) {
+        if let Some(manager) = self.record.manager.as_mut().filter(|it| it.name.is_some()) {
             manager.email = email;
         }
         self

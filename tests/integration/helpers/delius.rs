@@ -18,7 +18,7 @@ pub(crate) fn date(text: &str) -> NaiveDate {
     text.parse().unwrap()
 }
 
-/// Long after everything that the tests tell of.
+/// Long after everything that happens in the tests.
 pub(crate) fn now() -> DateTime<Utc> {
     instant("2026-11-24T12:00:00Z")
 }
@@ -68,12 +68,17 @@ pub(crate) async fn custody(pool: &PgPool, person: i64) -> i64 {
     .unwrap()
 }
 
+/// The audit columns, and values for them, for rows that a test adds after the defaults were dropped.
+pub(crate) const AUDIT: &str =
+    "created_datetime, created_by_user_id, last_updated_datetime, last_updated_user_id";
+pub(crate) const SIGNED: &str = "delius_now(), 1, delius_now(), 1";
+
 pub(crate) async fn staff(pool: &PgPool, code: &str, forename: &str, surname: &str) -> i64 {
-    sqlx::query_scalar(
-        "insert into staff (officer_code, forename, surname, probation_area_id, start_date)
-         select $1, $2, $3, probation_area_id, '2020-01-01' from probation_area where code = left($1, 3)
-         returning staff_id",
-    )
+    sqlx::query_scalar(&format!(
+        "insert into staff (staff_id, officer_code, forename, surname, probation_area_id, start_date, private, {AUDIT})
+         select nextval('staff_id_seq'), $1, $2, $3, probation_area_id, '2020-01-01', 0, {SIGNED}
+         from probation_area where code = left($1, 3) returning staff_id",
+    ))
     .bind(code)
     .bind(forename)
     .bind(surname)
@@ -82,12 +87,37 @@ pub(crate) async fn staff(pool: &PgPool, code: &str, forename: &str, surname: &s
     .unwrap()
 }
 
-/// A Delius with Leeds (N03) and Moorland (N04), and one person without any sentence.
+/// A Delius with Leeds (N03) and Moorland (N04), and one person without any sentence. What the service writes must be
+/// complete: the defaults that the development schema has for plain INSERTs are gone.
 pub(crate) async fn ground(pool: &PgPool) -> (Delius, i64) {
+    let opened = development(pool).await;
+    drop_defaults(pool).await;
+    opened
+}
+
+/// The same with the defaults.
+pub(crate) async fn development(pool: &PgPool) -> (Delius, i64) {
     prison(pool, "LEI", "N03").await;
     prison(pool, "MDI", "N04").await;
     let person = person(pool, "X123456", NOMS).await;
     (Delius::open(pool.clone()).await.unwrap(), person)
+}
+
+/// Drops every default of the tables that the service writes, but that of `row_version`, which Delius has.
+async fn drop_defaults(pool: &PgPool) {
+    let tables = WRITTEN.map(|table| format!("'{table}'")).join(", ");
+    run(
+        pool,
+        &format!(
+            "do $$ declare it record; begin
+             for it in select table_name, column_name from information_schema.columns
+                       where table_schema = 'public' and table_name in ({tables}) and column_default is not null
+                         and column_name <> 'row_version' loop
+                 execute format('alter table %I alter column %I drop default', it.table_name, it.column_name);
+             end loop; end $$"
+        ),
+    )
+    .await;
 }
 
 pub(crate) async fn run(pool: &PgPool, sql: &str) {
@@ -130,25 +160,28 @@ pub(crate) fn handover(start: Option<&str>, handover: Option<&str>, dry_run: boo
 }
 
 pub(crate) async fn apply(delius: &Delius, write: &AddressedWrite) -> WriteOutcome {
-    delius.apply(write, now()).await.unwrap()
+    delius.apply(write).await.unwrap()
 }
 
 pub(crate) async fn outcome(delius: &Delius, write: &AddressedWrite) -> OutcomeName {
     apply(delius, write).await.name
 }
 
+/// The tables that a write can touch.
+const WRITTEN: [&str; 7] = [
+    "prison_offender_manager",
+    "responsible_officer",
+    "contact",
+    "key_date",
+    "staff",
+    "staff_team",
+    "pom_cases_write_ledger",
+];
+
 /// Everything that a write can touch, as text: equal before and after means that nothing was written.
 pub(crate) async fn everything(pool: &PgPool) -> Vec<String> {
     let mut rows = Vec::new();
-    for table in [
-        "prison_offender_manager",
-        "responsible_officer",
-        "contact",
-        "key_date",
-        "staff",
-        "staff_team",
-        "pom_cases_write_ledger",
-    ] {
+    for table in WRITTEN {
         let sql = format!("select '{table} ' || row_to_json(t)::text from {table} t order by 1");
         rows.extend(sqlx::query_scalar::<_, String>(&sql).fetch_all(pool).await.unwrap());
     }

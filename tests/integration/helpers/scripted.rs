@@ -15,7 +15,10 @@ use manage_pom_cases_and_delius::{
         CaseRecords, CaseRecordsConfig, FeedHealth, FreshnessDemand, Origin, RecordAnswer, RecordReading,
         RecordSource,
     },
-    delius::records::{CaseFacts, CaseRecord, RecordsError},
+    delius::{
+        DeliusError,
+        records::{CaseFacts, CaseRecord, RecordsError},
+    },
 };
 use sqlx::PgPool;
 use tokio::sync::Semaphore;
@@ -72,7 +75,8 @@ impl RecordSource for Scripted {
         self.began.fetch_add(1, Ordering::SeqCst);
         self.gate.acquire().await.unwrap().forget();
         if self.down.load(Ordering::SeqCst) {
-            return Err(sqlx::Error::PoolTimedOut.into());
+            let (during, reason) = ("in a test", "no connection".to_owned());
+            return Err(DeliusError::Outage { during, reason }.into());
         }
         let known = tiers.into_iter().filter(|(crn, _)| {
             people.iter().any(|it| it.to_string() == *crn || it.to_string() == noms_of(crn))

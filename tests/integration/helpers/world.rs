@@ -167,9 +167,9 @@ impl World {
     /// Live key dates as `POM1=2026-08-01`.
     pub(crate) async fn key_dates(&self, noms: &str) -> Vec<String> {
         sqlx::query_scalar(
-            "select l.code_value || '=' || k.key_date
+            "select l.code_value || '=' || k.key_date::date
              from key_date k join custody c using (custody_id) join disposal d using (disposal_id)
-             join event e using (event_id) join offender o using (offender_id)
+             join event e using (event_id) join offender o on o.offender_id = e.offender_id
              join r_standard_reference_list l on l.standard_reference_list_id = k.key_date_type_id
              where o.noms_number = $1 and k.soft_deleted = 0 order by l.code_value",
         )

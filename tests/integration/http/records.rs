@@ -49,7 +49,7 @@ async fn a_record_is_the_same_by_either_identifier_in_any_case(store: PgPool) {
     assert_eq!((&record["crn"], &record["nomsId"]), (&json!("X000001"), &json!("A0001AA")));
     assert_eq!(
         record["manager"]["name"],
-        json!({"forename": "Ada", "middleName": "Mary", "surname": "Byron"})
+        json!({"forename": "Ada Mary", "middleName": null, "surname": "Byron"})
     );
     assert_eq!(record["manager"]["email"], Value::Null);
     assert_eq!((&record["mappaLevel"], &record["rosh"]["level"]), (&json!(2), &json!("HIGH")));

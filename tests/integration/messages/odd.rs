@@ -182,8 +182,8 @@ async fn what_delius_has_no_room_for_never_blocks_a_case(store: PgPool) {
     world.apply(&world.allocation("m2", "2026-07-02T09:00:00Z", 1)).await;
     world.apply(&world.allocation("m3", "2026-07-03T09:00:00Z", 1)).await;
     assert_eq!(world.outcomes(NOMS).await, ["PomAllocated", "NoPomChange"]);
-    let kept = "select count(*) from prison_offender_manager where length(email_address) = 500";
-    assert_eq!(world.count_in_delius(kept).await, 1);
+    let unkept = "select count(*) from prison_offender_manager where email_address is null";
+    assert_eq!(world.count_in_delius(unkept).await, 1);
     let cut = "select count(*) from staff where length(surname) = 35 and length(forename) = 35";
     assert_eq!(world.count_in_delius(cut).await, 1);
 

@@ -170,7 +170,7 @@ async fn a_refusal_that_the_link_overtakes_is_written_all_the_same(store: PgPool
     let write = DeliusWrite::AllocatePom { at, pom, overtaken: false };
     let id = projector::write_id(&noms, WriteRef { sequence: 1, ordinal: 0 }, &write);
     let write = AddressedWrite { id, noms, write };
-    let refused = Delius::new(world.delius.clone()).apply(&write, chrono::Utc::now()).await.unwrap();
+    let refused = Delius::new(world.delius.clone()).apply(&write).await.unwrap();
     assert_eq!(refused.name.as_str(), "PersonNotFound");
 
     sqlx::query("update offender set noms_number = $1").bind(NOMS).execute(&world.delius).await.unwrap();

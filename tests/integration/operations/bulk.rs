@@ -37,11 +37,8 @@ async fn with_others(store: PgPool) -> World {
          select event_id from event join offender using (offender_id) where crn like 'X2%';
          insert into custody (disposal_id, prisoner_number, custodial_status_id)
          select disposal_id, case crn when 'X200002' then null else noms_number end,
-                case crn when 'X200003' then (
-                    select standard_reference_list_id
-                    from r_standard_reference_list join r_reference_data_master using (reference_data_master_id)
-                    where code_value = 'P' and code_set_name = 'THROUGHCARE STATUS') end
-         from disposal join event using (event_id) join offender using (offender_id) where crn like 'X2%'",
+                dev_reference('THROUGHCARE STATUS', case crn when 'X200003' then 'P' else 'D' end)
+         from disposal join event e using (event_id) join offender o on o.offender_id = e.offender_id where crn like 'X2%'",
     )
     .execute(&world.delius)
     .await

@@ -7,7 +7,7 @@ use manage_pom_cases_and_delius::{
 use serde_json::json;
 use sqlx::PgPool;
 
-use crate::helpers::people::{decision, facts, ground, id, manage, person, register, run, staff};
+use crate::helpers::people::{decision, facts, ground, manage, person, register, run, staff};
 
 #[sqlx::test(migrations = "migrations/delius")]
 async fn a_full_record_reads_as_the_contract_shows_it(delius: PgPool) {
@@ -34,7 +34,7 @@ async fn a_full_record_reads_as_the_contract_shows_it(delius: PgPool) {
             "crn": "X123456", "nomsId": "A1234BC", "currentTier": "B2", "resourcing": "ENHANCED",
             "manager": {
                 "code": "N07A007",
-                "name": {"forename": "Ada", "middleName": "Mary", "surname": "Byron"},
+                "name": {"forename": "Ada Mary", "middleName": null, "surname": "Byron"},
                 "email": null,
                 "team": {"code": "N07T01", "description": "Team one",
                          "localDeliveryUnit": {"code": "N07LDU1", "description": "LDU one"}}
@@ -117,8 +117,10 @@ async fn resourcing_is_the_latest_decision_of_an_active_event_with_an_active_dis
             "UPDATE event SET soft_deleted = 0",
         ),
         (
-            format!("UPDATE disposal SET active_flag = 0 WHERE event_id = {later}"),
-            "UPDATE disposal SET active_flag = 1",
+            format!(
+                "UPDATE disposal SET active_flag = 0, termination_date = '2026-01-01' WHERE event_id = {later}"
+            ),
+            "UPDATE disposal SET active_flag = 1, termination_date = NULL",
         ),
         (
             format!("UPDATE disposal SET soft_deleted = 1 WHERE event_id = {later}"),
@@ -160,7 +162,9 @@ async fn the_manager_is_the_active_undeleted_com_allocated_last(delius: PgPool) 
 
     run(
         &delius,
-        &format!("UPDATE offender_manager SET active_flag = 0 WHERE offender_manager_id > {latest}"),
+        &format!(
+            "UPDATE offender_manager SET active_flag = 0, end_date = '2026-03-01' WHERE offender_manager_id > {latest}"
+        ),
     )
     .await;
     assert_eq!(code().await.as_deref(), Some("N07A001"), "inactive ones do not count");
@@ -188,9 +192,8 @@ async fn an_unallocated_case_has_a_team_and_nobody_in_it(delius: PgPool) {
 }
 
 #[sqlx::test(migrations = "migrations/delius")]
-async fn a_com_without_middle_name_user_or_delivery_unit_is_served_with_nulls(delius: PgPool) {
+async fn a_com_without_middle_name_or_user_is_served_with_nulls(delius: PgPool) {
     let ground = ground(&delius).await;
-    run(&delius, "UPDATE team SET district_id = NULL").await;
     let ada = person(&delius, "X000001", None).await;
     let com = staff(&delius, &ground, "N07A001", ["Ada", "", "One"], None).await;
     manage(&delius, &ground, ada, com, "2026-02-01").await;
@@ -198,7 +201,8 @@ async fn a_com_without_middle_name_user_or_delivery_unit_is_served_with_nulls(de
     let facts = facts(&delius, "X000001").await;
 
     let manager = facts.record.manager.expect("a manager");
-    assert_eq!((manager.name.unwrap().middle_name, manager.team.local_delivery_unit), (None, None));
+    let name = manager.name.unwrap();
+    assert_eq!((name.forename.as_str(), name.middle_name), ("Ada", None));
     assert_eq!(facts.manager_user, None);
 }
 
@@ -260,7 +264,7 @@ async fn a_victim_liaison_officer_is_assigned_by_either_register(delius: PgPool)
 }
 
 #[sqlx::test(migrations = "migrations/delius")]
-async fn the_risk_of_serious_harm_is_the_latest_live_registration_flagged_so(delius: PgPool) {
+async fn the_risk_of_serious_harm_is_the_latest_live_registration_of_the_four_types(delius: PgPool) {
     let ada = person(&delius, "X000001", None).await;
     let rosh = || async {
         facts(&delius, "X000001").await.record.rosh.map(|it| (it.level, it.start_date.to_string()))
@@ -293,15 +297,64 @@ async fn the_risk_of_serious_harm_is_the_latest_live_registration_flagged_so(del
     run(&delius, "UPDATE registration SET deregistered = 1 WHERE registration_date = '2026-01-04'").await;
     assert_eq!(rosh().await.map(|it| it.0), Some(RoshLevel::High), "what is not live does not count");
 
-    let flag = "(SELECT register_type_flag_id FROM r_register_type WHERE code = 'RLRH')";
-    id(
-        &delius,
-        &format!(
-            "INSERT INTO r_register_type (code, description, register_type_flag_id)
-             VALUES ('RXRH', 'Extreme', {flag}) RETURNING register_type_id"
-        ),
-    )
-    .await;
-    register(&delius, ada, "RXRH", "2026-06-01", None, None).await;
-    assert_eq!(rosh().await, None, "a level that nobody knows yet is null and the record is served");
+    // Under the same flag, and of no level.
+    register(&delius, ada, "RISK", "2026-06-01", None, None).await;
+    assert_eq!(
+        rosh().await.map(|it| it.0),
+        Some(RoshLevel::High),
+        "a newer one of another type hides nothing"
+    );
+}
+
+#[sqlx::test(migrations = "migrations/delius")]
+async fn the_tier_is_read_by_its_code(delius: PgPool) {
+    person(&delius, "X000001", None).await;
+    for (code, tier) in
+        [("UA1", Some("A1")), ("SPB", Some("B")), ("SPBI", Some("B")), ("SPNA", None), ("M", None)]
+    {
+        run(&delius, &format!("UPDATE offender SET current_tier = dev_reference('TIER', '{code}')")).await;
+        assert_eq!(facts(&delius, "X000001").await.record.current_tier.as_deref(), tier, "{code}");
+    }
+}
+
+#[sqlx::test(migrations = "migrations/delius")]
+async fn what_is_dated_in_the_future_is_not_the_latest(delius: PgPool) {
+    let ground = ground(&delius).await;
+    let ada = person(&delius, "X000001", None).await;
+    let [now, later] =
+        ["N07A001", "N07A002"].map(|code| staff(&delius, &ground, code, ["Ada", "", "One"], None));
+    let (now, later) = (now.await, later.await);
+    for (com, since, level, rosh, decided) in
+        [(now, "2026-01-01", "M1", "RLRH", "A"), (later, "2999-01-01", "M3", "RVRH", "R")]
+    {
+        manage(&delius, &ground, ada, com, since).await;
+        register(&delius, ada, "MAPP", since, Some(level), None).await;
+        register(&delius, ada, rosh, since, None, None).await;
+        decision(&delius, ada, Some(decided), since).await;
+    }
+    let record = facts(&delius, "X000001").await.record;
+    assert_eq!(record.manager.and_then(|it| it.code).as_deref(), Some("N07A001"));
+    assert_eq!((record.mappa_level, record.resourcing), (1, Some(Resourcing::Normal)));
+    assert_eq!(record.rosh.map(|it| it.level), Some(RoshLevel::Low));
+}
+
+#[sqlx::test(migrations = "migrations/delius")]
+async fn a_manager_without_team_or_staff_of_ours_leaves_the_record_there(delius: PgPool) {
+    let ground = ground(&delius).await;
+    let ada = person(&delius, "X000001", None).await;
+    let com = staff(&delius, &ground, "N07A001", ["Ada", "", "One"], Some("AdaOne")).await;
+    manage(&delius, &ground, ada, com, "2026-02-01").await;
+    run(&delius, "UPDATE offender_manager SET allocation_staff_id = NULL").await;
+    let manager = facts(&delius, "X000001").await.record.manager.expect("a team without anybody");
+    assert_eq!((manager.code, manager.name, manager.team.code.as_str()), (None, None, "N07T01"));
+    run(&delius, "UPDATE offender_manager SET team_id = NULL").await;
+    assert_eq!(facts(&delius, "X000001").await.record.manager, None);
+
+    // An officer without a code is a person all the same.
+    run(&delius, "UPDATE staff SET officer_code = NULL").await;
+    manage(&delius, &ground, ada, com, "2026-03-01").await;
+    let facts = facts(&delius, "X000001").await;
+    let manager = facts.record.manager.expect("a manager");
+    assert_eq!((manager.code, manager.name.map(|it| it.surname).as_deref()), (None, Some("One")));
+    assert_eq!(facts.manager_user.as_deref(), Some("AdaOne"));
 }

@@ -1,10 +1,13 @@
 //! Allocations on a real database: every statement of the gateway, and what the rows look like afterwards.
 
-use manage_pom_cases_and_delius::case::{OutcomeName, RowAction};
+use manage_pom_cases_and_delius::{
+    case::{OutcomeName, RowAction, WriteOutcome},
+    london::wall_clock,
+};
 use sqlx::{PgPool, Row};
 
 use crate::helpers::delius::{
-    NOMS, allocation, apply, count, deallocation, ground, held, outcome, person, run, staff,
+    AUDIT, NOMS, SIGNED, allocation, apply, count, deallocation, ground, held, outcome, person, run, staff,
 };
 
 const MORNING: &str = "2026-07-01T09:00:00Z";
@@ -27,7 +30,7 @@ async fn a_case_is_allocated_moved_and_deallocated(pool: PgPool) {
         ]
     );
     let contacts: Vec<String> = sqlx::query_scalar(
-        "select type.code || ' ' || contact_date || ' ' || contact_start_time || ' ' || notes
+        "select type.code || ' ' || contact_date::date || ' ' || contact_start_time || ' ' || notes
          from contact join r_contact_type type using (contact_type_id) order by contact_id",
     )
     .fetch_all(&pool)
@@ -54,8 +57,9 @@ async fn a_case_is_allocated_moved_and_deallocated(pool: PgPool) {
 #[sqlx::test(migrations = "migrations/delius")]
 async fn rows_are_signed_by_the_audit_user_and_their_versions_count_updates(pool: PgPool) {
     let (delius, person) = ground(&pool).await;
-    apply(&delius, &allocation(MORNING, "ADA BYRON", "LEI")).await;
-    apply(&delius, &allocation(NOON, "MARY SOMERVILLE", "LEI")).await;
+    let first = apply(&delius, &allocation(MORNING, "ADA BYRON", "LEI")).await;
+    let second = apply(&delius, &allocation(NOON, "MARY SOMERVILLE", "LEI")).await;
+    let signed_at = |outcome: &WriteOutcome| wall_clock(outcome.applied_at).to_string();
     let rows = sqlx::query(
         "select pom.offender_id, active_flag, soft_deleted, email_address, row_version,
                 created_datetime::text, last_updated_datetime::text, created.distinguished_name as created_by,
@@ -68,16 +72,17 @@ async fn rows_are_signed_by_the_audit_user_and_their_versions_count_updates(pool
     .fetch_all(&pool)
     .await
     .unwrap();
-    for (row, (active, email, version)) in
-        rows.iter().zip([(0i16, "byron@example.org", 1i64), (1, "somerville@example.org", 0)])
+    for (row, (active, email, version, outcome)) in rows
+        .iter()
+        .zip([(0i16, "byron@example.org", 1i64, &first), (1, "somerville@example.org", 0, &second)])
     {
         assert_eq!(row.get::<i64, _>("offender_id"), person);
         assert_eq!(row.get::<i16, _>("active_flag"), active);
         assert_eq!(row.get::<i16, _>("soft_deleted"), 0);
         assert_eq!(row.get::<String, _>("email_address"), email);
         assert_eq!(row.get::<i64, _>("row_version"), version);
-        assert_eq!(row.get::<String, _>("created_datetime"), "2026-11-24 12:00:00");
-        assert_eq!(row.get::<String, _>("last_updated_datetime"), "2026-11-24 12:00:00");
+        assert_eq!(row.get::<String, _>("created_datetime"), signed_at(outcome));
+        assert_eq!(row.get::<String, _>("last_updated_datetime"), signed_at(&second));
         assert_eq!(row.get::<String, _>("created_by"), "ManagePomCasesAndDelius");
         assert_eq!(row.get::<String, _>("updated_by"), "ManagePomCasesAndDelius");
     }
@@ -90,13 +95,13 @@ async fn rows_are_signed_by_the_audit_user_and_their_versions_count_updates(pool
 }
 
 #[sqlx::test(migrations = "migrations/delius")]
-async fn the_outcome_tells_each_row_before_and_after(pool: PgPool) {
+async fn the_outcome_has_each_row_before_and_after(pool: PgPool) {
     let (delius, _) = ground(&pool).await;
     apply(&delius, &allocation(MORNING, "ADA BYRON", "LEI")).await;
     let changes = apply(&delius, &allocation(NOON, "MARY SOMERVILLE", "LEI")).await.changes;
-    let told: Vec<_> = changes.iter().map(|change| (change.table.as_str(), change.action)).collect();
+    let reported: Vec<_> = changes.iter().map(|change| (change.table.as_str(), change.action)).collect();
     assert_eq!(
-        told,
+        reported,
         [
             ("staff", RowAction::Insert),
             ("staff_team", RowAction::Insert),
@@ -129,8 +134,11 @@ async fn responsibility_goes_to_the_new_manager_and_not_from_a_community_one(poo
     apply(&delius, &allocation(MORNING, "ADA BYRON", "LEI")).await;
     run(
         &pool,
-        "insert into responsible_officer (offender_id, prison_offender_manager_id, start_date)
-                select offender_id, prison_offender_manager_id, allocation_date from prison_offender_manager",
+        &format!(
+            "insert into responsible_officer (responsible_officer_id, offender_id, prison_offender_manager_id, start_date, {AUDIT})
+             select nextval('responsible_officer_id_seq'), offender_id, prison_offender_manager_id, allocation_date, {SIGNED}
+             from prison_offender_manager"
+        ),
     )
     .await;
     apply(&delius, &allocation(NOON, "MARY SOMERVILLE", "LEI")).await;
@@ -159,8 +167,8 @@ async fn responsibility_goes_to_the_new_manager_and_not_from_a_community_one(poo
          with com as (insert into offender_manager (offender_id, team_id, allocation_staff_id, probation_area_id)
              select {person}, team_id, staff_id, team.probation_area_id from team, staff limit 1
              returning offender_manager_id)
-         insert into responsible_officer (offender_id, offender_manager_id, start_date)
-         select {person}, offender_manager_id, '2026-07-01' from com"
+         insert into responsible_officer (responsible_officer_id, offender_id, offender_manager_id, start_date, {AUDIT})
+         select nextval('responsible_officer_id_seq'), {person}, offender_manager_id, '2026-07-01', {SIGNED} from com"
     ))
     .await;
     apply(&delius, &allocation(EVENING, "EMMY NOETHER", "LEI")).await;
@@ -178,11 +186,10 @@ async fn what_delius_cannot_take_is_refused_by_name_and_entered_in_the_ledger(po
         &pool,
         "insert into r_institution (nomis_cde_code) values ('XXI');
                 insert into probation_area (code, description, institution_id)
-                select 'N99', 'No team', institution_id from r_institution where nomis_cde_code = 'XXI';
-                insert into staff (officer_code, forename, surname, probation_area_id)
-                select 'N04Z999', 'Last', 'One', probation_area_id from probation_area where code = 'N04'",
+                select 'N99', 'No team', institution_id from r_institution where nomis_cde_code = 'XXI'",
     )
     .await;
+    staff(&pool, "N04Z999", "Last", "One").await;
     for (write, name) in [
         (allocation(MORNING, "ADA BYRON", "ZZI"), OutcomeName::UnknownPrison),
         (allocation(MORNING, "ADA BYRON", "XXI"), OutcomeName::UnknownTeam),

@@ -7,7 +7,7 @@ use crate::helpers::delius::{apply, custody, everything, ground, handover, outco
 
 async fn dates(pool: &PgPool) -> Vec<String> {
     sqlx::query_scalar(
-        "select type.code_value || ' ' || key_date || ' ' || soft_deleted || ' v' || row_version
+        "select type.code_value || ' ' || key_date::date || ' ' || soft_deleted || ' v' || row_version
          from key_date join r_standard_reference_list type on standard_reference_list_id = key_date_type_id
          order by key_date_id",
     )
@@ -38,30 +38,31 @@ async fn dates_are_created_updated_left_and_deleted(pool: PgPool) {
 
     let deleted = apply(&delius, &handover(None, Some("2026-10-01"), false)).await;
     assert_eq!(deleted.name, OutcomeName::KeyDateDeleted);
-    assert_eq!(deleted.changes[0].action, RowAction::SoftDelete);
-    assert_eq!(dates(&pool).await, ["POM1 2026-09-02 1 v2", "POM2 2026-10-01 0 v0"]);
+    assert_eq!(deleted.changes[0].action, RowAction::Delete);
+    assert_eq!(deleted.changes[0].columns["key_date"].from.as_deref(), Some("2026-09-02"));
+    assert_eq!(dates(&pool).await, ["POM2 2026-10-01 0 v0"]);
 
-    let again = apply(&delius, &handover(Some("2026-09-03"), Some("2026-10-01"), false)).await;
+    let again = apply(&delius, &handover(Some("2026-09-02"), Some("2026-10-01"), false)).await;
     assert_eq!(again.name, OutcomeName::KeyDateCreated);
-    assert_eq!(dates(&pool).await.len(), 3);
+    assert_eq!(dates(&pool).await, ["POM2 2026-10-01 0 v0", "POM1 2026-09-02 0 v0"]);
 }
 
 #[sqlx::test(migrations = "migrations/delius")]
-async fn a_dry_run_foretells_what_the_write_does_and_writes_nothing(pool: PgPool) {
+async fn a_dry_run_previews_what_the_write_does_and_writes_nothing(pool: PgPool) {
     let (delius, person) = ground(&pool).await;
     custody(&pool, person).await;
     apply(&delius, &handover(Some("2026-09-01"), None, false)).await;
     let before = everything(&pool).await;
     let dry = handover(Some("2026-09-02"), Some("2026-10-01"), true);
-    let foretold = apply(&delius, &dry).await;
-    assert_eq!(foretold.name, OutcomeName::DryRunKeyDateCreated);
+    let previewed = apply(&delius, &dry).await;
+    assert_eq!(previewed.name, OutcomeName::DryRunKeyDateCreated);
     assert_eq!(everything(&pool).await, before, "not even in the ledger");
 
     let written = apply(&delius, &handover(Some("2026-09-02"), Some("2026-10-01"), false)).await;
     assert_eq!(written.name, OutcomeName::KeyDateCreated);
-    assert_eq!(foretold.changes[0], written.changes[0]);
-    assert_eq!(foretold.changes[1].row_id, "new");
-    assert_eq!(foretold.changes[1].columns, written.changes[1].columns);
+    assert_eq!(previewed.changes[0], written.changes[0]);
+    assert_eq!(previewed.changes[1].row_id, "new");
+    assert_eq!(previewed.changes[1].columns, written.changes[1].columns);
     // It is planned anew each time, and never taken for the write.
     assert_eq!(outcome(&delius, &dry).await, OutcomeName::DryRunNoKeyDateChange);
 }
@@ -75,7 +76,10 @@ async fn dates_need_exactly_one_live_custody(pool: PgPool) {
     for (off, on) in [
         ("update custody set soft_deleted = 1", "update custody set soft_deleted = 0"),
         ("update disposal set soft_deleted = 1", "update disposal set soft_deleted = 0"),
-        ("update disposal set active_flag = 0", "update disposal set active_flag = 1"),
+        (
+            "update disposal set active_flag = 0, termination_date = '2026-01-01'",
+            "update disposal set active_flag = 1, termination_date = null",
+        ),
         ("update event set soft_deleted = 1", "update event set soft_deleted = 0"),
         ("update event set active_flag = 0", "update event set active_flag = 1"),
     ] {

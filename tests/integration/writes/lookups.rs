@@ -8,7 +8,8 @@ use manage_pom_cases_and_delius::{
 use sqlx::PgPool;
 
 use crate::helpers::delius::{
-    NOMS, allocation, apply, custody, deallocation, ground, handover, instant, now, person, run,
+    AUDIT, NOMS, SIGNED, allocation, apply, custody, deallocation, ground, handover, instant, now, person,
+    run,
 };
 
 fn noms(text: &str) -> NomsNumber {
@@ -65,7 +66,7 @@ async fn the_bulk_list_has_everybody_in_custody_page_by_page(pool: PgPool) {
     let of = |noms: &str| {
         format!(
             "(select custody_id from custody join disposal using (disposal_id)
-        join event using (event_id) join offender using (offender_id) where noms_number = '{noms}')"
+        join event e using (event_id) join offender o on o.offender_id = e.offender_id where noms_number = '{noms}')"
         )
     };
     // Not listed: released to supervision, no prisoner number, two custodies, two persons, nobody.
@@ -124,9 +125,11 @@ async fn the_holdings_are_what_delius_has_now(pool: PgPool) {
     apply(&delius, &allocation("2026-07-02T09:00:00Z", "ADA O'NEILL", "MDI")).await;
     run(
         &pool,
-        "insert into responsible_officer (offender_id, prison_offender_manager_id, start_date)
-                select offender_id, max(prison_offender_manager_id), '2026-07-02 10:00'
-                from prison_offender_manager group by offender_id",
+        &format!(
+            "insert into responsible_officer (responsible_officer_id, offender_id, prison_offender_manager_id, start_date, {AUDIT})
+             select nextval('responsible_officer_id_seq'), offender_id, max(prison_offender_manager_id), '2026-07-02 10:00', {SIGNED}
+             from prison_offender_manager group by offender_id"
+        ),
     )
     .await;
     let held = ask().await.unwrap();

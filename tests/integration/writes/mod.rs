@@ -1,6 +1,9 @@
 mod allocation;
+mod constraints;
+mod engine;
 mod handover;
 mod lookups;
+mod names;
 mod once;
 mod order;
 mod outcome_topic;

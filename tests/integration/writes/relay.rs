@@ -44,7 +44,7 @@ async fn a_crash_after_the_delius_commit_is_found_by_the_ledger(store: PgPool) {
     // A worker claims, Delius commits, and the worker is gone before it records the outcome.
     let claims = table::claim(&world.store, "gone", 1, Duration::ZERO).await.unwrap();
     let delius = Delius::new(world.delius.clone());
-    let first = delius.apply(&claims[0].write, chrono::Utc::now()).await.unwrap();
+    let first = delius.apply(&claims[0].write).await.unwrap();
 
     let steps = world.drain().await;
     assert_eq!(steps[0], Step::Settled(first), "the next attempt answers the same outcome");
@@ -72,7 +72,7 @@ async fn a_worker_that_lost_its_lease_records_no_outcome(store: PgPool) {
     let world = with_two_writes(store).await;
     let stale = table::claim(&world.store, "paused", 1, Duration::ZERO).await.unwrap().remove(0);
     let current = table::claim(&world.store, "other", 1, Duration::from_secs(60)).await.unwrap().remove(0);
-    let outcome = Delius::new(world.delius.clone()).apply(&stale.write, chrono::Utc::now()).await.unwrap();
+    let outcome = Delius::new(world.delius.clone()).apply(&stale.write).await.unwrap();
     let record = |attempt: u32| CaseCommand::RecordOutcome {
         write: stale.reference,
         intent: stale.write.write.clone(),

@@ -64,11 +64,11 @@ fn delivery() -> impl Strategy<Value = Delivery> {
         Some("zoe@LEI"),
     ]);
     let leeds = select(vec![None, Some("ada@LEI"), Some("bob@LEI"), Some("cat@LEI"), Some("zoe@LEI")]);
-    let fact = |(at, who)| Fact { at, who };
+    let fact = |(at, who)| Fact::new(at, who);
     let distinct = proptest::collection::btree_map(1..40i64, everywhere, 0..12)
         .prop_map(move |facts| facts.into_iter().map(fact).collect::<Vec<_>>())
         .prop_shuffle();
-    let first = Fact { at: 0, who: Some("ada@LEI") };
+    let first = Fact::new(0, Some("ada@LEI"));
     let shared = proptest::collection::vec((1..8i64, leeds), 0..12)
         .prop_map(move |facts| [first.clone()].into_iter().chain(facts.into_iter().map(fact)).collect());
     let date = || proptest::option::of(0..4u64);
@@ -88,11 +88,15 @@ fn apply(memory: &mut Memory, fact: &Fact) {
     memory.assert_sound();
 }
 
-/// What the case does with a fact: apply it, and after a late one the next recorded fact again.
+/// What the case does with a fact: apply it, and after a late one the next recorded fact again, of several in one second
+/// the one that counts.
 fn deliver(memory: &mut Memory, recorded: &mut Vec<Fact>, fact: &Fact) {
     apply(memory, fact);
-    let next = recorded.iter().map(|fact| fact.at).filter(|at| *at > fact.at).min();
-    if let Some(next) = next.and_then(|next| recorded.iter().rfind(|fact| fact.at == next)) {
+    let later = |other: &&Fact| (other.at, !other.overtaken) > (fact.at, !fact.overtaken);
+    let next = recorded.iter().filter(later).map(|fact| fact.at).min();
+    let in_order = recorded.iter().filter(|fact| Some(fact.at) == next);
+    // Of equals the last: the one that was recorded last.
+    if let Some(next) = in_order.max_by_key(|fact| !fact.overtaken) {
         apply(memory, &next.clone());
     }
     recorded.push(fact.clone());
@@ -148,6 +152,22 @@ proptest! {
             prop_assert_eq!(memory.held(), model::held(start.holder, &recorded));
             let responsible = model::responsible(start.holder, &recorded, start.officers);
             prop_assert_eq!(memory.responsible(), responsible);
+        }
+    }
+
+    #[test]
+    fn overtaken_facts_come_first_within_their_second_in_whatever_order_they_are_worked_on(
+        facts in proptest::collection::vec(
+            (1..4i64, select(vec![None, Some("ada@LEI"), Some("bob@LEI"), Some("cat@LEI")]), any::<bool>()),
+            0..8,
+        ),
+    ) {
+        let mut memory = Memory::new();
+        let mut recorded = vec![];
+        deliver(&mut memory, &mut recorded, &Fact::new(0, Some("ada@LEI")));
+        for (at, who, overtaken) in facts {
+            deliver(&mut memory, &mut recorded, &Fact { at, who, overtaken });
+            prop_assert_eq!(memory.held(), model::held(None, &recorded));
         }
     }
 }

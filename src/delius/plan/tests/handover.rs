@@ -42,7 +42,7 @@ fn each_date_is_created_updated_deleted_or_left() {
         (&[][..], Some(1), KeyDateCreated, vec![RowAction::Insert]),
         (&one[..], Some(2), KeyDateUpdated, vec![RowAction::Update]),
         (&one[..], Some(1), NoKeyDateChange, vec![]),
-        (&one[..], None, KeyDateDeleted, vec![RowAction::SoftDelete]),
+        (&one[..], None, KeyDateDeleted, vec![RowAction::Delete]),
         (&[][..], None, NoKeyDateChange, vec![]),
     ] {
         let mut memory = with(existing);
@@ -84,7 +84,9 @@ fn of_several_live_dates_of_a_type_the_oldest_row_counts_and_a_change_leaves_it_
     let doubled = [(12, 1, 5), (10, 1, 1), (11, 1, 1)];
     assert_eq!(with(&doubled).set_dates(Some(date(1)), None).changes, []);
     for (new, outcome, live) in [
-        (Some(date(5)), OutcomeName::KeyDateUpdated, vec![(10, date(5))]),
+        (Some(date(6)), OutcomeName::KeyDateUpdated, vec![(10, date(6))]),
+        // Another of them has the new date.
+        (Some(date(5)), OutcomeName::KeyDateUpdated, vec![(12, date(5))]),
         (None, OutcomeName::KeyDateDeleted, vec![]),
     ] {
         let mut memory = with(&doubled);
@@ -95,12 +97,51 @@ fn of_several_live_dates_of_a_type_the_oldest_row_counts_and_a_change_leaves_it_
     }
 }
 
+/// Rows as `(id, day, soft-deleted)` of one type, the date to set, and what becomes of it.
+type Revived = (&'static [(i64, u32, bool)], u32, OutcomeName, &'static [RowAction], &'static [(i64, u32)]);
+
 #[test]
-fn a_deleted_date_is_not_the_existing_one() {
-    let mut memory = with(&[(10, 1, 1)]);
-    memory.key_dates[0].soft_deleted = true;
-    assert_eq!(memory.set_dates(Some(date(1)), None).outcome, OutcomeName::KeyDateCreated);
-    assert_eq!(memory.key_dates.len(), 2);
+fn a_date_that_a_row_holds_already_is_not_written_to_another_row() {
+    use OutcomeName::{KeyDateCreated, KeyDateUpdated, NoKeyDateChange};
+    use RowAction::{Delete, Insert, Update};
+    let table: [Revived; 7] = [
+        // Soft-deleted by a person: revived.
+        (&[(10, 1, true)], 1, KeyDateCreated, &[Update], &[(10, 1)]),
+        (&[(10, 1, true)], 2, KeyDateCreated, &[Insert], &[(101, 2)]),
+        (&[(10, 1, false), (11, 2, true)], 2, KeyDateUpdated, &[Delete, Update], &[(11, 2)]),
+        (&[(10, 2, true), (11, 1, false)], 2, KeyDateUpdated, &[Delete, Update], &[(10, 2)]),
+        // Live under another row.
+        (&[(10, 1, false), (11, 2, false)], 2, KeyDateUpdated, &[Delete], &[(11, 2)]),
+        (&[(10, 1, false), (11, 2, false)], 3, KeyDateUpdated, &[Delete, Update], &[(10, 3)]),
+        (&[(10, 1, false), (11, 2, true)], 1, NoKeyDateChange, &[], &[(10, 1)]),
+    ];
+    for (rows, day, outcome, expected, live) in table {
+        let mut memory = with(&rows.iter().map(|(id, day, _)| (*id, 1, *day)).collect::<Vec<_>>());
+        for (row, (.., soft_deleted)) in memory.key_dates.iter_mut().zip(rows) {
+            row.soft_deleted = *soft_deleted;
+        }
+        let plan = memory.set_dates(Some(date(day)), None);
+        assert_eq!((plan.outcome, &actions(&plan.changes)[..]), (outcome, expected), "{rows:?} → {day}");
+        let left = memory.key_dates.iter().filter(|row| !row.soft_deleted);
+        let left: Vec<_> = left.map(|row| (row.id.unwrap(), row.date)).collect();
+        assert_eq!(left.len(), live.len(), "{rows:?} → {day}");
+        assert!(
+            left.iter()
+                .zip(live)
+                .all(|(left, live)| left.1 == date(live.1) && (live.0 > 100 || left.0 == live.0))
+        );
+        assert_eq!(memory.set_dates(Some(date(day)), None).changes, [], "{rows:?} → {day}");
+    }
+}
+
+#[test]
+fn a_date_that_was_removed_can_be_set_again_however_often() {
+    let mut memory = Memory::new();
+    for _ in 0..3 {
+        assert_eq!(memory.set_dates(Some(date(1)), None).outcome, OutcomeName::KeyDateCreated);
+        assert_eq!(memory.set_dates(None, None).outcome, OutcomeName::KeyDateDeleted);
+        assert_eq!(memory.key_dates, []);
+    }
 }
 
 #[test]
@@ -122,7 +163,7 @@ fn a_dry_run_has_the_same_plan_under_another_name() {
 }
 
 #[test]
-fn the_existing_dates_are_told() {
+fn the_existing_dates_are_reported() {
     let plan = with(&[(10, 1, 1), (11, 2, 2)]).set_dates(None, Some(date(5)));
     assert_eq!(plan.properties["existingPOM1"], "2026-09-01");
     assert_eq!(plan.properties["existingPOM2"], "2026-09-02");

@@ -1,12 +1,12 @@
 //! Delius in memory: executes what was planned on plain lists of rows, as the adapter does on tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
 
 use super::super::{
     Moment,
-    allocation::{self, Intent, PersonRows, Transfer, Transfers},
+    allocation::{self, Email, Intent, PersonRows, Transfer, Transfers},
     change::{Change, Plan, Row},
     handover::{self, HandoverDateTypes, HandoverDates},
     rows::{
@@ -65,7 +65,7 @@ fn provider(prison: &str) -> Provider {
 }
 
 impl Memory {
-    /// Nothing there yet; everything that will be told has happened.
+    /// Nothing there yet; everything that comes has happened.
     pub(super) fn new() -> Self {
         Self {
             now: at(1_000),
@@ -143,10 +143,12 @@ impl Memory {
                 forename: "Unallocated".into(),
                 surname: "Staff".into(),
             };
-            let team = Team { id: provider.id + 1, description: format!("Unallocated {prison}") };
+            let code = format!("{prison}ALL");
+            let team = Team { id: provider.id + 1, code, description: format!("Unallocated {prison}") };
             return (Holder { provider, team, officer, placeholder: true }, vec![]);
         }
-        let team = Team { id: provider.id, description: format!("POMs {prison}") };
+        let code = format!("{prison}POM");
+        let team = Team { id: provider.id, code, description: format!("POMs {prison}") };
         let name = StaffName::new(&name, "BYRON");
         let candidates = self
             .staff
@@ -156,12 +158,11 @@ impl Memory {
                 id: *id,
                 forename: staff.forename.clone(),
                 surname: staff.surname.clone(),
-                end: None,
                 in_team: true,
             })
             .collect();
         let taken: Vec<String> = self.staff.values().map(|staff| staff.officer_code.clone()).collect();
-        let appointed = staff::found(candidates, &team, at)
+        let appointed = staff::found(candidates, &team)
             .or_else(|| staff::created(name, &provider, &team, &taken, at))
             .unwrap();
         (Holder { provider, team, officer: appointed.officer, placeholder: false }, appointed.changes)
@@ -173,7 +174,7 @@ impl Memory {
 
     pub(super) fn allocate_with_email(&mut self, second: i64, who: &str, email: Option<&str>) -> Plan {
         let (holder, mut changes) = self.holder(who, at(second));
-        let email = email.map(str::to_owned);
+        let email = Email::given(email);
         let intent = Intent { at: at(second), now: self.now, holder, email };
         let mut plan = allocation::plan(&self.person, &transfers(), &intent);
         changes.append(&mut plan.changes);
@@ -238,10 +239,31 @@ impl Memory {
                         KeyDateRow { version: before.version + 1, ..after },
                     );
                 }
+                Change::Delete(Row::KeyDate(gone)) => {
+                    let held = self.key_dates.len();
+                    self.key_dates.retain(|row| *row != gone);
+                    assert_eq!(self.key_dates.len(), held - 1, "the row is as it was planned on");
+                }
                 other => panic!("not a change of these tables: {other:?}"),
             }
+            self.assert_constraints();
         }
         self.person.poms.sort_by_key(|row| row.start);
+    }
+
+    /// What Delius enforces after every single statement, on soft-deleted rows too.
+    fn assert_constraints(&self) {
+        for row in &self.person.poms {
+            assert_eq!(row.active, row.end.is_none(), "active is without end: {row:?}");
+            assert!(row.end.is_none_or(|end| row.start <= end), "ends after its start: {row:?}");
+        }
+        let mut dates = BTreeSet::new();
+        for row in &self.key_dates {
+            assert!(dates.insert((row.custody_id, row.type_id, row.date)), "a date once per type: {row:?}");
+        }
+        for staff in self.staff.values() {
+            assert!(staff.forename.len() <= 35 && staff.surname.len() <= 35, "{staff:?}");
+        }
     }
 
     fn settled(&self, mut holder: Holder) -> Holder {

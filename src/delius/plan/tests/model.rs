@@ -1,4 +1,4 @@
-//! What the rows must come to, written apart from the code: the same facts, told in the order in which they happened.
+//! What the rows must come to, written apart from the code: the same facts in the order in which they happened.
 //!
 //! It knows periods and nothing of rows, splices, plans or notes.
 
@@ -9,6 +9,14 @@ use std::fmt::Write;
 pub(super) struct Fact {
     pub(super) at: i64,
     pub(super) who: Option<&'static str>,
+    /// When its message came, somebody else held the case already: within its second it comes first.
+    pub(super) overtaken: bool,
+}
+
+impl Fact {
+    pub(super) fn new(at: i64, who: Option<&'static str>) -> Self {
+        Self { at, who, overtaken: false }
+    }
 }
 
 /// A period without end reaches to here.
@@ -30,12 +38,13 @@ fn shown(periods: &[Period]) -> String {
     text
 }
 
-/// Who held the case when, told the facts in order of their second and, within one, in the order recorded.
+/// Who held the case when: the facts in order of their second and, within one, the overtaken ones first, then in the
+/// order recorded.
 fn holders(initial: Option<&str>, facts: &[Fact]) -> Vec<Period> {
     // The holder from each second on.
     let mut seconds: Vec<(i64, String)> = initial.iter().map(|who| (0, (*who).to_owned())).collect();
     let mut ordered: Vec<&Fact> = facts.iter().collect();
-    ordered.sort_by_key(|fact| fact.at);
+    ordered.sort_by_key(|fact| (fact.at, !fact.overtaken));
     for fact in ordered {
         let holder = seconds.last().map(|(_, who)| who.clone());
         let next = match (fact.who, holder) {

@@ -1,6 +1,6 @@
 //! Rows that start in the future: plans, which the present allocation replaces.
 
-use super::{Memory, at};
+use super::{Memory, at, memory::ROC};
 use crate::case::OutcomeName;
 
 fn now_is(second: i64, rows: &str) -> Memory {
@@ -47,6 +47,39 @@ fn the_responsible_officer_of_a_plan_becomes_the_new_holder() {
     assert_eq!(memory.responsible(), "com[1,50) cat@LEI[50,)");
     assert_eq!(memory.contacts.len(), 1, "nobody took over responsibility now: {plan:?}");
     memory.assert_sound();
+}
+
+#[test]
+fn a_planned_responsibility_is_brought_forward_where_nobody_is_responsible_until_then() {
+    for (officers, after, announced) in [
+        ("bob@LEI[50,)", "cat@LEI[5,)", true),
+        ("ada@LEI[1,3) bob@LEI[50,)", "ada@LEI[1,3) cat@LEI[5,)", true),
+        ("com[1,5) bob@LEI[50,)", "com[1,5) cat@LEI[5,)", true),
+        // Somebody else is responsible until then, or for a part of the time.
+        ("com[1,50) bob@LEI[50,)", "com[1,50) cat@LEI[50,)", false),
+        ("com[1,9) bob@LEI[50,)", "com[1,9) cat@LEI[50,)", false),
+        ("com[20,30) bob@LEI[50,)", "com[20,30) cat@LEI[50,)", false),
+        // It ends: nobody planned who is responsible from then on.
+        ("bob@LEI[50,60)", "cat@LEI[50,60)", false),
+    ] {
+        let mut memory = now_is(10, "ada@LEI[1,50) bob@LEI[50,)").with_officers(officers);
+        memory.allocate(5, "cat@LEI");
+        assert_eq!(memory.responsible(), after, "{officers}");
+        let announcements: Vec<_> = memory.contacts.iter().filter(|contact| contact.type_id == ROC).collect();
+        assert_eq!(announcements.len(), usize::from(announced), "{officers}");
+        for contact in announcements {
+            assert!(
+                contact.notes.contains("Previous Details:") && contact.notes.contains("Byron, Bob"),
+                "{}",
+                contact.notes
+            );
+        }
+        memory.assert_sound();
+        assert_eq!(memory.allocate(5, "cat@LEI").changes, [], "{officers}");
+    }
+    let mut memory = now_is(10, "bob@LEI[50,)").with_officers("bob@LEI[50,)");
+    memory.allocate(5, "cat@LEI");
+    assert_eq!((memory.held(), memory.responsible()), ("cat@LEI[5,)".to_owned(), "cat@LEI[5,)".to_owned()));
 }
 
 #[test]

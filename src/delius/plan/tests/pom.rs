@@ -129,7 +129,7 @@ fn staff_are_created_before_the_row_that_names_them() {
         .changes
         .iter()
         .map(|change| match change {
-            super::super::change::Change::Insert(row) => row.table().0,
+            super::super::change::Change::Insert(row) => row.table(),
             other => panic!("{other:?}"),
         })
         .collect();

@@ -64,6 +64,36 @@ fn allocated_and_deallocated_in_one_second_is_deallocated() {
 }
 
 #[test]
+fn allocated_deallocated_and_allocated_within_a_second_ends_with_the_last_in_whatever_order() {
+    // The answers to the first two messages name Bob already: they are overtaken, and Bob is asserted again after them.
+    let [ada, nobody, bob] = [Some("ada@LEI"), None, Some("bob@LEI")];
+    for order in [
+        [ada, nobody, bob],
+        [ada, bob, nobody],
+        [nobody, ada, bob],
+        [nobody, bob, ada],
+        [bob, ada, nobody],
+        [bob, nobody, ada],
+    ] {
+        let mut memory = Memory::with_poms("zoe@LEI[1,)").with_officers("zoe@LEI[1,)");
+        let mut bob_came = false;
+        for who in order {
+            bob_came |= who == bob;
+            match who {
+                Some(who) => drop(memory.allocate(5, who)),
+                None => drop(memory.deallocate(5)),
+            }
+            if bob_came && who != bob {
+                memory.allocate(5, "bob@LEI");
+            }
+            memory.assert_sound();
+        }
+        assert_eq!(memory.held(), "zoe@LEI[1,5) bob@LEI[5,)", "{order:?}");
+        assert_eq!(memory.responsible(), "zoe@LEI[1,5) bob@LEI[5,)", "{order:?}");
+    }
+}
+
+#[test]
 fn a_deallocation_in_the_second_of_an_allocation_elsewhere_is_of_that_provider() {
     let mut memory = Memory::with_poms("ada@LEI[1,)");
     memory.allocate(5, "bob@MDI");

@@ -1,6 +1,6 @@
 //! The whole decision, from messages to rows, without a database: messages in any order and some twice, answers that
 //! speak of the state now, names that become known later; the case decides, the projector derives, the plans are
-//! executed. It ends where the model ends that is told what happened in the order in which it happened.
+//! executed. The result is that of the model, which gets the facts in the order in which they happened.
 
 use std::sync::{Arc, Mutex};
 
@@ -143,7 +143,7 @@ impl Person {
                 drop(self.memory.allocate(second(at), &who));
             }
             DeliusWrite::DeallocatePom { at, .. } => drop(self.memory.deallocate(second(at))),
-            DeliusWrite::SetHandoverDates { .. } => unreachable!("no dates are told here"),
+            DeliusWrite::SetHandoverDates { .. } => unreachable!("there are no dates in these stories"),
         }
         self.memory.assert_sound();
     }
@@ -179,7 +179,7 @@ fn story() -> impl Strategy<Value = Story> {
 
 trait ShuffledFacts: Strategy<Value = std::collections::BTreeMap<i64, Option<&'static str>>> + Sized {
     fn prop_shuffle_facts(self) -> impl Strategy<Value = Vec<Fact>> {
-        self.prop_map(|facts| facts.into_iter().map(|(at, who)| Fact { at, who }).collect::<Vec<_>>())
+        self.prop_map(|facts| facts.into_iter().map(|(at, who)| Fact::new(at, who)).collect::<Vec<_>>())
             .prop_shuffle()
     }
 }

@@ -1,0 +1,81 @@
+//! PostgreSQL: the development Delius.
+
+mod failure;
+mod session;
+mod values;
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use sqlx::PgPool;
+
+use self::{failure::connecting, session::PostgresSession};
+use super::{Access, Connections, Engine, Failure, Limits, Session};
+use crate::database;
+
+/// A pool of connections to a Delius on PostgreSQL.
+#[derive(Debug, Clone)]
+pub struct Postgres {
+    pool: PgPool,
+    context: Option<String>,
+}
+
+impl Postgres {
+    /// An engine over a pool.
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool, context: None }
+    }
+
+    /// With statements that tell row-level security who is at work, run at the beginning of every session. They must
+    /// hold for one transaction only (`set local …`), so that the end of the session ends them.
+    pub fn with_context(self, statements: impl Into<String>) -> Self {
+        Self { context: Some(statements.into()), ..self }
+    }
+
+    fn begin(&self, access: Access, limits: Limits) -> Option<String> {
+        let mode = match access {
+            Access::Write => "",
+            Access::Read => " read only",
+            // A context needs a transaction to live in.
+            Access::Statement if self.context.is_some() => " read only",
+            Access::Statement => return None,
+        };
+        Some(format!(
+            "begin isolation level read committed{mode}; set local lock_timeout = {}; set local statement_timeout = {}; {}",
+            limits.lock.as_millis(),
+            limits.statement.as_millis(),
+            self.context.as_deref().unwrap_or_default(),
+        ))
+    }
+}
+
+#[async_trait]
+impl Engine for Postgres {
+    async fn open(&self, access: Access, limits: Limits) -> Result<Box<dyn Session>, Failure> {
+        let connection = self.pool.acquire().await.map_err(|error| connecting(&error))?;
+        let session = PostgresSession::open(connection, self.begin(access, limits)).await?;
+        Ok(Box::new(session))
+    }
+
+    fn beside(&self, limit: Duration) -> Arc<dyn Engine> {
+        let connections = self.pool.options().get_max_connections();
+        let statement_timeout = limit.as_millis().to_string();
+        // The server ends a statement that nobody waits for any more.
+        let options =
+            (*self.pool.connect_options()).clone().options([("statement_timeout", statement_timeout)]);
+        let pool = database::pool(connections).acquire_timeout(limit).connect_lazy_with(options);
+        Arc::new(Self { pool, context: self.context.clone() })
+    }
+
+    fn connections(&self) -> Connections {
+        Connections::of(&self.pool)
+    }
+}
+
+impl Connections {
+    /// Of a pool of connections to PostgreSQL.
+    pub fn of(pool: &PgPool) -> Self {
+        let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+        Self { open: pool.size(), idle, most: pool.options().get_max_connections() }
+    }
+}

@@ -1,0 +1,141 @@
+//! One connection for one piece of work.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use sqlx::{
+    Connection, Executor, PgConnection, Postgres as Driver, Row as _, pool::PoolConnection,
+    postgres::PgArguments, query::Query,
+};
+
+use super::{
+    failure::{self, is_broken},
+    values,
+};
+use crate::{
+    database,
+    delius::engine::{Failure, FailureCause, Placeholders, Row, Session, Statement},
+};
+
+/// Architecture invariant: a connection goes back to the pool only outside a transaction and answering. Whatever is
+/// given up in the middle is closed, because the driver does not know of a `begin` whose answer nobody waited for.
+pub(super) struct PostgresSession {
+    connection: PoolConnection<Driver>,
+    in_transaction: bool,
+    broken: bool,
+}
+
+impl PostgresSession {
+    pub(super) async fn open(
+        connection: PoolConnection<Driver>,
+        begin: Option<String>,
+    ) -> Result<Self, Failure> {
+        let mut session = Self { connection, in_transaction: begin.is_some(), broken: false };
+        if let Some(begin) = begin {
+            session.run(&begin).await?;
+        }
+        Ok(session)
+    }
+
+    /// Runs statements without parameters, in one round trip.
+    async fn run(&mut self, sql: &str) -> Result<(), Failure> {
+        let done = (&mut *self.connection).execute(sql).await;
+        self.checked(done).map(|_| ())
+    }
+
+    fn checked<T>(&mut self, answer: sqlx::Result<T>) -> Result<T, Failure> {
+        // Other connections that would give the same error for ever are closed when the pool meets them.
+        database::observe(answer).map_err(|error| {
+            let failure = failure::sorted(&error);
+            self.broken |= is_broken(&error) || failure.kind == FailureCause::StaleConnection;
+            failure
+        })
+    }
+
+    async fn fetch(&mut self, statement: &Statement) -> Result<Vec<Row>, Failure> {
+        let rendered = statement.render(Placeholders::Numbered);
+        let query = bound(&rendered.sql, &rendered.values);
+        let rows = query.fetch_all(&mut *self.connection).await;
+        values::rows(&self.checked(rows)?)
+    }
+
+    async fn end(mut self: Box<Self>, how: &str) -> Result<(), Failure> {
+        if self.in_transaction {
+            self.run(how).await?;
+            self.in_transaction = false;
+        }
+        Ok(())
+    }
+}
+
+fn bound<'q>(sql: &'q str, values: &[crate::delius::engine::Value]) -> Query<'q, Driver, PgArguments> {
+    values.iter().fold(sqlx::query(sql), values::bind)
+}
+
+#[async_trait]
+impl Session for PostgresSession {
+    async fn query(&mut self, statement: &Statement) -> Result<Vec<Row>, Failure> {
+        let answer = self.fetch(statement).await;
+        match answer {
+            // Outside a transaction nothing is lost: the plans are made anew and the statement is repeated.
+            Err(Failure { kind: FailureCause::StaleConnection, .. }) if !self.in_transaction => {
+                let connection: &mut PgConnection = &mut self.connection;
+                let cleared = connection.clear_cached_statements().await;
+                self.checked(cleared)?;
+                self.broken = false;
+                self.fetch(statement).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn execute(&mut self, statement: &Statement) -> Result<u64, Failure> {
+        let rendered = statement.render(Placeholders::Numbered);
+        let done = bound(&rendered.sql, &rendered.values).execute(&mut *self.connection).await;
+        self.checked(done).map(|done| done.rows_affected())
+    }
+
+    async fn next_ids(&mut self, wanted: &[(&'static str, usize)]) -> Result<Vec<Vec<i64>>, Failure> {
+        let mut ids = vec![Vec::new(); wanted.len()];
+        let parts: Vec<String> = wanted
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, count))| *count > 0)
+            .map(|(place, (sequence, count))| {
+                format!("select {place}::int8, nextval('{sequence}') from generate_series(1, {count})")
+            })
+            .collect();
+        if parts.is_empty() {
+            return Ok(ids);
+        }
+        // Many different texts: not worth preparing.
+        let sql = parts.join(" union all ");
+        let rows = sqlx::query(&sql).persistent(false).fetch_all(&mut *self.connection).await;
+        for row in self.checked(rows)? {
+            let (place, id): (i64, i64) = (self.checked(row.try_get(0))?, self.checked(row.try_get(1))?);
+            let place = usize::try_from(place).map_err(|_| Failure::unreadable("nextval"))?;
+            ids.get_mut(place).ok_or_else(|| Failure::unreadable("nextval"))?.push(id);
+        }
+        Ok(ids)
+    }
+
+    async fn now(&mut self) -> Result<DateTime<Utc>, Failure> {
+        let now = sqlx::query_scalar("select current_timestamp").fetch_one(&mut *self.connection).await;
+        self.checked(now)
+    }
+
+    async fn commit(self: Box<Self>) -> Result<(), Failure> {
+        self.end("commit").await
+    }
+
+    async fn rollback(self: Box<Self>) -> Result<(), Failure> {
+        self.end("rollback").await
+    }
+}
+
+impl Drop for PostgresSession {
+    fn drop(&mut self) {
+        if self.in_transaction || self.broken {
+            self.connection.close_on_drop();
+        }
+    }
+}
