@@ -16,17 +16,24 @@ begin
         select quote_ident(table_name) from information_schema.tables
         where table_schema = current_schema() and table_type = 'BASE TABLE'
     loop
-        if kept in ('events', 'journal', 'access_log', 'message_receipts', 'parked_decisions', 'outbox_attempts',
-                    'parkings')
+        if kept in ('events', 'journal', 'journal_subtrees', 'checkpoints', 'access_log', 'message_receipts',
+                    'parked_decisions', 'outbox_attempts', 'parkings', 'erasure_requests')
         then
             execute format('revoke all on %s from %I', kept, service);
             execute format('grant select, insert on %s to %I', kept, service);
-        elsif kept = '_sqlx_migrations' then
+        elsif kept = 'parked_messages' then
+            execute format('revoke all on %s from %I', kept, service);
+            execute format('grant select, insert, update on %s to %I', kept, service);
+        elsif kept in ('_sqlx_migrations', 'erasures', 'erasure_salt') then
+            execute format('revoke all on %s from %I', kept, service);
             execute format('grant select on %s to %I', kept, service);
         else
             execute format('grant select, insert, update, delete on %s to %I', kept, service);
         end if;
     end loop;
+    -- The only ways to remove data: an erasure, which records what it does, and the pruning of what no history shows.
+    execute format('grant execute on function erase_case(text, text, text, text) to %I', service);
+    execute format('grant execute on function prune_change_feed_receipts(integer) to %I', service);
     execute format('grant usage, select on all sequences in schema %I to %I', current_schema(), service);
     begin
         execute format('grant pg_read_all_stats to %I', service);

@@ -13,12 +13,15 @@ use super::{
     measure::Measured,
     metrics,
     queues::QueueSettings,
-    settings::{DeliusSettings, MpcSettings, StoreSettings, aws, check::both, connect_store, tuning::Tuning},
+    settings::{
+        DeliusSettings, MpcSettings, StoreSettings, aws, check::both, connect_store,
+        journal::JournalSettings, tuning::Tuning,
+    },
     start_up,
     tasks::Tasks,
 };
 use crate::{
-    audit::journal::Journal,
+    audit::journal::{Journal, checkpoint::Signer},
     breakers::Breakers,
     case::{CODE_VERSION, ManagePomCases},
     delius::Delius,
@@ -55,6 +58,8 @@ pub struct ServeSettings {
     #[command(flatten)]
     api: ApiSettings,
     #[command(flatten)]
+    journal: JournalSettings,
+    #[command(flatten)]
     tuning: Tuning,
 }
 
@@ -70,12 +75,13 @@ impl ServeSettings {
     /// Checks the settings of the roles, apart from the databases'.
     fn checked(&self, breakers: &Arc<Breakers>) -> Result<Checked, Failure> {
         let reading = self.has(Role::Api).then(|| self.api.reading(&self.mpc, breakers)).transpose();
-        let (listening, reading) = both(self.api.listening(), reading)?;
+        let ((listening, reading), signer) =
+            both(both(self.api.listening(), reading), self.journal.signer())?;
         if !self.has(Role::Ingest) {
-            return Ok(Checked { mpc: Arc::new(NotConfigured), listening, reading });
+            return Ok(Checked { mpc: Arc::new(NotConfigured), listening, reading, signer });
         }
         let (mpc, ()) = both(self.mpc.client(), self.queues.checked())?;
-        Ok(Checked { mpc, listening, reading })
+        Ok(Checked { mpc, listening, reading, signer })
     }
 
     /// What `/health` says, by what the roles need.
@@ -97,6 +103,7 @@ struct Checked {
     mpc: Arc<dyn ManagePomCases>,
     listening: Listening,
     reading: Option<Reading>,
+    signer: Option<Signer>,
 }
 
 /// The service, ready to run: its settings are checked, its databases connected and its tasks started.
@@ -188,7 +195,9 @@ impl Parts<'_> {
                 let announcer = Announcer::new(self.pool.clone(), sns, topic);
                 tasks.spawn("announcer", announcer.run(store.appended(), stop.clone()));
             }
-            tasks.spawn("journal", Journal::new(self.pool.clone()).run(stop.clone().cancelled_owned()));
+            let publisher = settings.journal.publisher(checked.signer).await;
+            let journal = Journal::new(self.pool.clone());
+            tasks.spawn("journal", journal.run(publisher, stop.clone().cancelled_owned()));
         }
         tasks.spawn("queue depths", depths.watch(stop.clone()));
         let measured = Measured {

@@ -1,6 +1,6 @@
 //! `history`: what happened to a case, as a person or a program wants to read it.
 
-use std::{io::Write as _, process::ExitCode};
+use std::{io::Write as _, path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, anyhow};
 use clap::Args;
@@ -14,6 +14,7 @@ use crate::{
         },
     },
     audit::{
+        evidence,
         history::{self, Access, Action, CaseFile, DeliusRow, Moment, Question},
         render::{self, Format},
     },
@@ -29,8 +30,11 @@ use crate::{
 )]
 pub struct History {
     /// NOMS number (A1234BC) or CRN (X123456; needs DELIUS_DATABASE_URL)
-    #[arg(value_name = "ID", required_unless_present = "delius_row")]
+    #[arg(value_name = "ID", required_unless_present_any = ["delius_row", "from"])]
     id: Option<PersonId>,
+    /// Show the case in this evidence file; needs neither database nor network
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["id", "delius_row"])]
+    from: Option<PathBuf>,
     /// What was true in the world at this time
     #[arg(long, value_name = "T")]
     as_of: Option<Moment>,
@@ -66,6 +70,24 @@ impl History {
         let explains = self.explain.is_some() || self.delius_row.is_some();
         if explains && matches!(self.format, Format::Csv | Format::Html) {
             return Err(Failure::setting("--format", "an entry is explained as table or json only"));
+        }
+        if let Some(file) = &self.from {
+            let evidence = super::evidence::read(file)?;
+            let question = Question {
+                as_of: self.as_of.map(|moment| moment.0).or(evidence.as_of),
+                known_at: self.known_at.map(|moment| moment.0).or(evidence.known_at),
+                after: self.after,
+                limit: self.limit,
+            };
+            let case = evidence::case_of(&evidence)?;
+            if self.format == Format::Html && self.explain.is_none() {
+                // With its proof in it: the page checks itself.
+                let history = history::build(&case, &question);
+                print(&render::render_with_evidence(&history, &evidence.to_text()?))?;
+            } else {
+                print(&self.answer(&case, &question)?)?;
+            }
+            return Ok(ExitCode::SUCCESS);
         }
         let person = self.id.as_ref().map(|id| self.register.person(id)).transpose();
         let (database, person) = both(self.store.database(), person)?;

@@ -1,6 +1,8 @@
 //! The command line: one file per subcommand. Flags mirror the environment.
 
 mod completions;
+mod erasure;
+mod evidence;
 mod handovers;
 mod healthcheck;
 mod history;
@@ -69,12 +71,16 @@ pub enum Command {
     Replay(replay::Replay),
     /// Rebuild from the events what is derived from them, while the service runs, and compare at the end.
     Rebuild(rebuild::Rebuild),
-    /// Check that nobody changed the events since they were recorded.
-    Verify(verify::Verify),
     /// Whether the service on this machine is alive, for the image.
     Healthcheck(healthcheck::Healthcheck),
     /// What a shell needs to complete commands and flags.
     Completions(completions::Completions),
+    /// One file that proves a case to somebody who has nothing else, and its check.
+    Evidence(evidence::EvidenceArgs),
+    /// Remove the personal data of a case from our store; list who is due for it.
+    Erasure(erasure::ErasureArgs),
+    /// Check that nobody changed what is recorded.
+    Verify(verify::VerifyArgs),
 }
 
 /// Runs a subcommand.
@@ -96,6 +102,8 @@ pub async fn run(command: Command) -> Result<ExitCode, Failure> {
         Command::History(history) => history.run().await,
         Command::Replay(replay) => replay.run().await,
         Command::Rebuild(rebuild) => rebuild.run().await,
+        Command::Evidence(evidence) => evidence.run().await,
+        Command::Erasure(erasure) => erasure.run().await,
         Command::Verify(verify) => verify.run().await,
         Command::Refused(refused) => refused.run().await,
         Command::Unreflected(unreflected) => unreflected.run().await,

@@ -1,46 +1,51 @@
-//! `verify`: has anybody changed the events since they were recorded? Exit code 0 = intact.
+//! `verify`: has anybody changed what is recorded? Exit code 0 = intact.
 
 use std::{
-    fs::{self, OpenOptions},
-    io::Write as _,
+    fs,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
 use anyhow::Context;
-use chrono::Utc;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     app::{Failure, settings::StoreSettings},
     audit::journal::{
-        digest::{self, Digest},
-        verify::{self, Intact},
+        checkpoint::{self, Checkpoint, Verifier},
+        verify::{self, IntactJournal, VerifyRequest},
     },
 };
 
 /// Arguments of `verify`.
 #[derive(Debug, Args)]
-pub struct Verify {
-    /// Check against the positions noted in this file, then note the last one there. Keep it where nobody who can
-    /// change the database can change it: it shows what the chain alone cannot, a cut-off end or a chain written
-    /// anew
+pub struct VerifyArgs {
+    /// Prove that the log only grew since the checkpoints in this file, which holds one or several as the service
+    /// publishes them. Keep it where nobody who can change the database can change it: it shows what the log alone
+    /// cannot, a cut-off end or a log that was written anew
     #[arg(long, value_name = "FILE")]
-    digest: Option<PathBuf>,
+    checkpoint: Option<PathBuf>,
+    /// Keys that checkpoints are signed with (name+id+base64, as the service logs them); separated by commas
+    #[arg(long, env = "CHECKPOINT_VERIFIERS", value_name = "KEY", value_delimiter = ',')]
+    key: Vec<Verifier>,
+    /// Recompute from about this position on, and take what is before from stored hashes: for a frequent run
+    #[arg(long, value_name = "POSITION", default_value_t = 0)]
+    since: i64,
     #[command(flatten)]
     store: StoreSettings,
 }
 
-impl Verify {
+impl VerifyArgs {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
-        let noted = match &self.digest {
-            Some(file) => read(file)?,
+        let kept_outside = match &self.checkpoint {
+            Some(file) => read(file, &self.key)?,
             None => vec![],
         };
+        let request = VerifyRequest { since: self.since, kept_outside, verifiers: self.key };
         let pool = self.store.connect().await?;
         let bar = progress_bar("verifying");
-        let outcome = verify::verify(&pool, &noted, |done, total| {
+        let outcome = verify::verify(&pool, &request, |done, total| {
             bar.set_length(total);
             bar.set_position(done);
         })
@@ -48,13 +53,7 @@ impl Verify {
         bar.finish_and_clear();
         match outcome? {
             Ok(intact) => {
-                println!("{}", report(&intact, self.digest.as_deref(), noted.len()));
-                if let (Some(file), Some((position, hash))) = (&self.digest, intact.last)
-                    && noted.last().is_none_or(|last| last.position < position)
-                {
-                    note(file, Digest { position, hash, at: Utc::now() })?;
-                    println!("noted position {position} in {}", file.display());
-                }
+                println!("{}", report(&intact, &request));
                 Ok(ExitCode::SUCCESS)
             }
             Err(finding) => {
@@ -65,41 +64,49 @@ impl Verify {
     }
 }
 
-fn report(intact: &Intact, digest: Option<&Path>, noted: usize) -> String {
-    let mut lines = vec![format!("intact: {} events", intact.count)];
-    if let (Some(first), Some((position, last))) = (intact.first, intact.last) {
-        lines.push(format!("first position 1, hash {first}"));
-        lines.push(format!("last position {position}, hash {last}"));
+fn report(intact: &IntactJournal, request: &VerifyRequest) -> String {
+    let IntactJournal { size, from, events, erased, erasures, root, checkpoints, waiting } = intact;
+    let mut lines = vec![format!("intact: {events} events, {size} entries")];
+    if *from > 1 {
+        lines
+            .push(format!("recomputed from position {from} on; what is before was taken from stored hashes"));
     }
-    match digest {
-        Some(_) if noted > 0 => lines.push(format!("agrees with {noted} noted positions")),
-        Some(file) => lines.push(format!(
-            "NOTHING WAS NOTED BEFORE in {}: whether the end was cut off or all of it was written anew was not checked",
-            file.display()
-        )),
-        None => {}
+    lines.push(format!("root {root}"));
+    if *erasures > 0 {
+        lines.push(format!(
+            "{erasures} recorded erasures removed the rows of {erased} entries; their hashes are kept"
+        ));
     }
-    if intact.waiting > 0 {
-        lines.push(format!("{} events wait to be entered by a running service", intact.waiting));
+    let (stored, outside) = checkpoints;
+    if *stored > 0 {
+        let signed =
+            if request.verifiers.is_empty() { "; their signatures were not checked (--key)" } else { "" };
+        lines.push(format!("agrees with {stored} checkpoints of the store{signed}"));
+    }
+    match outside {
+        0 => lines.push(
+            "NO CHECKPOINT FROM OUTSIDE was given (--checkpoint): whether the end was cut off or all of it was \
+             written anew was not checked"
+                .to_owned(),
+        ),
+        _ => lines.push(format!("only grew since {outside} checkpoints kept outside")),
+    }
+    if *waiting > 0 {
+        lines.push(format!("{waiting} rows wait to be entered by a running service"));
     }
     lines.join("\n")
 }
 
-fn read(file: &Path) -> anyhow::Result<Vec<Digest>> {
-    match fs::read_to_string(file) {
-        Ok(text) => digest::parse(&text).with_context(|| format!("in {}", file.display())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(vec![]),
-        Err(error) => Err(error).with_context(|| format!("while reading {}", file.display())),
-    }
-}
-
-fn note(file: &Path, digest: Digest) -> anyhow::Result<()> {
-    let noting = || {
-        let mut file = OpenOptions::new().create(true).append(true).open(file)?;
-        writeln!(file, "{digest}")?;
-        file.sync_all()
-    };
-    noting().with_context(|| format!("while noting the digest in {}", file.display()))
+/// The checkpoints in a file. Without keys their signatures are not checked: whoever keeps the file vouches for them.
+fn read(file: &Path, keys: &[Verifier]) -> anyhow::Result<Vec<Checkpoint>> {
+    let context = || format!("in {}", file.display());
+    let text = fs::read_to_string(file).with_context(context)?;
+    let notes = checkpoint::split_notes(&text).with_context(context)?;
+    let parsed = notes.iter().map(|note| match keys {
+        [] => Checkpoint::parse(note),
+        keys => Checkpoint::verify(note, keys),
+    });
+    parsed.collect::<Result<Vec<_>, _>>().with_context(context)
 }
 
 /// A progress bar on standard error, hidden where that is no terminal.

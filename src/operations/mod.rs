@@ -1,6 +1,8 @@
-//! What operators set going: the bulk handover refresh, reconciliation, queue administration and rebuilding.
+//! What operators set going: the bulk handover refresh, reconciliation, queue administration,
+//! rebuilding and erasure.
 
 pub mod bulk;
+pub mod erasure;
 pub mod inline;
 mod internal_message;
 pub mod queue_admin;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use manage_pom_cases_and_delius::{
-    audit::journal::verify::verify,
+    audit::journal::verify::{VerifyRequest, verify},
     case::{CaseEvent, OutcomeName, RowAction, WriteOutcome},
 };
 use sqlx::types::Json;
@@ -47,7 +47,8 @@ pub(crate) async fn drained(ground: &Ground, stream: &Stream) {
 
 const UNFINISHED: &str = "select count(*) from outbox where state = 'pending'";
 const RECORDED: &str = "select count(distinct message_id) from message_receipts";
-const NOT_JOURNALLED: &str = "select (select count(*) from events) - (select count(*) from journal)";
+const NOT_JOURNALLED: &str =
+    "select (select count(*) from events) - (select count(*) from journal where source = 'event')";
 
 pub(crate) async fn is_drained(ground: &Ground, stream: &Stream) -> bool {
     ground.count(RECORDED).await >= stream.sent.len() as i64
@@ -79,7 +80,7 @@ pub(crate) async fn check(ground: &Ground, stream: &Stream) -> Findings {
             findings.others.push(format!("{count} {what}"));
         }
     }
-    match verify(&ground.store, &[], |_, _| {}).await.unwrap() {
+    match verify(&ground.store, &VerifyRequest::default(), |_, _| {}).await.unwrap() {
         Ok(intact) if intact.waiting == 0 => {}
         journal => findings.others.push(format!("the journal: {journal:?}")),
     }

@@ -26,7 +26,7 @@ async fn one_process_keeps_the_journal_and_when_it_is_killed_in_a_batch_the_othe
 
     let other = Service::start(&ground, &[]).await;
     until("the other one sees that somebody leads", async || {
-        other.log().contains("another process keeps the journal")
+        other.log().contains("another process is journal leader")
     })
     .await;
     let leads = format!(

@@ -48,7 +48,7 @@ impl Row for Audit {
         let slower = (events / copied).min(events / hashed);
 
         let began = Instant::now();
-        let intact = verify::verify(&self.pool, &[], |_, _| {}).await?;
+        let intact = verify::verify(&self.pool, &verify::VerifyRequest::default(), |_, _| {}).await?;
         anyhow::ensure!(intact.is_ok(), "the journal is not intact");
         let verified = events / began.elapsed().as_secs_f64();
         report.add("verify", "events/s", verified);

@@ -3,6 +3,7 @@
 
 pub mod check;
 pub(crate) mod database;
+pub mod journal;
 pub mod limits;
 pub(crate) mod secret;
 pub mod tuning;

@@ -1,12 +1,55 @@
-//! What an entry rests on, in short: hashes of the bytes that led to it, and its place in the journal. The bytes
-//! themselves are given one entry at a time, see [`super::explain`].
+//! What an entry rests on: in short, in every history (hashes of the bytes that led to it, and its place in the journal),
+//! and as an [evidence file](file) that proves a whole case to somebody who has neither the database nor the other cases.
+
+mod case_file;
+mod export;
+pub mod file;
+mod verify;
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::audit::history::StoredEvent;
+pub use export::{ExportError, export};
+pub use file::EvidenceFile;
+pub use verify::{ProvedEvidence, verify};
+
+use crate::audit::{
+    history::{CaseFile, StoredEvent},
+    journal::checkpoint::CheckpointError,
+};
+
+/// Why an evidence file proves nothing. Never repeats what is in the file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EvidenceError {
+    #[error("not an evidence file, or one that was damaged")]
+    NotEvidence,
+    #[error("the file was changed: its bytes do not have their hash")]
+    Damaged,
+    #[error("an evidence file of another format ({0}): use the version that wrote it")]
+    OtherFormat(String),
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    #[error("the entry at position {position} {what}")]
+    Entry { position: u64, what: &'static str },
+    #[error("the counts are not those of what is in the file")]
+    Counts,
+    #[error("event {sequence} of the case is missing")]
+    Gap { sequence: i64 },
+    #[error("{0}")]
+    Event(String),
+    #[error("the replay differs: {0}")]
+    Replay(String),
+}
+
+/// The case in an evidence file, as what a history is made from. Nothing is proved by reading it: see [`verify`].
+///
+/// # Errors
+/// When an entry cannot be read.
+pub fn case_of(file: &EvidenceFile) -> Result<CaseFile, EvidenceError> {
+    case_file::case_file(file)
+}
 
 /// What an entry rests on.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]

@@ -16,6 +16,7 @@ pub struct Access {
     action: Action,
     question: Question,
     format: Option<Format>,
+    position: Option<i64>,
 }
 
 /// What is read.
@@ -29,6 +30,14 @@ pub enum Action {
     DeliusRow,
     /// What we hold about a person, for that person.
     SubjectAccess,
+    /// The evidence file of a case.
+    Evidence,
+    /// A write on its way to Delius.
+    Write,
+    /// A parked message with its bytes.
+    ParkedMessage,
+    /// What differs between two times.
+    Difference,
 }
 
 impl Action {
@@ -38,6 +47,10 @@ impl Action {
             Self::Explain => "explain",
             Self::DeliusRow => "deliusRow",
             Self::SubjectAccess => "subjectAccess",
+            Self::Evidence => "evidence",
+            Self::Write => "write",
+            Self::ParkedMessage => "parkedMessage",
+            Self::Difference => "difference",
         }
     }
 }
@@ -55,7 +68,7 @@ impl Access {
 
     fn new(by: &str, via: &'static str, client: Option<String>) -> Self {
         let (action, question) = (Action::History, Question::default());
-        Self { by: by.to_owned(), via, client, action, question, format: None }
+        Self { by: by.to_owned(), via, client, action, question, format: None, position: None }
     }
 
     /// What is read.
@@ -73,21 +86,37 @@ impl Access {
         Self { format: Some(format), ..self }
     }
 
+    /// Who reads.
+    pub(crate) fn by(&self) -> &str {
+        &self.by
+    }
+
+    /// Which entry is explained, or the number of the parked message.
+    pub fn at_position(self, position: i64) -> Self {
+        Self { position: Some(position), ..self }
+    }
+
     /// Records the reading, in the log of the store and as a structured log event.
-    pub(crate) async fn record(&self, pool: &PgPool, noms: &NomsNumber, found: bool) -> sqlx::Result<()> {
+    pub(crate) async fn record(
+        &self,
+        pool: &PgPool,
+        noms: Option<&NomsNumber>,
+        found: bool,
+    ) -> sqlx::Result<()> {
         sqlx::query(
-            "insert into access_log (by_whom, via, client, action, case_id, as_of, known_at, format, found)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+            "insert into access_log (by_whom, via, client, action, case_id, as_of, known_at, format, found, position)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         )
         .bind(&self.by)
         .bind(self.via)
         .bind(&self.client)
         .bind(self.action.as_str())
-        .bind(noms.as_str())
+        .bind(noms.map(NomsNumber::as_str))
         .bind(self.question.as_of)
         .bind(self.question.known_at)
         .bind(self.format.map(Format::as_str))
         .bind(found)
+        .bind(self.position)
         .execute(pool)
         .await?;
         tracing::info!(
@@ -96,7 +125,8 @@ impl Access {
             via = self.via,
             client = self.client,
             action = self.action.as_str(),
-            %noms,
+            noms = noms.map(NomsNumber::as_str),
+            position = self.position,
             as_of = self.question.as_of.map(|at| at.to_rfc3339()),
             known_at = self.question.known_at.map(|at| at.to_rfc3339()),
             format = self.format.map(Format::as_str),

@@ -17,6 +17,7 @@ use crate::{
     case::{NomsNumber, WriteRef},
     database,
     event_store::reader::{self, ReadError, told},
+    operations::erasure,
 };
 
 /// Reads everything that the store holds about the case; `None` when it holds nothing.
@@ -43,13 +44,14 @@ pub async fn load(pool: &PgPool, noms: &NomsNumber) -> Result<Option<CaseFile>, 
     let parked = parked(&mut transaction, noms).await?;
     let outbox = outbox(&mut transaction, noms).await?;
     let journal = journal::places_of(&mut transaction, noms).await?;
+    let erasures = erasure::of(&mut transaction, noms).await?;
     transaction.rollback().await?;
 
-    if events.is_empty() && receipts.is_empty() && parked.is_empty() {
+    if events.is_empty() && receipts.is_empty() && parked.is_empty() && erasures.is_empty() {
         return Ok(None);
     }
     let noms = noms.clone();
-    Ok(Some(CaseFile { noms, read_at, unsettled_since, events, receipts, outbox, parked, journal }))
+    Ok(Some(CaseFile { noms, read_at, unsettled_since, events, receipts, outbox, parked, erasures, journal }))
 }
 
 /// Reads the file of a case for somebody, and records that.
@@ -59,7 +61,9 @@ pub async fn load_for(
     access: Access,
 ) -> Result<Option<CaseFile>, ReadError> {
     let file = load(pool, noms).await?;
-    access.record(pool, noms, file.is_some()).await?;
+    // After an erasure the number itself is not to be stored again.
+    let is_erased = file.as_ref().is_some_and(CaseFile::is_erased);
+    access.record(pool, (!is_erased).then_some(noms), file.is_some()).await?;
     Ok(file)
 }
 

@@ -64,6 +64,7 @@ impl Story {
             receipts: vec![],
             outbox: vec![],
             parked: vec![],
+            erasures: vec![],
             journal: BTreeMap::new(),
         })
     }

@@ -6,7 +6,10 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use crate::case::{CaseEvent, DeliusWrite, NomsNumber, WriteRef};
+use crate::{
+    case::{CaseEvent, DeliusWrite, NomsNumber, WriteRef},
+    operations::erasure::Erasure,
+};
 
 /// Everything that the store holds about one case.
 #[derive(Debug, Clone)]
@@ -26,8 +29,18 @@ pub struct CaseFile {
     pub outbox: Vec<OutboxRow>,
     /// Messages about the case that could not become events.
     pub parked: Vec<ParkedMessage>,
+    /// What was erased under this number: nothing of that time is held any more.
+    pub erasures: Vec<Erasure>,
     /// By sequence of the event: its position in the journal and the hash there, once it is entered.
     pub journal: BTreeMap<u64, (i64, String)>,
+}
+
+impl CaseFile {
+    /// Whether nothing but the record of an erasure is held.
+    pub fn is_erased(&self) -> bool {
+        let holds_nothing = self.events.is_empty() && self.receipts.is_empty() && self.parked.is_empty();
+        holds_nothing && !self.erasures.is_empty()
+    }
 }
 
 /// An event as stored.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::{
     audit::history::{CaseFile, DatesPeriod, Entry, ParkedMessage, Period, Question, entries, timeline},
     case::{Holder, WriteState},
+    operations::erasure::Erasure,
 };
 
 /// So many changes of what we thought are kept for the picture: more could not be told apart.
@@ -45,6 +46,9 @@ pub struct History {
     pub counts: Counts,
     /// Which part of the entries this is.
     pub page: Page,
+    /// What was erased under this number: nothing of that time is held any more.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub erasures: Vec<Erasure>,
 }
 
 /// What we thought of who held the case, from some recording on.
@@ -209,6 +213,7 @@ pub fn build(file: &CaseFile, question: &Question) -> History {
         parked,
         counts,
         page,
+        erasures: file.erasures,
     }
 }
 

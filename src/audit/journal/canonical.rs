@@ -1,101 +1,67 @@
-//! The bytes of an event that are hashed: every stored column, in a form that does not depend on how PostgreSQL or
-//! a JSON library happens to print it.
+//! The bytes of an entry that are hashed: every stored column, in a form that does not depend on how PostgreSQL or a
+//! JSON library happens to print it.
 //!
-//! The canonical bytes are, in this order, each preceded by its length in bytes as eight big-endian bytes (so that
-//! no two different events can give the same bytes):
-//!
-//! 1. `aggregate_type`, `aggregate_id`, `sequence` (decimal), `event_type`, `event_version` as UTF-8
-//! 2. `payload`, then `metadata`, as canonical JSON: no white space; the members of an object sorted by their name
-//!    in the order of UTF-8 bytes; texts with the escapes `\"`, `\\`, `\b`, `\f`, `\n`, `\r`, `\t` and `\u00xx`
-//!    where JSON demands them and no others; numbers digit by digit as stored
-//! 3. `id` and `xid` (decimal)
-//! 4. `recorded_at` as microseconds since 1970-01-01T00:00:00Z (decimal)
+//! The canonical bytes are a sequence of fields. Each is its length in bytes, as eight big-endian bytes, followed by its
+//! bytes, so that no two different rows can give the same bytes; a column that is null has the length 2^64 - 1 and no
+//! bytes. The first field is the name of the [source](super::sources), the others are its columns in order: text as
+//! UTF-8, numbers as decimal text, times as microseconds since 1970-01-01T00:00:00Z, and JSON in canonical form: no white
+//! space; the members of an object sorted by their name in the order of UTF-8 bytes; texts with the escapes `\"`, `\\`,
+//! `\b`, `\f`, `\n`, `\r`, `\t` and `\u00xx` where JSON demands them and no others; numbers digit by digit as stored.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt};
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde_json::value::RawValue;
-use sha2::{Digest, Sha256};
 
-use crate::event_store::reader::{EventRow, ReadError};
+/// The length that stands for null.
+const NULL: u64 = u64::MAX;
 
-/// A SHA-256.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Hash([u8; 32]);
+/// One column of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Field<'a> {
+    Null,
+    Text(&'a str),
+    /// JSON in any spelling.
+    Json(&'a str),
+}
 
-impl Hash {
-    /// What comes before the first position: 32 zero bytes.
-    pub const GENESIS: Self = Self([0; 32]);
-
-    /// The hash of the bytes alone.
-    pub fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
-    }
-
-    /// The hash of the position after this one, which holds the event with these canonical bytes.
-    pub fn followed_by(&self, bytes: &[u8]) -> Self {
-        Self(Sha256::new().chain_update(self.0).chain_update(bytes).finalize().into())
-    }
-
-    /// A hash as stored. What is not 32 bytes long is no hash and becomes one that nothing has: 32 times 255.
-    pub(crate) fn from_stored(bytes: &[u8]) -> Self {
-        Self(bytes.try_into().unwrap_or([u8::MAX; 32]))
-    }
-
-    /// The 32 bytes.
-    pub fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
-    /// Reads 64 hexadecimal digits.
-    pub fn from_hex(text: &str) -> Option<Self> {
-        let mut bytes = [0; 32];
-        if text.len() != 64 || !text.is_ascii() {
-            return None;
+/// The canonical bytes of an entry.
+///
+/// # Errors
+/// When a JSON field is not JSON.
+pub fn bytes<'a>(source: &str, fields: impl IntoIterator<Item = Field<'a>>) -> serde_json::Result<Vec<u8>> {
+    let mut out = Vec::with_capacity(1024);
+    add(source.as_bytes(), &mut out);
+    for field in fields {
+        match field {
+            Field::Text(text) => add(text.as_bytes(), &mut out),
+            Field::Json(text) => add(&canonical_json(text)?, &mut out),
+            Field::Null => out.extend_from_slice(&NULL.to_be_bytes()),
         }
-        for (byte, digits) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
-            *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-        }
-        Some(Self(bytes))
     }
-}
-
-impl fmt::Display for Hash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for Hash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-/// The canonical bytes of an event.
-pub fn bytes(event: &EventRow) -> Result<Vec<u8>, ReadError> {
-    let json = |text: &str, what: &str| {
-        canonical_json(text).map_err(|_| ReadError::Event {
-            case: event.aggregate_id.clone(),
-            sequence: event.sequence,
-            what: format!("its {what} is not JSON"),
-        })
-    };
-    let mut out = Vec::with_capacity(event.payload.len() + event.metadata.len() + 256);
-    let mut field = |bytes: &[u8]| {
-        out.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
-        out.extend_from_slice(bytes);
-    };
-    field(event.aggregate_type.as_bytes());
-    field(event.aggregate_id.as_bytes());
-    field(event.sequence.to_string().as_bytes());
-    field(event.event_type.as_bytes());
-    field(event.event_version.as_bytes());
-    field(&json(&event.payload, "payload")?);
-    field(&json(&event.metadata, "metadata")?);
-    field(event.id.to_string().as_bytes());
-    field(event.xid.as_bytes());
-    field(event.recorded_at.timestamp_micros().to_string().as_bytes());
     Ok(out)
+}
+
+fn add(field: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(&(field.len() as u64).to_be_bytes());
+    out.extend_from_slice(field);
+}
+
+/// The fields that canonical bytes consist of, the name of the source first; `None` when they are no canonical bytes.
+pub fn fields(mut bytes: &[u8]) -> Option<Vec<Option<&str>>> {
+    let mut fields = vec![];
+    while !bytes.is_empty() {
+        let (length, rest) = bytes.split_first_chunk::<8>()?;
+        let length = u64::from_be_bytes(*length);
+        if length == NULL {
+            fields.push(None);
+            bytes = rest;
+            continue;
+        }
+        let (field, rest) = rest.split_at_checked(usize::try_from(length).ok()?)?;
+        fields.push(Some(std::str::from_utf8(field).ok()?));
+        bytes = rest;
+    }
+    Some(fields)
 }
 
 fn canonical_json(text: &str) -> serde_json::Result<Vec<u8>> {
@@ -180,60 +146,24 @@ mod tests {
         }
     }
 
-    #[test]
-    fn every_column_changes_the_bytes() {
-        let event = EventRow {
-            aggregate_type: "case".into(),
-            aggregate_id: "A1234BC".into(),
-            sequence: 1,
-            event_type: "PomDeallocated".into(),
-            event_version: "1.0.0".into(),
-            payload: "{}".into(),
-            metadata: "{}".into(),
-            id: 1,
-            xid: "700".into(),
-            recorded_at: "2026-07-01T09:00:00Z".parse().unwrap(),
-        };
-        let changes: [fn(&mut EventRow); 10] = [
-            |event| event.aggregate_type = "Case".into(),
-            |event| event.aggregate_id = "A1234BD".into(),
-            |event| event.sequence = 2,
-            |event| event.event_type = "PomAllocated".into(),
-            |event| event.event_version = "1.0.1".into(),
-            |event| event.payload = "[]".into(),
-            |event| event.metadata = "[]".into(),
-            |event| event.id = 2,
-            |event| event.xid = "701".into(),
-            |event| event.recorded_at += chrono::TimeDelta::microseconds(1),
-        ];
-        for (index, change) in changes.iter().enumerate() {
-            let mut changed = event.clone();
-            change(&mut changed);
-            assert_ne!(bytes(&changed).unwrap(), bytes(&event).unwrap(), "column {index}");
-        }
+    fn of(fields: &[Field<'_>]) -> Vec<u8> {
+        bytes("event", fields.iter().copied()).unwrap()
     }
 
     #[test]
     fn moving_text_from_one_column_to_the_next_changes_the_bytes() {
-        let event = |kind: &str, version: &str| EventRow {
-            aggregate_type: "case".into(),
-            aggregate_id: "A1234BC".into(),
-            sequence: 1,
-            event_type: kind.into(),
-            event_version: version.into(),
-            payload: "{}".into(),
-            metadata: "{}".into(),
-            id: 1,
-            xid: "700".into(),
-            recorded_at: "2026-07-01T09:00:00Z".parse().unwrap(),
-        };
-        assert_ne!(bytes(&event("ab", "c")).unwrap(), bytes(&event("a", "bc")).unwrap());
+        assert_ne!(of(&[Field::Text("ab"), Field::Text("c")]), of(&[Field::Text("a"), Field::Text("bc")]));
+        assert_ne!(of(&[Field::Text("")]), of(&[Field::Null]));
+        assert_ne!(of(&[Field::Null]), of(&[]));
+        assert_ne!(bytes("event", []).unwrap(), bytes("receipt", []).unwrap());
     }
 
     #[test]
-    fn a_hash_is_read_back_from_its_digits() {
-        let hash = Hash::of(b"abc");
-        assert_eq!(Hash::from_hex(&hash.to_string()), Some(hash));
-        assert_eq!(Hash::from_hex("xyz"), None);
+    fn the_fields_are_read_back_from_the_bytes() {
+        let bytes = of(&[Field::Text("a"), Field::Null, Field::Json("{ \"b\": 1 }"), Field::Text("")]);
+        let expected = [Some("event"), Some("a"), None, Some("{\"b\":1}"), Some("")];
+        assert_eq!(fields(&bytes).unwrap(), expected);
+        assert_eq!(fields(&bytes[..bytes.len() - 1]), None);
+        assert_eq!(fields(&[1; 9]), None);
     }
 }

@@ -3,10 +3,10 @@
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgPool};
 
-use crate::audit::journal::{Journal, ReadError};
+use crate::{audit::journal::Journal, event_store::reader::ReadError};
 
 /// The transactions of the cluster that write, prepared ones included, with their start. A role that is not a member
-/// of `pg_read_all_stats` is not told the start of other roles' transactions; a transaction that begins or ends just
+/// of `pg_read_all_stats` does not see the start of other roles' transactions; a transaction that begins or ends just
 /// now may have none either.
 const RUNNING: &str = "select datname as database, xact_start as since from pg_stat_activity
      where backend_xid is not null and pid <> pg_backend_pid()
@@ -14,7 +14,7 @@ const RUNNING: &str = "select datname as database, xact_start as since from pg_s
 
 /// How far the journal is behind, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]
-pub struct Lag {
+pub struct JournalLag {
     /// Start of the oldest write transaction: no later event can be entered. Transactions in the other databases
     /// of the cluster count too, because all draw their numbers from one sequence.
     pub horizon_since: Option<DateTime<Utc>>,
@@ -26,7 +26,7 @@ pub struct Lag {
 
 impl Journal {
     /// Since when the oldest write transaction of the cluster has been holding the journal back.
-    pub async fn lag(&self) -> Result<Lag, ReadError> {
+    pub async fn lag(&self) -> Result<JournalLag, ReadError> {
         let sql = format!(
             "select min(since) as horizon_since, coalesce(bool_or(since is null), false) as unknown,
                     clock_timestamp() as now

@@ -1,12 +1,12 @@
-//! Keeps the journal until the service stops: woken by `NOTIFY`, with the poll as the truth.
+//! Fills the journal until the service stops: woken by `NOTIFY`, with the poll as the truth.
 
 use std::{future::Future, pin::pin, time::Duration};
 
 use sqlx::postgres::PgListener;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::{
-    audit::journal::{Journal, ReadError, Step, digest::Digest},
+    audit::journal::{Journal, JournalStep, ReadError, publish::Publisher},
     database::{self, ANSWER},
 };
 
@@ -14,22 +14,27 @@ use crate::{
 const CHANNEL: &str = "events_appended";
 /// How often is looked without being woken.
 const POLL: Duration = Duration::from_secs(2);
-/// How often the state of the chain is logged, for whoever collects logs outside the reach of the database.
-const DIGEST_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Pause between two steps: what is appended meanwhile becomes one batch, so that a busy store costs a few
+/// transactions a second and not one per append.
+const GATHER: Duration = Duration::from_millis(50);
+/// How often it is checked whether a checkpoint is due.
+const CHECKPOINT_POLL: Duration = Duration::from_secs(5);
+/// How often the root is logged when nothing can be signed.
+const LOG_ROOT: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Journal {
-    /// Enters events as they come until `shutdown` is ready. Failures are logged and tried again.
-    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) {
+    /// Enters rows as they come and publishes checkpoints, until `shutdown` is ready. Failures are logged and tried again.
+    pub async fn run(self, publisher: Publisher, shutdown: impl Future<Output = ()> + Send) {
         let mut shutdown = pin!(shutdown);
         tokio::select! {
             () = &mut shutdown => {}
-            () = self.keep() => {}
+            () = self.run_while_leader(&publisher) => {}
         }
     }
 
-    async fn keep(&self) {
+    async fn run_while_leader(&self, publisher: &Publisher) {
         let mut listener: Option<PgListener> = None;
-        let mut digest_due = Instant::now();
+        let mut checkpoint_due = Instant::now();
         let mut failing = false;
         loop {
             if listener.is_none() {
@@ -40,10 +45,11 @@ impl Journal {
                     })
                     .ok();
             }
+            let stepped_at = Instant::now();
             match self.catch_up_and_measure().await {
                 Ok(()) => {
                     if failing {
-                        // What the store was cut off from may include this connection, and it would not tell.
+                        // The store was away: this connection may be dead without an error.
                         listener = None;
                     }
                     failing = false;
@@ -51,40 +57,32 @@ impl Journal {
                 Err(error) if failing => tracing::debug!(error = %chain(&error), "journal still fails"),
                 Err(error) => {
                     failing = true;
-                    tracing::warn!(error = %chain(&error), "journal could not be kept; trying again");
+                    tracing::warn!(error = %chain(&error), "journal step failed; retrying");
                 }
             }
-            if Instant::now() >= digest_due && self.log_digest().await {
-                digest_due = Instant::now() + DIGEST_EVERY;
+            if Instant::now() >= checkpoint_due {
+                checkpoint_due = Instant::now() + self.checkpoint(publisher).await;
             }
-            let deadline = Instant::now() + POLL;
-            match &mut listener {
-                Some(listening) => {
-                    // A wake-up is only a hint; a broken connection is made anew on the next turn.
-                    if let Ok(Err(_)) = timeout_at(deadline, listening.recv()).await {
-                        listener = None;
-                    }
-                }
-                None => tokio::time::sleep_until(deadline).await,
-            }
+            wait(&mut listener).await;
+            sleep_until(stepped_at + GATHER).await;
         }
     }
 
     async fn catch_up_and_measure(&self) -> Result<(), ReadError> {
         loop {
             match in_time(self.step()).await? {
-                Step::Entered { count, last, full, .. } => {
-                    metrics::counter!("journal_events_total").increment(u64::from(count));
+                JournalStep::Entered { events, last, full, .. } => {
+                    metrics::counter!("journal_events_total").increment(u64::from(events));
                     metrics::gauge!("journal_last_position").set(last as f64);
                     if !full {
                         break;
                     }
                 }
-                Step::NotLeader => {
-                    tracing::debug!("another process keeps the journal at this moment");
+                JournalStep::NotLeader => {
+                    tracing::debug!("another process is journal leader");
                     break;
                 }
-                Step::UpToDate => break,
+                JournalStep::UpToDate => break,
             }
         }
         let lag = in_time(self.lag()).await?;
@@ -94,15 +92,31 @@ impl Journal {
         Ok(())
     }
 
-    async fn log_digest(&self) -> bool {
-        match in_time(self.last()).await {
-            Ok(Some((position, hash))) => {
-                let digest = Digest { position, hash, at: chrono::Utc::now() };
-                tracing::info!(target: "journal_digest", position, %hash, %digest, "journal digest");
-                true
-            }
-            _ => false,
+    /// Publishes a checkpoint if one is due; after how long to look again.
+    async fn checkpoint(&self, publisher: &Publisher) -> Duration {
+        if publisher.signer.is_none() {
+            return match database::in_time(publisher.log_root(&self.pool)).await {
+                Ok(()) => LOG_ROOT,
+                Err(_) => CHECKPOINT_POLL,
+            };
         }
+        if let Err(error) = database::in_time(publisher.publish_if_due(&self.pool)).await {
+            tracing::warn!(%error, "checkpoint not published; retrying");
+        }
+        CHECKPOINT_POLL
+    }
+}
+
+/// Until something was appended, or it is time to look anyway. A wake-up is only a hint; a broken connection is made
+/// anew on the next turn.
+async fn wait(listener: &mut Option<PgListener>) {
+    let deadline = Instant::now() + POLL;
+    let Some(listening) = listener else { return sleep_until(deadline).await };
+    match timeout_at(deadline, listening.recv()).await {
+        Ok(Err(_)) => *listener = None,
+        // One step serves all the notifications that have arrived.
+        Ok(Ok(_)) => while listening.next_buffered().is_some() {},
+        Err(_) => {}
     }
 }
 

@@ -100,6 +100,10 @@ fn lines_behind(history: &History) -> Vec<Vec<String>> {
         &[("description", answer(history)), ("occurredAt", utc(history.answer.since))],
     )];
     lines.extend(history.parked.iter().map(|item| parked(history, item)));
+    for erasure in &history.erasures {
+        let columns = [("description", erasure.described()), ("recordedAt", utc(Some(erasure.at)))];
+        lines.push(line(history, "Erasure", &columns));
+    }
     if history.provisional {
         let said = "something of that time may still be recorded; ask again for the final answer";
         lines.push(line(history, "Provisional", &[("description", said.to_owned())]));

@@ -104,6 +104,11 @@ pub fn render(history: &History, format: Format) -> anyhow::Result<String> {
     })
 }
 
+/// Renders the history as a page that carries the text of an evidence file and checks itself in the browser.
+pub fn render_with_evidence(history: &History, evidence: &str) -> String {
+    html::render_with_evidence(history, evidence)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

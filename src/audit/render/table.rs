@@ -40,6 +40,9 @@ fn headline(out: &mut String, history: &History) -> std::fmt::Result {
             "  PROVISIONAL: something of that time may still be recorded; ask again for the final answer"
         )?;
     }
+    for erasure in &history.erasures {
+        writeln!(out, "  {}", erasure.described())?;
+    }
     let answer = &history.answer;
     let held = match (answer.held, &answer.holder, answer.since) {
         (Held::Somebody, Some(holder), Some(since)) => {

@@ -7,15 +7,16 @@ mod diff;
 
 use std::collections::BTreeMap;
 
+pub(crate) use compare::event as derived_writes;
 pub use compare::{Difference, Discrepancy};
 use sqlx::{PgConnection, PgPool};
 
 use crate::{
     audit::journal::{
         self,
-        canonical::Hash,
-        reader::{AuditReader, Read},
-        verify::Finding,
+        hash::Hash,
+        reader::{AuditReader, PageRead},
+        verify::VerifyFinding,
     },
     case::{InvalidIdentifier, NomsNumber},
     database,
@@ -30,8 +31,8 @@ pub struct Replayed {
     pub events: u64,
     /// Writes derived from them and found as stored.
     pub writes: u64,
-    /// The last position of the journal among them and its hash, recomputed from the events; `None` when nothing is
-    /// entered yet, or for the replay of one case.
+    /// The last position of the journal that was read and the root there, recomputed from the rows; `None` when nothing
+    /// is entered yet, or for the replay of one case.
     pub journal: Option<(i64, Hash)>,
     /// Events among them that the journal has not entered yet.
     pub not_entered: u64,
@@ -43,7 +44,7 @@ pub enum Unlike {
     /// A write differs.
     Write(Box<Difference>),
     /// The journal shows that the events are not what was recorded.
-    Tampered(Finding),
+    Tampered(VerifyFinding),
     /// The store counts other numbers than were read: a fault of this code.
     Incomplete {
         /// What was counted.
@@ -140,9 +141,9 @@ pub async fn all(
     let mut replayed = Replayed { events: 0, writes: 0, journal: None, not_entered: 0 };
     loop {
         let page = match events.next_page(&mut transaction).await? {
-            Read::Page(page) if page.is_empty() => break,
-            Read::Page(page) => page,
-            Read::Tampered(finding) => return Ok(Err(Unlike::Tampered(finding))),
+            PageRead::Page(page) if page.is_empty() => break,
+            PageRead::Page(page) => page,
+            PageRead::Tampered(finding) => return Ok(Err(Unlike::Tampered(finding))),
         };
         match replay_page(&mut transaction, &page).await? {
             Ok(writes) => replayed.writes += writes,

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use manage_pom_cases_and_delius::audit::journal::Journal;
+use manage_pom_cases_and_delius::audit::journal::{Journal, checkpoint::Signer, publish::Publisher};
 use serde_json::Value;
 use sqlx::{ConnectOptions, PgPool};
 use tokio::process::Command;
@@ -29,12 +29,12 @@ pub(crate) async fn run(pool: &PgPool, arguments: &[&str]) -> Ran {
     Ran { code: output.status.code().unwrap(), out: text(output.stdout), err: text(output.stderr) }
 }
 
-/// A file of its own for the digests of one test.
-struct DigestFile(PathBuf);
+/// A file of its own for the checkpoints of one test.
+struct CheckpointFile(PathBuf);
 
-impl DigestFile {
+impl CheckpointFile {
     fn new() -> Self {
-        Self(std::env::temp_dir().join(format!("digests-{}", uuid::Uuid::now_v7())))
+        Self(std::env::temp_dir().join(format!("checkpoints-{}", uuid::Uuid::now_v7())))
     }
 
     fn path(&self) -> &str {
@@ -42,7 +42,7 @@ impl DigestFile {
     }
 }
 
-impl Drop for DigestFile {
+impl Drop for CheckpointFile {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
     }
@@ -101,30 +101,48 @@ async fn an_entry_is_explained_and_found_by_its_row(pool: PgPool) {
 async fn verify_and_replay_exit_with_what_they_found(pool: PgPool) {
     three_cases(&pool).await;
     enter(&pool, &Journal::new(pool.clone()), 12).await;
-    let file = DigestFile::new();
-    let intact = run(&pool, &["verify", "--digest", file.path()]).await;
+    let signer = Signer::new("test/journal", "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=").unwrap();
+    let key = signer.verifier().to_string();
+    let file = CheckpointFile::new();
+    let publisher =
+        Publisher { signer: Some(signer.into()), file: Some(file.path().into()), ..Publisher::default() };
+    while publisher.publish_if_due(&pool).await.unwrap().is_none() {}
+    let intact = run(&pool, &["verify"]).await;
     assert_eq!(intact.code, 0, "{}{}", intact.out, intact.err);
-    assert!(intact.out.starts_with("intact: 12 events\n"), "{}", intact.out);
-    assert!(intact.out.contains("NOTHING WAS NOTED BEFORE in "), "{}", intact.out);
-    assert!(std::fs::read_to_string(file.path()).unwrap().starts_with("12 "));
-    let again = run(&pool, &["verify", "--digest", file.path()]).await;
-    assert!(again.out.contains("agrees with 1 noted positions"), "{}", again.out);
-    assert!(!again.out.contains("NOTHING WAS NOTED"), "{}", again.out);
+    assert!(intact.out.starts_with("intact: 12 events, 24 entries\n"), "{}", intact.out);
+    assert!(intact.out.contains("NO CHECKPOINT FROM OUTSIDE was given"), "{}", intact.out);
+    let with = ["verify", "--checkpoint", file.path(), "--key", &key];
+    let again = run(&pool, &with).await;
+    assert!(again.out.contains("agrees with 1 checkpoints of the store\n"), "{}{}", again.out, again.err);
+    assert!(again.out.contains("only grew since 1 checkpoints kept outside"), "{}", again.out);
     let replayed = run(&pool, &["replay", "--all"]).await;
     assert_eq!(replayed.code, 0, "{}", replayed.err);
     assert!(replayed.out.starts_with("identical: 12 events mean the 12 writes"), "{}", replayed.out);
 
-    tamper(&pool, "delete from journal where position > 10; delete from events e where not exists (select from journal j where j.aggregate_id = e.aggregate_id and j.sequence = e.sequence); delete from message_receipts r where not exists (select from events e where e.metadata ->> 'messageId' = r.message_id)").await;
-    assert_eq!(run(&pool, &["verify"]).await.code, 0, "a cut-off end shows by the digest only");
-    let truncated = run(&pool, &["verify", "--digest", file.path()]).await;
-    assert_eq!(truncated.code, 1);
-    assert!(truncated.out.starts_with("not intact: first at position 11: truncated."), "{}", truncated.out);
+    tamper(
+        &pool,
+        "delete from journal where position > 20;
+         delete from events e where not exists (select from journal j where j.source = 'event' and j.source_id = e.id);
+         delete from message_receipts r
+         where not exists (select from events e where e.metadata ->> 'messageId' = r.message_id);
+         delete from checkpoints",
+    )
+    .await;
+    assert_eq!(run(&pool, &["verify"]).await.code, 0, "a cut-off end shows by a checkpoint only");
+    let cut_off = run(&pool, &with).await;
+    assert_eq!(cut_off.code, 1);
+    assert!(cut_off.out.starts_with("not intact: first at position 21: cut off."), "{}", cut_off.out);
     let replayed = run(&pool, &["replay", "--all"]).await;
     assert_eq!(replayed.code, 1, "two writes have lost their events");
 
     let rebuilt = run(&pool, &["rebuild"]).await;
     assert_eq!(rebuilt.code, 1, "a rebuild adds; it does not take away what it cannot explain");
-    std::fs::write(file.path(), "nonsense").unwrap();
-    let unreadable = run(&pool, &["verify", "--digest", file.path()]).await;
-    assert!(unreadable.err.contains("line 1 is no digest"), "{}", unreadable.err);
+    let forged = std::fs::read_to_string(file.path()).unwrap().replace("time 20", "time 19");
+    for (text, said) in
+        [("nonsense", "not a checkpoint"), (forged.as_str(), "the signature of the checkpoint is wrong")]
+    {
+        std::fs::write(file.path(), text).unwrap();
+        let refused = run(&pool, &with).await;
+        assert!(refused.code == 1 && refused.err.contains(said), "{}", refused.err);
+    }
 }

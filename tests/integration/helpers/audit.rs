@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use manage_pom_cases_and_delius::{
-    audit::journal::Journal,
+    audit::journal::{
+        Journal,
+        verify::{IntactJournal, VerifyFinding, VerifyRequest, verify},
+    },
     case::{
         CaseEvent, DeliusWrite, Evidence, Fetched, NameSource, NomsNumber, OutcomeName, Pom, PrisonCode,
         Provenance, RowAction, RowChange, StaffMember, WriteOutcome, WriteRef, WriteResult,
@@ -133,17 +136,47 @@ pub(crate) async fn first_write(pool: &PgPool, noms: &NomsNumber, sequence: u64)
         .unwrap()
 }
 
-/// Steps until the journal holds so many entries. Transactions of other tests hold it back too: their numbers are
-/// drawn from the same cluster.
-pub(crate) async fn enter(pool: &PgPool, journal: &Journal, entries: i64) {
+/// Steps until the journal holds so many events, and the receipt of each. Transactions of other tests hold it back too:
+/// their numbers are drawn from the same cluster.
+pub(crate) async fn enter(pool: &PgPool, journal: &Journal, events: i64) {
+    let entered = format!(
+        "select (select count(*) from journal where source = 'event') >= {events} and not exists (
+             select from message_receipts r join journal e on e.source = 'event' and e.xid = r.xid
+             where not exists (select from journal j where j.source = 'receipt' and j.source_id = r.id))"
+    );
+    enter_until(pool, journal, &entered).await;
+}
+
+/// Steps until the query answers with true.
+pub(crate) async fn enter_until(pool: &PgPool, journal: &Journal, entered: &str) {
     let entering = async {
-        while sqlx::query_scalar::<_, i64>("select count(*) from journal").fetch_one(pool).await.unwrap()
-            < entries
-        {
+        while !sqlx::query_scalar::<_, bool>(entered).fetch_one(pool).await.unwrap() {
             journal.step().await.unwrap();
         }
     };
     tokio::time::timeout(Duration::from_secs(120), entering).await.expect("entered in time");
+}
+
+/// What `verify` finds in the whole journal, without a checkpoint from outside.
+pub(crate) async fn check(pool: &PgPool) -> Result<IntactJournal, VerifyFinding> {
+    check_with(pool, &VerifyRequest::default()).await
+}
+
+pub(crate) async fn check_with(
+    pool: &PgPool,
+    request: &VerifyRequest,
+) -> Result<IntactJournal, VerifyFinding> {
+    verify(pool, request, |_, _| {}).await.unwrap()
+}
+
+/// The position of an event in the journal.
+pub(crate) async fn position_of(pool: &PgPool, case: &str, sequence: i64) -> i64 {
+    sqlx::query_scalar("select position from journal where case_id = $1 and sequence = $2")
+        .bind(case)
+        .bind(sequence)
+        .fetch_one(pool)
+        .await
+        .unwrap()
 }
 
 pub(crate) fn superseded(message: &str, at: &str, staff_code: i64) -> CaseEvent {

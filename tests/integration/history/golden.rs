@@ -68,6 +68,7 @@ impl Golden {
             receipts: vec![],
             outbox: vec![],
             parked: vec![],
+            erasures: vec![],
             journal: BTreeMap::new(),
         };
         serde_json::to_value(build(&file, &Question::default())).unwrap()

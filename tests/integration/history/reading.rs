@@ -4,10 +4,7 @@ use chrono::Utc;
 use manage_pom_cases_and_delius::{
     audit::{
         history::{self, Access, Action, Held, Question},
-        journal::{
-            Journal,
-            verify::{Wrong, verify},
-        },
+        journal::{Journal, verify::FindingKind},
         render::Format,
     },
     case::{NomsNumber, WriteState},
@@ -20,7 +17,7 @@ use manage_pom_cases_and_delius::{
 use serde_json::json;
 use sqlx::PgPool;
 
-use crate::helpers::audit::{allocated, append, enter, first_write, noms, settle, tamper, utc};
+use crate::helpers::audit::{allocated, append, check, enter, first_write, noms, settle, tamper, utc};
 
 async fn a_case(pool: &PgPool) {
     let case = noms("A1234BC");
@@ -189,13 +186,13 @@ async fn a_time_that_cannot_be_told_stops_no_reader(pool: PgPool) {
     a_case(&pool).await;
     let journal = Journal::new(pool.clone());
     enter(&pool, &journal, 3).await;
-    let spoil = "alter table events drop constraint events_recorded_at_is_a_time;
+    let spoil = "alter table events drop constraint events_recorded_at_check;
         set local session_replication_role = replica;
         update events set recorded_at = 'infinity' where sequence = 1;
         update message_receipts set received_at = '-infinity', recorded_at = 'infinity';";
     tamper(&pool, spoil).await;
-    let finding = verify(&pool, &[], |_, _| {}).await.unwrap().unwrap_err();
-    assert_eq!((finding.position, finding.wrong), (1, Wrong::Edited));
+    let finding = check(&pool).await.unwrap_err();
+    assert_eq!((finding.position, finding.kind), (1, FindingKind::Edited { source: "event" }));
     let file = history::load(&pool, &noms("A1234BC")).await.unwrap().unwrap();
     let story = history::build(&file, &Question::default());
     for format in [Format::Table, Format::Json, Format::Csv, Format::Html] {
@@ -217,5 +214,5 @@ async fn no_event_is_recorded_at_a_time_that_cannot_be_told(pool: PgPool) {
     .execute(&pool)
     .await
     .unwrap_err();
-    assert_eq!(error.as_database_error().unwrap().constraint(), Some("events_recorded_at_is_a_time"));
+    assert_eq!(error.as_database_error().unwrap().constraint(), Some("events_recorded_at_check"));
 }

@@ -162,7 +162,7 @@ async fn an_entry_is_given_with_the_chain_from_its_message_to_delius(store: PgPo
     let (_, story) = world.history("/case-records/A1234BC/history").await;
     let evidence = &story["entries"][1]["evidence"];
     assert_eq!(evidence["messageSha256"], sha256_hex(b"{\"message\":\"m2\"}"));
-    assert_eq!((&evidence["journal"]["position"], &evidence["fetched"]), (&json!(2), &json!([])));
+    assert_eq!((&evidence["journal"]["position"], &evidence["fetched"]), (&json!(3), &json!([])));
 
     assert_eq!(world.history("/case-records/A1234BC/history/99").await.0, StatusCode::NOT_FOUND);
     assert_eq!(world.history("/case-records/Z9999ZZ/history/1").await.0, StatusCode::NOT_FOUND);

@@ -1,4 +1,7 @@
+mod evidence;
 mod lag;
 mod order;
+mod proofs;
+mod rights;
 mod strays;
 mod tamper;

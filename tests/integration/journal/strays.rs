@@ -1,24 +1,17 @@
-//! What lies outside the chain, or beside it, is found as well: events that were never entered, gaps in the stream of
+//! What lies beside the tree is found as well: events that were never entered, gaps in the stream of
 //! a case, receipts without their events, and entries of the journal that were changed.
 
 use manage_pom_cases_and_delius::audit::{
-    journal::{
-        Journal,
-        verify::{Finding, Intact, Wrong, verify},
-    },
+    journal::{Journal, verify::FindingKind},
     replay::{self, Unlike},
 };
 use sqlx::PgPool;
 
-use crate::helpers::audit::{allocated, append, enter, noms, tamper, three_cases};
+use crate::helpers::audit::{allocated, append, check, enter, noms, tamper, three_cases};
 
-async fn check(pool: &PgPool) -> Result<Intact, Finding> {
-    verify(pool, &[], |_, _| {}).await.unwrap()
-}
-
-async fn found(pool: &PgPool) -> (i64, Option<(String, i64)>, Wrong) {
+async fn found(pool: &PgPool) -> (i64, Option<(String, i64)>, FindingKind) {
     let finding = check(pool).await.unwrap_err();
-    (finding.position, finding.event, finding.wrong)
+    (finding.position, finding.event, finding.kind)
 }
 
 fn event(case: &str, sequence: i64) -> Option<(String, i64)> {
@@ -38,7 +31,7 @@ async fn an_event_ahead_of_every_transaction_is_named_after_the_end(pool: PgPool
     )
     .await;
     assert_eq!(journal.catch_up().await.unwrap(), 0);
-    assert_eq!(found(&pool).await, (13, event("B2222BB", 5), Wrong::Ahead));
+    assert_eq!(found(&pool).await, (25, event("B2222BB", 5), FindingKind::Ahead { source: "event" }));
     assert!(replay::all(&pool, |_, _| {}).await.unwrap().is_err());
 }
 
@@ -53,24 +46,25 @@ async fn an_event_deleted_before_it_was_entered_leaves_a_gap_or_its_receipt(pool
         append(&pool, &noms("A1111AA"), round, &[late]).await;
     }
     assert_eq!(Journal::new(pool.clone()).catch_up().await.unwrap(), 0);
-    assert_eq!(check(&pool).await.unwrap().waiting, 2);
+    assert_eq!(check(&pool).await.unwrap().waiting, 4);
     tamper(&pool, "delete from events where aggregate_id = 'A1111AA' and sequence = 5").await;
-    assert_eq!(found(&pool).await, (13, event("A1111AA", 5), Wrong::Missing));
+    assert_eq!(found(&pool).await, (25, event("A1111AA", 5), FindingKind::Missing { source: "event" }));
     assert!(matches!(replay::all(&pool, |_, _| {}).await.unwrap(), Err(Unlike::Tampered(_))));
     tamper(&pool, "delete from events where aggregate_id = 'A1111AA' and sequence = 6").await;
-    let lost = Wrong::Lost { case: "A1111AA".to_owned(), message: "late-4".to_owned() };
-    assert_eq!(found(&pool).await, (13, None, lost));
+    let lost = FindingKind::Lost { case: "A1111AA".to_owned(), message: "late-4".to_owned() };
+    assert_eq!(found(&pool).await, (25, None, lost));
     tamper(&pool, "delete from message_receipts where message_id like 'late-%'").await;
-    assert_eq!(check(&pool).await.unwrap().count, 12);
+    assert_eq!(check(&pool).await.unwrap().events, 12);
     horizon.rollback().await.unwrap();
 }
 
 #[sqlx::test(migrations = "migrations/store")]
-async fn an_edited_digest_of_an_entry_is_named(pool: PgPool) {
+async fn an_edited_leaf_is_named_and_not_taken_for_an_edited_event(pool: PgPool) {
     three_cases(&pool).await;
     enter(&pool, &Journal::new(pool.clone()), 12).await;
-    tamper(&pool, "update journal set event_digest = sha256('other') where position = 6").await;
-    assert_eq!(found(&pool).await, (6, event("C3333CC", 2), Wrong::EntryEdited));
+    tamper(&pool, "update journal set leaf = sha256('other') where case_id = 'C3333CC' and sequence = 2")
+        .await;
+    assert_eq!(found(&pool).await, (11, event("C3333CC", 2), FindingKind::EntryEdited));
 }
 
 #[sqlx::test(migrations = "migrations/store")]
@@ -95,9 +89,9 @@ async fn after_a_restore_into_a_cluster_that_is_a_little_behind_nothing_is_lost(
     append(&pool, &noms("D4444DD"), 0, &[allocated("m4", "2026-07-01T09:00:00Z", 1)]).await;
     enter(&pool, &journal, 3).await;
     let intact = check(&pool).await.unwrap();
-    assert_eq!((intact.count, intact.waiting), (3, 0));
+    assert_eq!((intact.events, intact.waiting), (3, 0));
     let clusters: Vec<bool> = sqlx::query_scalar(
-        "select cluster = (select system_identifier from pg_control_system()) from journal order by position",
+        "select cluster = (select system_identifier from pg_control_system()) from journal where source = 'event' order by position",
     )
     .fetch_all(&pool)
     .await

@@ -1,3 +1,4 @@
 mod bulk;
+mod erasure;
 mod rebuild;
 mod reconcile;

@@ -1,12 +1,14 @@
 //! The history as one page that needs nothing else: no script, no font, no picture from elsewhere. It can be mailed,
 //! kept and printed; times are London time, with UTC when pointed at.
 
+mod evidence;
 mod picture;
 mod tables;
 
 use std::fmt::Write as _;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+pub(crate) use evidence::render as render_with_evidence;
 
 use crate::{
     audit::history::{Held, History},
@@ -63,6 +65,9 @@ fn question(page: &mut String, history: &History) -> std::fmt::Result {
         None => format!("as we know it now, {}", time(history.asked_at)),
     };
     writeln!(page, "<p class=\"question\">The story {as_of}, {known}.</p>")?;
+    for erasure in &history.erasures {
+        writeln!(page, "<p class=\"warning\" role=\"note\">Case {}.</p>", escape(&erasure.described()))?;
+    }
     if history.provisional {
         writeln!(
             page,

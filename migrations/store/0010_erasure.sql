@@ -1,0 +1,160 @@
+-- Erasure: the one way in which data leaves this database. `erase_case` removes everything that identifies the person of
+-- a case and keeps the leaves of the journal, which reveal nothing without their salts. It runs with the rights of the
+-- owner of the tables, so that the role of the service needs no right to delete.
+
+-- Requests of the probation service to erase a person (probation-case.deleted.gdpr). An operator carries them out.
+create table erasure_requests (
+    message_id   text        primary key,
+    crn          text        not null,
+    case_id      text,       -- NOMS number, where it was known when the request came
+    requested_at timestamptz not null,
+    recorded_at  timestamptz not null default clock_timestamp()
+);
+create index erasure_requests_by_case on erasure_requests (case_id);
+
+-- What pseudonyms in `erasures` are derived with, beside the NOMS number: another store gives other pseudonyms.
+create table erasure_salt (salt bytea not null check (octet_length(salt) = 32));
+create unique index erasure_salt_is_one on erasure_salt ((true));
+insert into erasure_salt select uuid_send(gen_random_uuid()) || uuid_send(gen_random_uuid());
+
+-- Nothing that is append-only changes, except in an erasure. Only the owner of a table can come as far as its triggers:
+-- the role of the service has no right to update or delete.
+create or replace function refuse_change() returns trigger language plpgsql as $$
+begin
+    if tg_op in ('UPDATE', 'DELETE') and current_setting('pom_cases.erasing', true) = 'on' then
+        return case tg_op when 'DELETE' then old else new end;
+    end if;
+    raise exception '% is append-only: % is refused', tg_table_name, lower(tg_op)
+        using errcode = 'insufficient_privilege';
+end $$;
+
+-- Erases one stream in the transaction of the caller; what was removed of which table, or null when nothing is held.
+create function erase_case(noms text, pseudonym text, by_whom text, why text) returns jsonb
+language plpgsql security definer set search_path from current as $$
+declare
+    leader    constant bigint := x'706f6d6a6f75726e'::bigint; -- the leader of the journal waits
+    messages  text[];
+    parked    bigint[];
+    writes    uuid[];
+    codes     bigint[];
+    names     text[]; -- the NOMS number, and what has the form of a CRN in the events of the case
+    erased    bigint[];
+    counts    jsonb := '{}';
+    removed   bigint;
+begin
+    if upper(why) like '%' || upper(noms) || '%' or upper(by_whom) like '%' || upper(noms) || '%' then
+        raise exception 'the reason is kept: it must not name the person' using errcode = 'invalid_parameter_value';
+    end if;
+    -- Staff whom only this case knew. Before the locks: all other events may have to be read.
+    select array_agg(staff_code) into codes
+    from (select distinct (code #>> '{}')::bigint as staff_code
+          from events, jsonb_path_query(payload, '$.**.code ? (@.type() == "number")') code
+          where aggregate_id = noms) known
+    where not exists (
+        select from events
+        where aggregate_id <> noms
+          and payload @? format('$.** ? (@.code == %1$s || @.staffCode == %1$s)', staff_code)::jsonpath);
+
+    perform pg_advisory_xact_lock(leader);
+    -- Appends wait: one that decided on the events before must not add to a stream that is gone.
+    lock table events, message_receipts, parked_messages, outbox in share row exclusive mode;
+
+    -- Identifiers stand in quotes, which are escaped where a message stands in an envelope. A value that only looks like a
+    -- CRN costs nobody anything: what is cached under it is read again.
+    select array_agg(distinct name) into names from (
+        select noms as name
+        union select crn from case_records where noms_number = noms
+        union select crn from erasure_requests where case_id = noms
+        union select quoted[1] from events, regexp_matches(payload::text, '[\\"]([A-Z][0-9]{6})[\\"]', 'g') quoted
+              where aggregate_id = noms
+    ) known;
+    select array_agg(distinct parked_id) into parked from parkings where case_id = noms;
+    select array_agg(distinct message_id) into messages from (
+        select metadata ->> 'messageId' as message_id from events where aggregate_id = noms
+        union select message_id from message_receipts
+              where case_id = noms or exists (select from unnest(names) name where strpos(detail, name) > 0)
+        union select message_id from parked_messages where id = any(parked) or case_id = noms
+    ) about where message_id is not null;
+    -- Messages that never became known as being about the case, too.
+    select array_agg(id) into parked from parked_messages
+    where id = any(parked) or case_id = noms or message_id = any(messages)
+       or exists (select from unnest(names) name where position(convert_to(name, 'UTF8') in body) > 0);
+    select array_agg(distinct message_id) into messages from (
+        select unnest(messages) as message_id union select message_id from parked_messages where id = any(parked)
+    ) about;
+    select array_agg(id) into writes from outbox where case_id = noms;
+
+    select array_agg(position order by position) into erased from journal j where
+        (source = 'event' and case_id = noms)
+        or (source = 'receipt' and source_id in (
+                select id from message_receipts where case_id = noms or message_id = any(messages)))
+        or (source = 'parkedMessage' and source_id = any(parked))
+        or (source = 'parking' and source_id in (
+                select id from parkings where case_id = noms or parked_id = any(parked)))
+        or (source = 'parkedDecision' and source_id in (select id from parked_decisions where parked_id = any(parked)))
+        or (source = 'writeAttempt' and source_id in (select id from outbox_attempts where outbox_id = any(writes)))
+        or (source = 'access' and source_id in (
+                select id from access_log where case_id = noms or (action = 'parkedMessage' and position = any(parked))));
+
+    perform set_config('pom_cases.erasing', 'on', true);
+    delete from outbox_attempts where outbox_id = any(writes);
+    get diagnostics removed = row_count; counts := counts || jsonb_build_object('writeAttempts', removed);
+    delete from outbox where id = any(writes);
+    get diagnostics removed = row_count; counts := counts || jsonb_build_object('writes', removed);
+    delete from outcome_notices where case_id = noms;
+    get diagnostics removed = row_count; counts := counts || jsonb_build_object('notices', removed);
+    delete from events where aggregate_id = noms;
+    get diagnostics removed = row_count; counts := counts || jsonb_build_object('events', removed);
+    delete from unreflected_allocations where case_id = noms;
+    delete from parked_decisions where parked_id = any(parked);
+    get diagnostics removed = row_count; counts := counts || jsonb_build_object('parkedDecisions', removed);
+    delete from parkings where parked_id = any(parked) or case_id = noms;
+    delete from parked_messages where id = any(parked);
+    get diagnostics removed = row_count; counts := counts || jsonb_build_object('parkedMessages', removed);
+    delete from unexplained_answers where message_id = any(messages);
+    delete from message_receipts where case_id = noms or message_id = any(messages);
+    get diagnostics removed = row_count; counts := counts || jsonb_build_object('receipts', removed);
+    delete from case_records where noms_number = noms or crn = any(names);
+    delete from staff_directory where staff_code = any(codes);
+    get diagnostics removed = row_count; counts := counts || jsonb_build_object('staff', removed);
+    delete from erasure_requests where case_id = noms or crn = any(names);
+    get diagnostics removed = row_count; counts := counts || jsonb_build_object('requests', removed);
+    -- Who read the case stays, and no longer says which case it was.
+    update access_log set case_id = null, position = null
+    where case_id = noms or (action = 'parkedMessage' and position = any(parked));
+    get diagnostics removed = row_count; counts := counts || jsonb_build_object('readings', removed);
+    -- Runs that stand at this case begin a little before it when they are resumed.
+    update bulk_runs set cursor = left(noms, 6) where cursor = noms;
+    update rebuilds set last_case = left(noms, 6) where last_case = noms;
+
+    if (select coalesce(sum(value::bigint), 0) from jsonb_each_text(counts)) = 0 then
+        perform set_config('pom_cases.erasing', 'off', true);
+        return null;
+    end if;
+    update journal set salt = null, case_id = null where position = any(erased);
+    perform set_config('pom_cases.erasing', 'off', true);
+    insert into erasures (by_whom, why, pseudonym, positions, removed)
+    values (erase_case.by_whom, erase_case.why, erase_case.pseudonym, coalesce(erased, '{}'), counts);
+    return counts;
+end $$;
+revoke all on function erase_case(text, text, text, text) from public;
+
+-- Receipts of the change feed are no part of a history and no leaves of the journal: they are kept for a while to
+-- recognise messages that are delivered again. How many were deleted.
+create function prune_change_feed_receipts(days integer) returns bigint
+language plpgsql security definer set search_path from current as $$
+declare
+    pruned bigint;
+begin
+    if days < 14 then
+        raise exception 'SQS delivers messages again for up to 14 days: receipts must be kept at least as long'
+            using errcode = 'invalid_parameter_value';
+    end if;
+    perform set_config('pom_cases.erasing', 'on', true);
+    delete from message_receipts
+    where disposition = 'changeFeed' and recorded_at < clock_timestamp() - make_interval(days => days);
+    get diagnostics pruned = row_count;
+    perform set_config('pom_cases.erasing', 'off', true);
+    return pruned;
+end $$;
+revoke all on function prune_change_feed_receipts(integer) from public;

@@ -1,0 +1,144 @@
+//! `erasure`: who is due for erasure, and the erasure of one case.
+
+use std::{
+    io::{BufRead as _, Write as _},
+    process::ExitCode,
+};
+
+use anyhow::{Context, anyhow};
+use clap::{Args, Subcommand, value_parser};
+use serde_json::json;
+
+use crate::{
+    app::{
+        Failure,
+        settings::{StoreSettings, check::not_blank},
+    },
+    case::NomsNumber,
+    london::date_time_zone,
+    operations::erasure::{self, ErasureCandidate, RemovedRows},
+};
+
+/// Arguments of `erasure`.
+#[derive(Debug, Args)]
+pub struct ErasureArgs {
+    #[command(subcommand)]
+    action: ErasureAction,
+}
+
+#[derive(Debug, Subcommand)]
+enum ErasureAction {
+    /// Requests of the probation service, and cases past their retention
+    List(ListArgs),
+    /// Remove the personal data of a case from our store. Delius is not touched; the journal stays verifiable
+    Apply(ApplyArgs),
+}
+
+#[derive(Debug, Args)]
+struct ListArgs {
+    /// List cases whose last event is older than so many years as well
+    #[arg(long, env = "RETENTION_YEARS", value_parser = value_parser!(u32).range(1..=200))]
+    retention_years: Option<u32>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    store: StoreSettings,
+}
+
+#[derive(Debug, Args)]
+struct ApplyArgs {
+    /// NOMS number (A1234BC)
+    #[arg(value_name = "ID")]
+    noms: NomsNumber,
+    /// Who decided; kept
+    #[arg(long, env = "USER", value_parser = not_blank)]
+    by: String,
+    /// Why; kept, so it must not name the person
+    #[arg(long, value_parser = not_blank)]
+    why: String,
+    /// Do not ask for the number once more
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    store: StoreSettings,
+}
+
+impl ErasureArgs {
+    pub(super) async fn run(self) -> Result<ExitCode, Failure> {
+        match self.action {
+            ErasureAction::List(list) => list.run().await,
+            ErasureAction::Apply(apply) => apply.run().await,
+        }
+    }
+}
+
+impl ListArgs {
+    async fn run(self) -> Result<ExitCode, Failure> {
+        let pool = self.store.connect().await?;
+        let candidates = erasure::candidates(&pool, self.retention_years).await?;
+        if self.json {
+            let items: Vec<_> = candidates.iter().map(as_json).collect();
+            println!("{}", serde_json::to_string_pretty(&items)?);
+            return Ok(ExitCode::SUCCESS);
+        }
+        if candidates.is_empty() {
+            println!("nobody is due for erasure");
+        }
+        for candidate in &candidates {
+            println!("{}", as_line(candidate));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn as_json(candidate: &ErasureCandidate) -> serde_json::Value {
+    json!({
+        "nomsId": candidate.case_id,
+        "crn": candidate.crn,
+        "requestedAt": candidate.requested_at,
+        "lastEventAt": candidate.last_event_at,
+    })
+}
+
+fn as_line(candidate: &ErasureCandidate) -> String {
+    let noms = candidate.case_id.as_deref().unwrap_or("no case known");
+    let last = match candidate.last_event_at {
+        Some(at) => format!("last event {}", date_time_zone(at)),
+        None => "no events".to_owned(),
+    };
+    match (candidate.requested_at, &candidate.crn) {
+        (Some(at), Some(crn)) => format!("{noms}  requested {} for CRN {crn}; {last}", date_time_zone(at)),
+        _ => format!("{noms}  past its retention; {last}"),
+    }
+}
+
+impl ApplyArgs {
+    async fn run(self) -> Result<ExitCode, Failure> {
+        if !self.yes && !confirmed(&self.noms)? {
+            return Err(anyhow!("not erased: the number was not repeated").into());
+        }
+        let pool = self.store.connect().await?;
+        let removed = erasure::apply(&pool, &self.noms, &self.by, &self.why)
+            .await
+            .context("nothing was erased")?
+            .with_context(|| format!("nothing is held for NOMS number {}", self.noms))?;
+        println!("erased: {}", in_words(&removed));
+        println!("backups made before now still hold the data: see docs/DATA-PROTECTION.md");
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn in_words(removed: &RemovedRows) -> String {
+    let counts = removed.iter().filter(|(_, count)| **count > 0);
+    counts.map(|(kind, count)| format!("{count} {kind}")).collect::<Vec<_>>().join(", ")
+}
+
+/// Asks for the number once more: what is erased is gone.
+fn confirmed(noms: &NomsNumber) -> anyhow::Result<bool> {
+    eprint!("This removes all data of {noms} and cannot be undone. Repeat the number: ");
+    std::io::stderr().flush()?;
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line)?;
+    Ok(line.trim().eq_ignore_ascii_case(noms.as_str()))
+}
