@@ -25,6 +25,8 @@ use sqlx::{
 const ACQUIRE: Duration = Duration::from_secs(5);
 /// How long a connection that goes back to the pool may take to prove that it works.
 const RELEASE: Duration = Duration::from_secs(2);
+/// A connection that was not used for so long proves that it works before it is used again.
+const UNUSED: Duration = Duration::from_millis(500);
 /// Longest statement of the service. Longer than what the service itself waits for an answer.
 const STATEMENT: Duration = Duration::from_secs(30);
 /// Longest wait for a lock.
@@ -40,8 +42,23 @@ pub fn pool(connections: u32) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE)
-        // A connection may answer every ping and every statement with an error, for example after a fail-over.
-        .before_acquire(|_, metadata| Box::pin(std::future::ready(Ok(freshness::is_fresh(metadata.age)))))
+        // The driver asks a connection before every use and after it. One that was used a moment ago has just answered.
+        .test_before_acquire(false)
+        .before_acquire(|connection, metadata| {
+            Box::pin(async move {
+                // A connection may answer every ping and every statement with an error, for example after a fail-over.
+                if !freshness::is_fresh(metadata.age) {
+                    return Ok(false);
+                }
+                if metadata.idle_for < UNUSED {
+                    return Ok(true);
+                }
+                match tokio::time::timeout(RELEASE, connection.ping()).await {
+                    Ok(answer) => answer.map(|()| true),
+                    Err(_) => Err(no_answer()),
+                }
+            })
+        })
         .after_release(|connection, metadata| {
             Box::pin(async move {
                 if !freshness::is_fresh(metadata.age) {

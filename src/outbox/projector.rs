@@ -54,3 +54,28 @@ pub fn kind(write: &DeliusWrite) -> &'static str {
         DeliusWrite::SetHandoverDates { .. } => "setHandoverDates",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn dates(day: &str) -> DeliusWrite {
+        DeliusWrite::SetHandoverDates {
+            handover_date: day.parse().ok(),
+            handover_start_date: None,
+            dry_run: false,
+        }
+    }
+
+    #[test]
+    fn a_write_at_the_same_place_with_another_intent_is_another_write() {
+        let (noms, place) = ("A1234BC".parse().unwrap(), WriteRef { sequence: 3, ordinal: 0 });
+        let id = write_id(&noms, place, &dates("2027-01-04"));
+        assert_eq!(id, write_id(&noms, place, &dates("2027-01-04")));
+        assert_ne!(id, write_id(&noms, place, &dates("2027-01-05")));
+        assert_ne!(id, write_id(&noms, WriteRef { ordinal: 1, ..place }, &dates("2027-01-04")));
+        assert_ne!(id, write_id(&"A1234BD".parse().unwrap(), place, &dates("2027-01-04")));
+    }
+}

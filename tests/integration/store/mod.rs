@@ -1,4 +1,6 @@
+mod append;
 mod expand_only;
 mod given_up;
 mod migrations;
 mod stale_connections;
+mod statements;

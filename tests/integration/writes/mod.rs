@@ -2,6 +2,7 @@ mod allocation;
 mod constraints;
 mod engine;
 mod handover;
+mod heads;
 mod lookups;
 mod names;
 mod once;
