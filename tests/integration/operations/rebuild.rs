@@ -89,23 +89,31 @@ async fn a_rebuild_that_was_stopped_goes_on_where_it_was(pool: PgPool) {
 }
 
 /// Rebuilds while the case changes: the rebuild has read the events of the case and waits for the staff codes when
-/// `meanwhile` happens.
+/// `meanwhile` begins to append. The append waits for the rebuild; nobody waits for the staff codes any more then.
 async fn rebuild_while(pool: &PgPool, meanwhile: impl AsyncFnOnce()) {
     let mut held = pool.begin().await.unwrap();
     sqlx::query("lock table staff_directory in exclusive mode").execute(&mut *held).await.unwrap();
     let rebuild = Rebuild::resume_or_begin(pool).await.unwrap();
     let rebuilding = tokio::spawn(async move { finish(&rebuild).await });
+    until_it_waits(pool, "insert into staff_directory").await;
+    let let_go = async {
+        until_it_waits(pool, "-- A batch of appends").await;
+        held.rollback().await.unwrap();
+    };
+    tokio::join!(meanwhile(), let_go);
+    rebuilding.await.unwrap();
+}
+
+/// Until a statement that begins so waits for a lock.
+async fn until_it_waits(pool: &PgPool, beginning: &str) {
     let waits = "select exists (select from pg_stat_activity where datname = current_database()
-                 and wait_event_type = 'Lock' and query like 'insert into staff_directory%')";
+                 and wait_event_type = 'Lock' and starts_with(query, $1))";
     let waiting = async {
-        while !sqlx::query_scalar::<_, bool>(waits).fetch_one(pool).await.unwrap() {
+        while !sqlx::query_scalar::<_, bool>(waits).bind(beginning).fetch_one(pool).await.unwrap() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("the rebuild waits");
-    meanwhile().await;
-    held.rollback().await.unwrap();
-    rebuilding.await.unwrap();
+    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("the statement waits");
 }
 
 async fn waiting(pool: &PgPool) -> Vec<i64> {
