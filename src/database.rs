@@ -88,6 +88,20 @@ pub fn bounded(options: PgConnectOptions) -> PgConnectOptions {
     ])
 }
 
+/// Connections whose statements find their rows by an index, as all statements of the service on its store do.
+///
+/// Left to itself the server plans them while the tables are nearly empty, decides to read the tables whole, and keeps
+/// these plans while the tables grow.
+pub fn indexed(options: PgConnectOptions) -> PgConnectOptions {
+    options.options([
+        ("enable_seqscan", "off"),
+        ("enable_hashjoin", "off"),
+        ("enable_mergejoin", "off"),
+        // What is discouraged above counts as so expensive that the server would compile it first.
+        ("jit", "off"),
+    ])
+}
+
 /// Begins a transaction; use this and not the pool's own.
 ///
 /// When the future of the pool's own is dropped after `BEGIN` was sent and before its answer came, the connection goes

@@ -74,7 +74,7 @@ impl Ground {
         self.drop(name).await?;
         let template = template.unwrap_or("template0");
         sqlx::query(&format!("create database {name} template {template}")).execute(&self.admin).await?;
-        let options = database::bounded(self.options(name));
+        let options = database::indexed(database::bounded(self.options(name)));
         Ok(database::pool(16).connect_with(options).await?)
     }
 

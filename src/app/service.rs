@@ -123,7 +123,7 @@ impl App {
         let databases = both(settings.store.database(), settings.delius.database());
         let ((store, delius), checked) = both(databases, settings.checked(&breakers))?;
         settings.tuning.warn(&settings.api.limits.records());
-        let pool = connect_store(store.bounded()).await?;
+        let pool = connect_store(store.bounded().indexed()).await?;
         let tasks = Tasks::new(&stop);
         let started = async {
             let delius = start_up::delius(delius, settings.tuning.delius(), (&tasks, &stop)).await?;

@@ -14,9 +14,10 @@ with request as (
 based as (
     select request.*
     from request
+    -- A value and not a test for existence, which could be answered by reading the events of all cases once.
     where expected = 0
-       or exists (select from events
-                  where aggregate_type = 'case' and aggregate_id = request.case_id and sequence = request.expected)
+       or (select sequence from events
+           where aggregate_type = 'case' and aggregate_id = request.case_id and sequence = request.expected) = expected
 ),
 finished as (
     update outbox

@@ -26,5 +26,5 @@ from due
 where outbox.id = due.id
 returning outbox.id, case_id, sequence, ordinal, intent, outbox.attempt, unknown_failures, created_at, last_error,
           extract(epoch from clock_timestamp() - failing_since)::double precision as failing_seconds,
-          exists (select from identity_facts known where known.one = case_id)
-              or exists (select from identity_facts known where known.other = case_id) as identity_known
+          exists (select from identity_facts known where known.one = outbox.case_id)
+              or exists (select from identity_facts known where known.other = outbox.case_id) as identity_known

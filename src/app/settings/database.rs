@@ -135,6 +135,11 @@ impl Database {
         Self { options: database::bounded(self.options), ..self }
     }
 
+    /// With statements that find their rows by an index, see [`database::indexed`].
+    pub(crate) fn indexed(self) -> Self {
+        Self { options: database::indexed(self.options), ..self }
+    }
+
     /// Connects; the error names the setting, not its value.
     pub(crate) async fn connect(self) -> Result<PgPool, Failure> {
         self.warn_when_unverified();

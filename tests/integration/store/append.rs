@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use manage_pom_cases_and_delius::{
     case::{
         AllocationAnswer, CaseCommand, CaseServices, DetailAddress, Evidence, FetchError, Fetched,
-        HandoverAnswer, ManagePomCases, Message, NomsNumber, StaffDirectory, StaffMember,
+        HandoverAnswer, ManagePomCases, Message, NoIdentityChanges, NomsNumber, StaffDirectory, StaffMember,
     },
     event_store::{CaseStore, Cause, Standing, receipts::Receipt},
 };
@@ -54,7 +54,11 @@ impl StaffDirectory for NoHandover {
 
 /// A process of its own, as far as memory goes.
 fn process(pool: &PgPool) -> Arc<CaseStore> {
-    let services = CaseServices { mpc: Arc::new(NoHandover), staff: Arc::new(NoHandover) };
+    let services = CaseServices {
+        mpc: Arc::new(NoHandover),
+        staff: Arc::new(NoHandover),
+        identities: Arc::new(NoIdentityChanges),
+    };
     Arc::new(CaseStore::new(pool.clone(), services))
 }
 
@@ -80,6 +84,7 @@ async fn accept(store: &CaseStore, noms: &NomsNumber, id: &str) -> usize {
         occurred_at: now,
         received_at: now,
         evidence: Evidence::of("{}"),
+        under: None,
     };
     let (noms, address) = (noms.clone(), DetailAddress::OfCase);
     let command = CaseCommand::RecordHandover { noms: noms.clone(), message, address, dry_run: false };
@@ -128,6 +133,7 @@ async fn a_process_that_remembers_a_case_notices_what_another_one_added(pool: Pg
             occurred_at: chrono::Utc::now(),
             received_at: chrono::Utc::now(),
             evidence: Evidence::of("{}"),
+            under: None,
         },
         reason: "test".into(),
     };
