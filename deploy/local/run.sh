@@ -8,6 +8,9 @@
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
+# Who reads or decides is recorded, and the commands refuse to run without a name; a container often names no user.
+export USER=${USER:-$(id -un)}
+
 TARGET=${CARGO_TARGET_DIR:-$ROOT/target}/debug
 SERVICE="$TARGET/manage-pom-cases-and-delius"
 TOOLS="$TARGET/examples/local"

@@ -25,7 +25,9 @@ fi
 ensure_slapd
 # Settings of a real service must not reach a test by accident.
 unset DELIUS_DATABASE_URL QUEUE_URL CHANGE_FEED_QUEUE_URL BULK_QUEUE_URL TOPIC_ARN OUTCOME_TOPIC_ARN MPC_URL AUTH_URL \
-    CLIENT_ID CLIENT_SECRET LDAP_URL BIND
+    CLIENT_ID CLIENT_SECRET LDAP_URL BIND INTERNAL_BIND CHECKPOINT_KEY CHECKPOINT_FILE CHECKPOINT_TOPIC_ARN
+# DATABASE_PORT, DELIUS_DATABASE_PORT and the other parts of an address would win over the URL of a test.
+for part in HOST PORT NAME USER PASSWORD POOL; do unset "DATABASE_$part" "DELIUS_DATABASE_$part"; done
 
 # run COMMAND…: runs COMMAND as if in the foreground, but so that a signal reaches this script at once.
 run() {
