@@ -1,6 +1,6 @@
 # The two main targets are `run` and `test`. Each starts what it needs and removes it at the end.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-faults soak bench docs fmt lint clean
+.PHONY: help run test test-faults fuzz soak bench docs fmt lint clean
 
 help: ## show this list
 	@echo "make TARGET, with TARGET one of"
@@ -13,8 +13,12 @@ run: ## run everything on this machine with invented cases until Ctrl-C; ONCE=1 
 test: ## start PostgreSQL and SQS and run the tests; ARGS="…" is passed to the test runner
 	@exec bash deploy/local/test.sh $(ARGS)
 
-test-faults: ## run every fault test, including the long ones: kills, crashes, cut networks, pauses (about 10 minutes)
-	@SUITE=faults exec bash deploy/local/test.sh $(ARGS)
+test-faults: ## run every fault test, including the long ones: kills, crashes, cut networks, pauses, and every fuzz target for a minute (20 minutes)
+	@SUITE=faults bash deploy/local/test.sh $(ARGS)
+	@$(MAKE) --no-print-directory fuzz
+
+fuzz: ## run every fuzz target for SECONDS_EACH=60; TARGETS="token key_set" are some of them
+	@SECONDS_EACH=$(SECONDS_EACH) TARGETS="$(TARGETS)" exec bash deploy/local/fuzz.sh
 
 soak: ## run a stream of messages with random faults for MINUTES=n and print a table; SEED=n repeats a run
 	@SUITE=soak MINUTES=$(MINUTES) SEED=$(SEED) exec bash deploy/local/test.sh

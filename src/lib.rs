@@ -12,6 +12,7 @@
 //!
 //! | floor | room | what lives there |
 //! | --- | --- | --- |
+//! | 15 | `fuzzing` | entry points of the fuzz targets, in no build of the service |
 //! | 14 | [`cli`] | one file per subcommand: parse, call, print |
 //! | 13 | [`app`] | every setting, the start-up checks, the assembled application and its background tasks |
 //! | 12 | [`http`] | server, authentication and every route |
@@ -39,6 +40,8 @@ pub mod cli;
 pub mod database;
 pub mod delius;
 pub mod event_store;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod http;
 pub mod ingest;
 pub mod london;

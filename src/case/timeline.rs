@@ -6,14 +6,16 @@
 
 use chrono::{DateTime, Timelike, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::{CaseEvent, Holding, Pom, PrisonCode, events::HoldingEvent};
 
 /// Who holds the case.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Holder {
     /// NOMIS code of the prison.
+    #[schema(value_type = String, example = "LEI")]
     pub prison: PrisonCode,
     /// NOMIS staff code.
     pub staff_code: i64,

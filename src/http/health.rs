@@ -1,4 +1,4 @@
-//! Health: what this process needs and whether it is there. Each dependency is a probe that its owner registers.
+//! Health of this process: one probe for each dependency, registered by the room that uses it.
 
 use std::{
     collections::BTreeMap,
@@ -16,8 +16,8 @@ use utoipa::ToSchema;
 
 /// A probe may take this long.
 const PROBE_LIMIT: Duration = Duration::from_secs(2);
-/// Probes are not repeated within this time, however often they are asked for: the routes are open to everybody.
-const BELIEVED_FOR: Duration = Duration::from_secs(1);
+/// Probes are not repeated within this time: the routes are open to everybody.
+const CACHED_FOR: Duration = Duration::from_secs(1);
 
 /// State of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -27,7 +27,7 @@ pub enum Status {
     Up,
     /// It does not work.
     Down,
-    /// On its way out: do not send anything new.
+    /// Shutting down: no new requests.
     OutOfService,
 }
 
@@ -36,7 +36,7 @@ pub enum Status {
 pub struct Component {
     /// State.
     pub status: Status,
-    /// Figures and words that explain it. No personal data, no addresses.
+    /// Numbers and words that explain the state. No personal data, no addresses.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub details: BTreeMap<&'static str, String>,
 }
@@ -47,7 +47,7 @@ impl Component {
         Self { status: Status::Up, details: BTreeMap::new() }
     }
 
-    /// A part that does not.
+    /// A part that does not work.
     pub fn down() -> Self {
         Self { status: Status::Down, details: BTreeMap::new() }
     }
@@ -67,6 +67,13 @@ pub struct HealthBody {
     /// The parts by name.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub components: BTreeMap<&'static str, Component>,
+}
+
+impl HealthBody {
+    /// Without any part: for what depends on none.
+    pub(super) fn up() -> Self {
+        Self { status: Status::Up, components: BTreeMap::new() }
+    }
 }
 
 type Probe = Arc<dyn Fn() -> BoxFuture<'static, Component> + Send + Sync>;
@@ -96,13 +103,13 @@ impl Health {
         self
     }
 
-    /// From now on readiness says that nothing new should be sent here.
+    /// From now on readiness is 503.
     pub(super) fn drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
     }
 
-    /// Whether new requests may be sent here. A broken dependency does not count: every replica would leave at once,
-    /// and nobody could answer with what is kept, or with a proper 503.
+    /// Whether new requests may be sent here. A dependency that is down does not count: every replica would become
+    /// unready at once, and none could answer from its cache or with a 503 that says why.
     pub(super) fn readiness(&self) -> HealthBody {
         let draining = self.draining.load(Ordering::SeqCst);
         HealthBody {
@@ -115,7 +122,7 @@ impl Health {
     pub(super) async fn check(&self) -> HealthBody {
         let mut last = self.last.lock().await;
         if let Some((at, body)) = &*last
-            && at.elapsed() < BELIEVED_FOR
+            && at.elapsed() < CACHED_FOR
         {
             return body.clone();
         }

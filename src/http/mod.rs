@@ -112,7 +112,7 @@ impl Api {
 
     /// The OpenAPI document of all routes.
     pub fn documentation(&self) -> Arc<utoipa::openapi::OpenApi> {
-        Arc::new(self.site().documentation().clone())
+        self.site().documentation()
     }
 
     fn records(&self) -> Arc<CaseRecords> {

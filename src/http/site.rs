@@ -1,4 +1,4 @@
-//! What one listener serves: routes, and the health that its readiness follows.
+//! What one listener serves: routes, and the health that its readiness depends on.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ pub struct Site {
 }
 
 impl Site {
-    /// Probes, `/info` and `/metrics`, without a token: what every process answers to. `name` is for log lines.
+    /// Probes, `/info` and `/metrics`, without a token. `name` is for log lines.
     pub fn operational(
         name: &'static str,
         config: ApiConfig,
@@ -33,7 +33,7 @@ impl Site {
         }
     }
 
-    /// With more routes and their part of the OpenAPI document. They are tried before those that are there already.
+    /// Adds routes with their part of the OpenAPI document. They are tried before those that were added earlier.
     #[must_use]
     pub fn with_routes(
         mut self,
@@ -46,14 +46,15 @@ impl Site {
         Self { routes: first, ..self }
     }
 
-    pub(super) fn documentation(&self) -> &utoipa::openapi::OpenApi {
-        &self.documentation
+    /// The OpenAPI document of every route.
+    pub(super) fn documentation(&self) -> Arc<utoipa::openapi::OpenApi> {
+        Arc::new(openapi::completed(self.documentation.clone()))
     }
 
-    /// Every route, with the one that describes them.
+    /// Every route, with those that give the document.
     pub(super) fn all_routes(&self) -> Vec<Route> {
         let mut all = self.routes.clone();
-        all.push(routes::openapi::route(Arc::new(self.documentation.clone())));
+        all.extend(routes::openapi::routes(&self.documentation()));
         all
     }
 }

@@ -60,7 +60,7 @@ fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<N
     Option::deserialize(deserializer)
 }
 
-pub(super) fn allocation(fetched: &Fetched) -> Result<AllocationAnswer, FetchError> {
+pub(crate) fn allocation(fetched: &Fetched) -> Result<AllocationAnswer, FetchError> {
     match fetched.status {
         200 => {
             let body: AllocationBody = parse(&fetched.answer.body)?;
@@ -87,7 +87,7 @@ pub(super) fn allocation(fetched: &Fetched) -> Result<AllocationAnswer, FetchErr
     }
 }
 
-pub(super) fn handover(fetched: &Fetched, noms: &NomsNumber) -> Result<HandoverAnswer, FetchError> {
+pub(crate) fn handover(fetched: &Fetched, noms: &NomsNumber) -> Result<HandoverAnswer, FetchError> {
     match fetched.status {
         200 => {
             let body: HandoverBody = parse(&fetched.answer.body)?;

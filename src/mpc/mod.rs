@@ -6,11 +6,11 @@
 //! Every failure is one of five, and the caller decides what becomes of the message by the variant alone
 //! ([`FetchError`]): an outage, an undocumented answer, a foreign address, another person's answer, an unusable value.
 
-mod answers;
+pub(crate) mod answers;
 mod origin;
 mod recorded;
 mod token;
-mod token_answer;
+pub(crate) mod token_answer;
 
 use std::time::{Duration, Instant};
 

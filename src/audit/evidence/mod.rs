@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 pub use export::{ExportError, export};
 pub use file::EvidenceFile;
@@ -52,7 +53,7 @@ pub fn case_of(file: &EvidenceFile) -> Result<CaseFile, EvidenceError> {
 }
 
 /// What an entry rests on.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EntryEvidence {
     /// SHA-256 of the message's bytes.
@@ -65,7 +66,7 @@ pub struct EntryEvidence {
 }
 
 /// An answer of Manage POM Cases, by its hash.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FetchedHash {
     /// The address asked.
@@ -79,7 +80,7 @@ pub struct FetchedHash {
 }
 
 /// A place in the journal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct JournalPlace {
     /// The position over all cases.

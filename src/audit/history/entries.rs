@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::{
@@ -20,8 +21,9 @@ use crate::{
 pub(crate) const LATE_AFTER: TimeDelta = TimeDelta::minutes(15);
 
 /// What an entry tells of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = EntryKind)]
 pub enum Kind {
     /// Who holds the case, or that nobody can be written yet.
     Allocation,
@@ -38,7 +40,7 @@ pub enum Kind {
 }
 
 /// A fact or a decision, as it was recorded.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
     /// Place in the stream of the case: the stable address of the entry.
@@ -79,8 +81,9 @@ pub struct Entry {
 }
 
 /// What is remarkable about an entry.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = EntryMarks)]
 pub struct Marks {
     /// It was received more than 15 minutes after it happened.
     pub late: bool,
@@ -146,10 +149,12 @@ impl Marks {
 }
 
 /// A write to Delius and what came of it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = EntryWrite)]
 pub struct Write {
     /// Its identity in the outbox and in the ledger of Delius.
+    #[schema(value_type = String, format = "uuid")]
     pub id: Uuid,
     /// Place among the writes of its entry, from 0.
     pub ordinal: u32,
@@ -158,6 +163,7 @@ pub struct Write {
     /// Where it stands.
     pub state: WriteState,
     /// Name of the outcome, once there is one.
+    #[schema(value_type = Option<String>)]
     pub outcome: Option<OutcomeName>,
     /// When it was applied (Delius time).
     pub applied_at: Option<DateTime<Utc>>,
@@ -168,6 +174,7 @@ pub struct Write {
     /// The attempt that settled it.
     pub attempt: Option<u32>,
     /// The rows touched in Delius.
+    #[schema(value_type = Vec<Object>)]
     pub changes: Vec<RowChange>,
 }
 

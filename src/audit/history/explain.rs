@@ -8,6 +8,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     audit::{
@@ -54,7 +55,7 @@ impl fmt::Display for DeliusRow {
 }
 
 /// The chain of one entry.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Explanation {
     /// Whose case.
@@ -72,7 +73,7 @@ pub struct Explanation {
 }
 
 /// An attempt at one of the writes that failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Failure {
     /// Which of the writes.
     pub ordinal: u32,
@@ -82,7 +83,7 @@ pub struct Failure {
 }
 
 /// One receipt of a message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Received {
     /// When.
@@ -96,7 +97,7 @@ pub struct Received {
 }
 
 /// Where a message came from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MessageSource {
     /// SNS `MessageId`.
@@ -112,7 +113,7 @@ pub struct MessageSource {
 }
 
 /// An answer of Manage POM Cases.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FetchedAnswer {
     /// The address asked.
@@ -126,7 +127,7 @@ pub struct FetchedAnswer {
 }
 
 /// Stored bytes with their hash, and whether the two still belong together.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckedEvidence {
     /// The bytes as text.

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     audit::history::StoredEvent,
@@ -13,7 +14,7 @@ pub(crate) const UNNAMED: &str = "the name behind this staff code is not known y
      allocation; it is written at its own date once the name is known";
 
 /// A period in which one POM, or nobody, held the case.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Period {
     pub from: DateTime<Utc>,
@@ -35,7 +36,7 @@ impl From<HoldingPeriod> for Period {
 }
 
 /// A period in which the same handover dates were in force.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DatesPeriod {
     pub from: DateTime<Utc>,

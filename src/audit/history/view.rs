@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::{
     audit::history::{CaseFile, DatesPeriod, Entry, ParkedMessage, Period, Question, entries, timeline},
@@ -15,7 +16,7 @@ use crate::{
 const BELIEFS: usize = 20;
 
 /// The history of a case.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct History {
     /// Whose case.
@@ -63,8 +64,9 @@ pub struct Belief {
 }
 
 /// The state of the case at the time asked about.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = HistoryAnswer)]
 pub struct Answer {
     /// The time in the world that the answer is about.
     pub at: DateTime<Utc>,
@@ -81,8 +83,9 @@ pub struct Answer {
 }
 
 /// Whether somebody held the case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = HistoryHeld)]
 pub enum Held {
     /// A POM did.
     Somebody,
@@ -93,7 +96,7 @@ pub enum Held {
 }
 
 /// A message about the case that could not become a fact.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ParkedItem {
     /// Its number in the list of parked messages.
@@ -115,7 +118,7 @@ pub struct ParkedItem {
 }
 
 /// What an operator decided on a parked message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ParkedDecision {
     /// What was decided.
@@ -129,8 +132,9 @@ pub struct ParkedDecision {
 }
 
 /// How many of what.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = HistoryCounts)]
 pub struct Counts {
     /// Facts and decisions.
     pub entries: usize,
@@ -153,8 +157,9 @@ pub struct Counts {
 }
 
 /// Which part of the entries an answer lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = HistoryPage)]
 pub struct Page {
     /// Only entries after this position are listed.
     pub after: u64,

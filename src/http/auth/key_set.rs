@@ -21,7 +21,7 @@ pub(crate) struct Key {
 impl Key {
     /// Whether this key may have signed a token that names `id` as its key. The id is a hint (RFC 7515, 4.1.4): where
     /// one side has none, it rules nothing out.
-    pub(super) fn may_have_signed(&self, id: Option<&str>) -> bool {
+    pub(crate) fn may_have_signed(&self, id: Option<&str>) -> bool {
         match (&self.id, id) {
             (Some(own), Some(named)) => own == named,
             _ => true,
@@ -29,7 +29,7 @@ impl Key {
     }
 
     /// Whether `signature` (in base64url) is this key's RS256 signature of `message`.
-    pub(super) fn verifies(&self, message: &str, signature: &str) -> bool {
+    pub(crate) fn verifies(&self, message: &str, signature: &str) -> bool {
         crypto::verify(signature, message.as_bytes(), &self.verifying, Algorithm::RS256).unwrap_or(false)
     }
 }

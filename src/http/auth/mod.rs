@@ -1,10 +1,10 @@
 //! Who is calling: bearer tokens of HMPPS Auth (RS256), verified with the keys that it publishes.
 
-mod key_set;
+pub(crate) mod key_set;
 mod keys;
 mod refusal;
 mod role;
-mod token;
+pub(crate) mod token;
 
 use std::{sync::Arc, time::Instant};
 

@@ -154,7 +154,7 @@ impl Claims {
 
     /// The roles: a list of texts, or one text with blanks between them, as scopes are written. Anything else in their
     /// place grants nothing.
-    pub(super) fn authorities(&self) -> Vec<&str> {
+    pub(crate) fn authorities(&self) -> Vec<&str> {
         match &self.authorities {
             serde_json::Value::Array(list) => list.iter().filter_map(serde_json::Value::as_str).collect(),
             serde_json::Value::String(text) => text.split_ascii_whitespace().collect(),

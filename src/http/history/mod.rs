@@ -1,4 +1,4 @@
-//! Histories over HTTP, for auditors, and what we hold about a person, for that person. Handed to the API with
+//! Histories over HTTP, for auditors, and what is held about a person, for that person. Handed to the API with
 //! [`Api::with_routes`](crate::http::Api::with_routes).
 
 mod parameters;
@@ -37,7 +37,11 @@ pub fn routes(store: &PgPool, delius: &Delius, authenticator: &Arc<Authenticator
 }
 
 #[derive(OpenApi)]
-#[openapi(paths(read_history::document, read_entry::document, subject_access::document))]
+#[openapi(paths(
+    read_history::case_history,
+    read_entry::case_history_entry,
+    subject_access::subject_access_request
+))]
 struct Document;
 
 /// Their part of the OpenAPI document.

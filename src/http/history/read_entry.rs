@@ -7,7 +7,7 @@ use warp::{Filter, reply::Response};
 
 use crate::{
     audit::{
-        history::{Action, explain, load_for},
+        history::{Action, Explanation, explain, load_for},
         render::Format,
     },
     http::{
@@ -17,10 +17,25 @@ use crate::{
     },
 };
 
-/// Every reading is recorded: only what gives an answer is answered.
+/// Not HEAD: every read of a history is recorded, so a request without an answer would be recorded as a read.
 const GET: &[Method] = &[Method::GET];
 
-/// One entry of the history of a case: the chain from the message to the rows in Delius.
+pub(crate) fn route(sources: Sources, authenticator: &Arc<Authenticator>) -> Route {
+    let path = warp::path!("case-records" / String / "history" / String)
+        .map(|id: String, position: String| (id, position))
+        .boxed();
+    Route::protected(
+        GET,
+        "/case-records/{id}/history/{position}",
+        (Role::Audit, authenticator),
+        path,
+        move |call| case_history_entry(sources.clone(), call),
+    )
+}
+
+/// One entry of the history of a case
+///
+/// The chain from the message to the rows in Delius, with all bytes.
 #[utoipa::path(
     get,
     path = "/case-records/{id}/history/{position}",
@@ -32,36 +47,15 @@ const GET: &[Method] = &[Method::GET];
     responses(
         (status = 200, description = "The message with its bytes, its hash and every receipt; each fetched answer with \
           its status, bytes and hash; the case event and its place in the journal; its writes with failed attempts, \
-          outcome and rows", body = serde_json::Value),
-        (status = 400, description = "An identifier or the position is not what it should be", body = ProblemBody),
-        (status = 401, description = "No valid token", body = ProblemBody),
-        (status = 403, description = "The role is missing", body = ProblemBody),
+          outcome and rows", body = Explanation),
+        (status = 400, description = "An identifier or the position is invalid", body = ProblemBody),
         (status = 404, description = "Nothing is recorded for that person, or not at that position",
           body = ProblemBody),
-        (status = 503, description = "The answer cannot be had; come again after `Retry-After`", body = ProblemBody),
+        (status = 503, description = "The event store or Delius does not answer", body = ProblemBody),
     ),
     security(("hmpps-auth" = ["ROLE_PROBATION_API__MANAGE_POM_CASES__AUDIT"])),
 )]
-#[allow(dead_code, reason = "carries the documentation of the route")]
-pub(crate) fn document() {}
-
-pub(crate) fn route(sources: Sources, authenticator: &Arc<Authenticator>) -> Route {
-    let path = warp::path!("case-records" / String / "history" / String)
-        .map(|id: String, position: String| (id, position))
-        .boxed();
-    Route::protected(
-        GET,
-        "/case-records/{id}/history/{position}",
-        (Role::Audit, authenticator),
-        path,
-        move |call: Call<(String, String)>| {
-            let sources = sources.clone();
-            async move { answer(sources, call).await }
-        },
-    )
-}
-
-async fn answer(sources: Sources, call: Call<(String, String)>) -> Result<Response, Problem> {
+async fn case_history_entry(sources: Sources, call: Call<(String, String)>) -> Result<Response, Problem> {
     let (id, position) = &call.params;
     let person = person_from_path(id)?;
     let position: u64 = position.parse().map_err(|_| {

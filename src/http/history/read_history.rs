@@ -7,7 +7,7 @@ use warp::{Filter, reply::Response};
 
 use crate::{
     audit::{
-        history::{Action, CaseFile, Moment, Question, build, load_for},
+        history::{Action, CaseFile, History, Moment, Question, build, load_for},
         render::{self, Format},
     },
     case::NomsNumber,
@@ -22,10 +22,22 @@ use crate::{
     },
 };
 
-/// Every reading is recorded: only what gives an answer is answered.
+/// Not HEAD: every read of a history is recorded, so a request without an answer would be recorded as a read.
 const GET: &[Method] = &[Method::GET];
 
-/// The history of a case, by CRN or NOMS number.
+pub(crate) fn route(sources: Sources, authenticator: &Arc<Authenticator>) -> Route {
+    let path = warp::path!("case-records" / String / "history")
+        .and(raw_query())
+        .map(|id: String, query: String| (id, query))
+        .boxed();
+    Route::protected(GET, "/case-records/{id}/history", (Role::Audit, authenticator), path, move |call| {
+        case_history(sources.clone(), call)
+    })
+}
+
+/// The history of a case
+///
+/// By CRN or NOMS number. Every read is recorded with the caller.
 #[utoipa::path(
     get,
     path = "/case-records/{id}/history",
@@ -36,41 +48,19 @@ const GET: &[Method] = &[Method::GET];
              a time in London, or a time with Z or an offset", example = "2026-03-03"),
            ("known_at" = Option<String>, Query, description = "What we knew at this time, written likewise"),
            ("after" = Option<u64>, Query, description = "List entries after this position only"),
-           ("limit" = Option<u32>, Query, description = "List at most so many entries; `page.next` leads on"),
+           ("limit" = Option<u32>, Query, description = "Most entries in the answer; `page.next` is the `after` of the next page"),
            ("Accept" = Option<String>, Header, description = "`application/json`, `text/csv` or `text/html`")),
     responses(
-        (status = 200, description = "The history", content((serde_json::Value = "application/json"),
+        (status = 200, description = "The history", content((History = "application/json"),
           (String = "text/csv"), (String = "text/html"))),
-        (status = 400, description = "An identifier or a parameter is not what it should be", body = ProblemBody),
-        (status = 401, description = "No valid token", body = ProblemBody),
-        (status = 403, description = "The role is missing", body = ProblemBody),
+        (status = 400, description = "An identifier or a parameter is invalid", body = ProblemBody),
         (status = 404, description = "Nothing is recorded for that person", body = ProblemBody),
         (status = 406, description = "None of the accepted forms is offered", body = ProblemBody),
-        (status = 503, description = "The answer cannot be had; come again after `Retry-After`", body = ProblemBody),
+        (status = 503, description = "The event store or Delius does not answer", body = ProblemBody),
     ),
     security(("hmpps-auth" = ["ROLE_PROBATION_API__MANAGE_POM_CASES__AUDIT"])),
 )]
-#[allow(dead_code, reason = "carries the documentation of the route")]
-pub(crate) fn document() {}
-
-pub(crate) fn route(sources: Sources, authenticator: &Arc<Authenticator>) -> Route {
-    let path = warp::path!("case-records" / String / "history")
-        .and(raw_query())
-        .map(|id: String, query: String| (id, query))
-        .boxed();
-    Route::protected(
-        GET,
-        "/case-records/{id}/history",
-        (Role::Audit, authenticator),
-        path,
-        move |call: Call<(String, String)>| {
-            let sources = sources.clone();
-            async move { answer(sources, call).await }
-        },
-    )
-}
-
-async fn answer(sources: Sources, call: Call<(String, String)>) -> Result<Response, Problem> {
+async fn case_history(sources: Sources, call: Call<(String, String)>) -> Result<Response, Problem> {
     let (id, query) = &call.params;
     let person = person_from_path(id)?;
     let question = question(&Parameters::parse(query, &["as_of", "known_at", "after", "limit"])?)?;

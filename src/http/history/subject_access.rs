@@ -1,17 +1,21 @@
-//! `GET /subject-access-request`: what we hold about a person, for that person.
+//! `GET /subject-access-request`: what is held about a person, for that person.
 
 use std::sync::Arc;
 
 use ::http::{HeaderValue, Method, StatusCode, header};
 use chrono::NaiveDate;
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 use warp::{
     Filter,
     reply::{Reply, Response},
 };
 
 use crate::{
-    audit::history::{Action, load_for, subject_access::content},
+    audit::history::{
+        Action, load_for,
+        subject_access::{SubjectAccess, content},
+    },
     case::{Crn, NomsNumber, PersonId},
     http::{
         Authenticator, Call, Problem, ProblemBody, Role, Route,
@@ -26,7 +30,20 @@ use crate::{
 
 const GET: &[Method] = &[Method::GET];
 
-/// What we hold about a person, in plain language.
+/// Answer to a subject access request, in the form that the subject access service reads.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SubjectAccessBody {
+    content: SubjectAccess,
+}
+
+pub(crate) fn route(sources: Sources, authenticator: &Arc<Authenticator>) -> Route {
+    let path = warp::path!("subject-access-request").and(raw_query()).boxed();
+    Route::protected(GET, "/subject-access-request", (Role::Sar, authenticator), path, move |call| {
+        subject_access_request(sources.clone(), call)
+    })
+}
+
+/// What is held about a person, for that person
 #[utoipa::path(
     get,
     path = "/subject-access-request",
@@ -37,34 +54,15 @@ const GET: &[Method] = &[Method::GET];
            ("fromDate" = Option<String>, Query, description = "First day, `yyyy-MM-dd`"),
            ("toDate" = Option<String>, Query, description = "Last day, `yyyy-MM-dd`")),
     responses(
-        (status = 200, description = "What we hold, in `content`", body = serde_json::Value),
-        (status = 204, description = "We hold nothing"),
-        (status = 209, description = "Neither `prn` nor `crn` is given: we hold nothing by other identifiers"),
-        (status = 400, description = "A parameter is not what it should be", body = ProblemBody),
-        (status = 401, description = "No valid token", body = ProblemBody),
-        (status = 403, description = "The role is missing", body = ProblemBody),
-        (status = 503, description = "The answer cannot be had; come again after `Retry-After`", body = ProblemBody),
+        (status = 200, description = "What is held, in plain language", body = SubjectAccessBody),
+        (status = 204, description = "Nothing is held"),
+        (status = 209, description = "Neither `prn` nor `crn` is given: nothing is held by other identifiers"),
+        (status = 400, description = "A parameter is invalid", body = ProblemBody),
+        (status = 503, description = "The event store or Delius does not answer", body = ProblemBody),
     ),
     security(("hmpps-auth" = ["ROLE_SAR_DATA_ACCESS"])),
 )]
-#[allow(dead_code, reason = "carries the documentation of the route")]
-pub(crate) fn document() {}
-
-pub(crate) fn route(sources: Sources, authenticator: &Arc<Authenticator>) -> Route {
-    let path = warp::path!("subject-access-request").and(raw_query()).boxed();
-    Route::protected(
-        GET,
-        "/subject-access-request",
-        (Role::Sar, authenticator),
-        path,
-        move |call: Call<String>| {
-            let sources = sources.clone();
-            async move { answer(sources, call).await }
-        },
-    )
-}
-
-async fn answer(sources: Sources, call: Call<String>) -> Result<Response, Problem> {
+async fn subject_access_request(sources: Sources, call: Call<String>) -> Result<Response, Problem> {
     let parameters = Parameters::parse(&call.params, &["prn", "crn", "fromDate", "toDate"])?;
     let date = |name| {
         parameters
@@ -89,14 +87,14 @@ async fn answer(sources: Sources, call: Call<String>) -> Result<Response, Proble
     Ok(match file.and_then(|file| content(&file, from, to)) {
         None => StatusCode::NO_CONTENT.into_response(),
         Some(content) => {
-            let mut response = json(StatusCode::OK, &json!({ "content": content }));
+            let mut response = json(StatusCode::OK, &SubjectAccessBody { content });
             response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             response
         }
     })
 }
 
-/// 209: the convention of subject access services for *not by this identifier*.
+/// 209 means *not by this identifier* in the interface of subject access services.
 fn not_our_identifier() -> Response {
     StatusCode::from_u16(209).unwrap_or(StatusCode::NO_CONTENT).into_response()
 }

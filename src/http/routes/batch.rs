@@ -1,29 +1,28 @@
 //! `POST /case-records`: the records of up to 500 people at once.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Arc};
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 use warp::{Filter, reply::Response};
 
 use crate::{
     case::PersonId,
-    case_records::RecordAnswer,
+    case_records::{CaseRecords, RecordAnswer},
     delius::records::CaseRecord,
     http::{
-        Api, Call, Problem, ProblemBody, Role, Route, body,
+        Api, Call, POST, Problem, ProblemBody, Role, Route, body,
         conditional::{self, Freshness},
+        json,
         person::{self, unavailable},
-        problem::json,
-        route::POST,
     },
 };
 
 /// Most identifiers in one request.
 const MOST: usize = 500;
 
-/// RecordAnswer to a batch.
+/// Answer to a batch.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct BatchBody<'a> {
@@ -32,11 +31,26 @@ pub(crate) struct BatchBody<'a> {
     /// Identifiers of nobody in Delius.
     #[schema(value_type = Vec<String>)]
     pub not_found: Vec<String>,
-    /// NOMS numbers that several people in Delius share: ask for these people by CRN.
+    /// NOMS numbers that several people in Delius share. Ask for these people by CRN.
     pub shared: Vec<String>,
 }
 
-/// The records of several people.
+pub(super) fn route(api: &Api) -> Route {
+    let path = warp::path!("case-records").and(warp::body::stream()).boxed();
+    let (records, limit) = (api.records(), api.config().max_body_bytes);
+    Route::protected(POST, "/case-records", (Role::CaseDetail, api.authenticator()), path, move |call| {
+        let records = Arc::clone(&records);
+        async move {
+            let Call { headers, params, .. } = call;
+            let body = body::read(&headers, params, limit).await?;
+            case_records(records, &headers, &body).await
+        }
+    })
+}
+
+/// The records of several people
+///
+/// One request for up to 500 people, for imports that read many cases.
 #[utoipa::path(
     post,
     path = "/case-records",
@@ -46,63 +60,51 @@ pub(crate) struct BatchBody<'a> {
     request_body(content = Vec<String>, description = "Up to 500 CRNs and NOMS numbers",
                  example = json!(["X123456", "A1234BC"])),
     responses(
-        (status = 200, description = "The records of those found, and who was not. `Age` is the oldest \
-          record's; `Warning: 110` says that one of them at least may be outdated", body = BatchBody),
+        (status = 200, description = "The records of those found, and who was not", body = BatchBody,
+         headers(("Age" = u64, description = "For how many seconds the oldest record has been cached"),
+                 ("Warning" = String, description = "`110` when at least one of the records may be outdated"),
+                 ("Cache-Control" = String, description = "`private, no-cache`")),
+         example = json!({ "records": [], "notFound": ["X123456"], "shared": ["A1234BC"] })),
         (status = 400, description = "Not a list of at most 500 identifiers", body = ProblemBody),
-        (status = 401, description = "No valid token", body = ProblemBody),
-        (status = 403, description = "The role is missing", body = ProblemBody),
         (status = 413, description = "The body is too long", body = ProblemBody),
-        (status = 503, description = "The answer cannot be had for one of them at least; come again after \
-          `Retry-After`", body = ProblemBody),
+        (status = 503, description = "No answer is available for at least one of them", body = ProblemBody),
     ),
-    security(("hmpps-auth" = ["ROLE_PROBATION_API__MANAGE_POM_CASES__CASE_DETAIL"])),
+    security(("hmpps-auth" = ["ROLE_PROBATION_API__MANAGE_POM_CASES__CASE_DETAIL"]),
+             ("hmpps-auth" = ["ROLE_PROBATION_INTEGRATION_ADMIN"])),
 )]
-#[allow(dead_code, reason = "carries the documentation of the route")]
-pub(crate) fn document_batch() {}
-
-pub(super) fn route(api: &Api) -> Route {
-    let path = warp::path!("case-records").and(warp::body::stream()).boxed();
-    let (records, limit) = (api.records(), api.config().max_body_bytes);
-    Route::protected(
-        POST,
-        "/case-records",
-        (Role::CaseDetail, api.authenticator()),
-        path,
-        move |call: Call<_>| {
-            let records = records.clone();
-            async move {
-                let people = people(&body::read(&call.headers, call.params, limit).await?)?;
-                let demand = conditional::demand(&call.headers);
-                let answers = records.read_all(&people, demand).await;
-                let answers = answers.map_err(|error| {
-                    people.iter().for_each(|_| person::count(Err(&error)));
-                    unavailable()
-                })?;
-                let mut body = BatchBody { records: Vec::new(), not_found: Vec::new(), shared: Vec::new() };
-                let (mut told, mut freshness) = (HashSet::new(), Freshness::default());
-                for person in &people {
-                    let answer = answers.get(person).unwrap_or(&RecordAnswer::NotFound);
-                    person::count(Ok(answer));
-                    match answer {
-                        RecordAnswer::Found(document, origin) => {
-                            if told.insert(&document.facts.record.crn) {
-                                body.records.push(&document.facts.record);
-                            }
-                            freshness.add(document.age(), *origin);
-                        }
-                        RecordAnswer::Shared => body.shared.push(person.to_string()),
-                        RecordAnswer::NotFound => body.not_found.push(person.to_string()),
-                    }
+pub(crate) async fn case_records(
+    records: Arc<CaseRecords>,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Result<Response, Problem> {
+    let people = people(body)?;
+    let answers = records.read_all(&people, conditional::demand(headers)).await.map_err(|error| {
+        people.iter().for_each(|_| person::count(Err(&error)));
+        unavailable()
+    })?;
+    let mut body = BatchBody { records: Vec::new(), not_found: Vec::new(), shared: Vec::new() };
+    // A person may be asked for by both identifiers.
+    let (mut listed, mut freshness) = (HashSet::new(), Freshness::default());
+    for person in &people {
+        let answer = answers.get(person).unwrap_or(&RecordAnswer::NotFound);
+        person::count(Ok(answer));
+        match answer {
+            RecordAnswer::Found(document, origin) => {
+                if listed.insert(&document.facts.record.crn) {
+                    body.records.push(&document.facts.record);
                 }
-                let mut response = json(StatusCode::OK, &body);
-                freshness.say(response.headers_mut());
-                Ok::<Response, Problem>(response)
+                freshness.add(document.age(), *origin);
             }
-        },
-    )
+            RecordAnswer::Shared => body.shared.push(person.to_string()),
+            RecordAnswer::NotFound => body.not_found.push(person.to_string()),
+        }
+    }
+    let mut response = json(StatusCode::OK, &body);
+    freshness.say(response.headers_mut());
+    Ok(response)
 }
 
-/// Reads the list. An element that is no identifier is named by its place, not by its text.
+/// Reads the list. The error names a wrong element by its place and not by its text, which may be personal data.
 fn people(body: &[u8]) -> Result<Vec<PersonId>, Problem> {
     let texts: Vec<String> = serde_json::from_slice(body)
         .map_err(|_| Problem::bad_request("The body is not a JSON list of texts"))?;

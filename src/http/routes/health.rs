@@ -1,77 +1,80 @@
 //! Health of this process, for whoever runs it.
 
-use http::StatusCode;
-use warp::{Filter, reply::Response};
+use ::http::StatusCode;
+use warp::{Filter, filters::BoxedFilter, reply::Response};
 
 use crate::http::{
-    Health, Route,
+    Health, READ, Route,
     health::{HealthBody, Status},
-    problem::json,
-    route::READ,
+    json,
 };
 
-/// All parts and their state.
-#[utoipa::path(
-    get, path = "/health", operation_id = "health", tag = "Operations",
-    responses((status = 200, description = "All is well", body = HealthBody),
-              (status = 503, description = "A part does not work", body = HealthBody)),
-)]
-#[allow(dead_code, reason = "carries the documentation of the route")]
-pub(crate) fn document_health() {}
-
-/// Answers at once, without touching a dependency.
-#[utoipa::path(
-    get, path = "/health/ping", operation_id = "ping", tag = "Operations",
-    responses((status = 200, description = "The process answers", body = HealthBody)),
-)]
-#[allow(dead_code, reason = "carries the documentation of the route")]
-pub(crate) fn document_ping() {}
-
-/// Whether the process should go on living.
-#[utoipa::path(
-    get, path = "/health/liveness", operation_id = "liveness", tag = "Operations",
-    responses((status = 200, description = "It should", body = HealthBody)),
-)]
-#[allow(dead_code, reason = "carries the documentation of the route")]
-pub(crate) fn document_liveness() {}
-
-/// Whether requests may be sent here.
-#[utoipa::path(
-    get, path = "/health/readiness", operation_id = "readiness", tag = "Operations",
-    responses((status = 200, description = "They may", body = HealthBody),
-              (status = 503, description = "The process is on its way out", body = HealthBody)),
-)]
-#[allow(dead_code, reason = "carries the documentation of the route")]
-pub(crate) fn document_readiness() {}
-
-pub(super) fn routes(health: &Health) -> [Route; 4] {
-    let (health, readiness) = (health.clone(), health.clone());
-    let up = || async { Response::new(r#"{"status":"UP"}"#.into()) };
+pub(super) fn routes(health_of: &Health) -> [Route; 4] {
+    let (whole, ready) = (health_of.clone(), health_of.clone());
     [
-        Route::open(READ, "/health/ping", at("ping"), move |()| async move { json_type(up().await) }),
-        Route::open(READ, "/health/liveness", at("liveness"), move |()| async move { json_type(up().await) }),
-        Route::open(READ, "/health/readiness", at("readiness"), move |()| {
-            let body = readiness.readiness();
-            async move { answer(&body) }
-        }),
+        Route::open(READ, "/health/ping", at("ping"), |()| ping()),
+        Route::open(READ, "/health/liveness", at("liveness"), |()| liveness()),
+        Route::open(READ, "/health/readiness", at("readiness"), move |()| readiness(ready.clone())),
         Route::open(READ, "/health", warp::path!("health").map(|| ()).boxed(), move |()| {
-            let health = health.clone();
-            async move { answer(&health.check().await) }
+            health(whole.clone())
         }),
     ]
 }
 
-fn at(part: &'static str) -> warp::filters::BoxedFilter<((),)> {
+fn at(part: &'static str) -> BoxedFilter<((),)> {
     warp::path("health").and(warp::path(part)).and(warp::path::end()).map(|| ()).boxed()
+}
+
+/// Whether the process can do its work
+///
+/// Each dependency is a component with its state and details.
+#[utoipa::path(
+    get, path = "/health", operation_id = "health", tag = "Operations",
+    responses((status = 200, description = "It can", body = HealthBody,
+               example = json!({ "status": "UP", "components": { "store": { "status": "UP" } } })),
+              (status = 503, description = "A component does not work", body = HealthBody,
+               example = json!({ "status": "DOWN", "components": { "delius": { "status": "DOWN" } } }))),
+)]
+pub(crate) async fn health(health: Health) -> Response {
+    answer(&health.check().await)
+}
+
+/// Answers at once
+///
+/// Touches no dependency.
+#[utoipa::path(
+    get, path = "/health/ping", operation_id = "ping", tag = "Operations",
+    responses((status = 200, description = "The process answers", body = HealthBody, example = json!({ "status": "UP" }))),
+)]
+pub(crate) async fn ping() -> Response {
+    answer(&HealthBody::up())
+}
+
+/// Whether the process should go on running
+///
+/// For Kubernetes, which restarts the process otherwise. A dependency that is down does not count.
+#[utoipa::path(
+    get, path = "/health/liveness", operation_id = "liveness", tag = "Operations",
+    responses((status = 200, description = "It should", body = HealthBody, example = json!({ "status": "UP" }))),
+)]
+pub(crate) async fn liveness() -> Response {
+    answer(&HealthBody::up())
+}
+
+/// Whether requests may be sent here
+///
+/// For Kubernetes, which sends requests elsewhere otherwise.
+#[utoipa::path(
+    get, path = "/health/readiness", operation_id = "readiness", tag = "Operations",
+    responses((status = 200, description = "They may", body = HealthBody, example = json!({ "status": "UP" })),
+              (status = 503, description = "The process is shutting down", body = HealthBody,
+               example = json!({ "status": "OUT_OF_SERVICE" }))),
+)]
+pub(crate) async fn readiness(health: Health) -> Response {
+    answer(&health.readiness())
 }
 
 fn answer(body: &HealthBody) -> Response {
     let status = if body.status == Status::Up { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     json(status, body)
-}
-
-fn json_type(mut response: Response) -> Response {
-    let json = http::HeaderValue::from_static("application/json");
-    response.headers_mut().insert(http::header::CONTENT_TYPE, json);
-    response
 }

@@ -3,11 +3,11 @@
 use http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
-use warp::Filter;
+use warp::{Filter, reply::Response};
 
 use crate::{
     case::CODE_VERSION,
-    http::{Route, problem::json, route::READ},
+    http::{READ, Route, json},
 };
 
 /// What is running.
@@ -27,20 +27,20 @@ pub(crate) struct Build {
     pub name: &'static str,
     /// Version of the service, with build number and commit.
     pub version: &'static str,
-    /// Number of the build, when the build was given it.
+    /// Number of the build, if the build set it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub number: Option<&'static str>,
-    /// Commit it was built from, when the build was given it.
+    /// Commit it was built from, if the build set it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<&'static str>,
 }
 
-/// What a build leaves empty when it was not given.
+/// The build leaves a value empty that it was not given.
 fn given(value: &'static str) -> Option<&'static str> {
     Some(value).filter(|value| !value.is_empty())
 }
 
-fn info() -> InfoBody {
+fn body() -> InfoBody {
     InfoBody {
         build: Build {
             name: env!("CARGO_PKG_NAME"),
@@ -53,15 +53,16 @@ fn info() -> InfoBody {
     }
 }
 
-/// Name and version of the service.
+pub(super) fn route() -> Route {
+    Route::open(READ, "/info", warp::path!("info").map(|| ()).boxed(), |()| info())
+}
+
+/// What is running here
 #[utoipa::path(
     get, path = "/info", operation_id = "info", tag = "Operations",
-    responses((status = 200, description = "Name and version", body = InfoBody)),
+    responses((status = 200, description = "Name, version, build number and commit", body = InfoBody,
+               example = json!({ "build": { "name": "manage-pom-cases-and-delius", "version": "1.0.0" } }))),
 )]
-#[allow(dead_code, reason = "carries the documentation of the route")]
-pub(crate) fn document_info() {}
-
-pub(super) fn route() -> Route {
-    let path = warp::path!("info").map(|| ()).boxed();
-    Route::open(READ, "/info", path, |()| async { json(StatusCode::OK, &info()) })
+pub(crate) async fn info() -> Response {
+    json(StatusCode::OK, &body())
 }

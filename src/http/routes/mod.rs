@@ -1,5 +1,5 @@
-//! The routes, one file each. A new one is added to [`all`] here, or handed to [`crate::http::Api::with_routes`] by a
-//! room that the API does not know.
+//! The routes of case records and of operations, one file each. Routes that need more than the case records (history,
+//! queue administration) are handed to [`crate::http::Api::with_routes`].
 
 pub(super) mod batch;
 pub(super) mod case_record;
@@ -19,14 +19,14 @@ use warp::{
 
 use crate::http::{Api, Health, Problem, Route};
 
-/// The routes that read case records, the one most asked for first.
+/// The routes that read case records, the most frequent one first.
 pub(super) fn reads(api: &Api) -> Vec<Route> {
     let mut routes = vec![case_record::route(api), batch::route(api)];
     routes.extend(risks::routes(api));
     routes
 }
 
-/// What every process answers to, whatever its roles.
+/// The routes that every process has, whatever its roles.
 pub(super) fn operational(health: &Health, metrics: &PrometheusHandle) -> Vec<Route> {
     let mut routes: Vec<Route> = health::routes(health).into();
     routes.extend([info::route(), metrics::route(metrics)]);

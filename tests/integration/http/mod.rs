@@ -1,5 +1,6 @@
 mod history;
 mod limits;
+mod openapi;
 mod queue_admin;
 mod records;
 mod tokens;
