@@ -24,8 +24,20 @@ fn corpus(target: &str) -> Vec<Vec<u8>> {
 
 /// One small change of the kind that a fuzzer makes.
 fn mutated(random: &mut fastrand::Rng, seed: &[u8]) -> Vec<u8> {
-    const TOKENS: [&[u8]; 12] =
-        [b"null", b"{}", b"[]", b"\"", b",", b"-1", b"1e999", b"\xff", b"\\u0000", b".", b"=", b"\xef\xbb\xbf"];
+    const TOKENS: [&[u8]; 12] = [
+        b"null",
+        b"{}",
+        b"[]",
+        b"\"",
+        b",",
+        b"-1",
+        b"1e999",
+        b"\xff",
+        b"\\u0000",
+        b".",
+        b"=",
+        b"\xef\xbb\xbf",
+    ];
     let mut bytes = seed.to_vec();
     for _ in 0..random.usize(1..=3) {
         let at = random.usize(0..=bytes.len());

@@ -6,10 +6,10 @@ use hyper::body::Buf;
 
 use crate::http::Problem;
 
-/// Reads a body of at most `limit` bytes. One that announces more is refused before any of it is read.
+/// Reads a body of at most `limit` bytes. One that announces more is refused before it is read.
 ///
 /// # Errors
-/// 413 for one that is too long, 400 for one that breaks off.
+/// 413 for a body that is too long, 400 for one that is cut short.
 pub async fn read<S, B>(headers: &HeaderMap, body: S, limit: usize) -> Result<Vec<u8>, Problem>
 where
     S: Stream<Item = Result<B, warp::Error>>,

@@ -1,4 +1,4 @@
-//! What caches and conditional requests need: entity tags, 304, age and warnings.
+//! Caching headers and conditional requests: entity tags, 304, age and warnings.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use warp::reply::Response;
 
 use crate::case_records::{FreshnessDemand, Origin, Payload, RenderedRecord};
 
-/// Personal data: for the caller alone, and to be asked for again each time (a conditional request is cheap).
+/// Personal data: no shared cache may keep it, and a private one must revalidate each time, which is cheap.
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("private, no-cache");
 
-/// `Cache-Control: no-cache` (or `max-age=0`) asks for an answer straight from Delius.
+/// `Cache-Control: no-cache` (or `max-age=0`) reads through to Delius.
 pub(super) fn demand(headers: &HeaderMap) -> FreshnessDemand {
     let directives = headers.get_all(header::CACHE_CONTROL).iter().chain(headers.get_all(header::PRAGMA));
     let read_through = directives
@@ -63,7 +63,7 @@ impl Freshness {
         self.stale |= origin == Origin::Stale;
     }
 
-    /// Headers that say it.
+    /// Sets the headers.
     pub(super) fn say(self, headers: &mut HeaderMap) {
         headers.insert(header::CACHE_CONTROL, CACHE_CONTROL);
         if let Some(age) = self.age {

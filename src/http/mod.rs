@@ -3,7 +3,7 @@
 //! Architecture invariant: no SQL and no queue calls here. Every route says who may use it
 //! ([`Route::protected`], [`Route::open`]); every error of a route has one shape ([`Problem`]); a fault is never a 404.
 
-mod auth;
+pub(crate) mod auth;
 mod body;
 mod conditional;
 mod config;
@@ -37,7 +37,7 @@ pub use site::Site;
 
 use crate::case_records::CaseRecords;
 
-/// Everything that the routes need.
+/// The routes with what they need, before a server listens.
 #[derive(Clone)]
 pub struct Api {
     config: ApiConfig,
@@ -50,8 +50,8 @@ pub struct Api {
 }
 
 impl Api {
-    /// An API over these case records. To the probes of `health` it adds one that says how current they are known to
-    /// be; that they are not is no fault, because reads then go through to Delius.
+    /// An API over these case records. It adds a probe to `health` that says whether cached records may be served. That
+    /// they may not is no fault, because reads then go through to Delius.
     pub fn new(
         config: ApiConfig,
         records: Arc<CaseRecords>,
@@ -87,7 +87,7 @@ impl Api {
         self
     }
 
-    /// Every route, the API's own and those that were added.
+    /// Every route: the API's own and those that were added.
     pub fn routes(&self) -> Vec<Route> {
         self.site().all_routes()
     }
@@ -100,17 +100,14 @@ impl Api {
         )
     }
 
-    /// Who verifies tokens.
     pub fn authenticator(&self) -> &Arc<Authenticator> {
         &self.authenticator
     }
 
-    /// The settings.
     pub fn config(&self) -> &ApiConfig {
         &self.config
     }
 
-    /// The OpenAPI document of all routes.
     pub fn documentation(&self) -> Arc<utoipa::openapi::OpenApi> {
         self.site().documentation()
     }

@@ -1,5 +1,4 @@
-//! A route: what it answers to, who may use it, and its handler. There is no way to make one without saying who may
-//! use it.
+//! A route: methods and path, who may use it, and its handler. No constructor leaves out who may use it.
 
 use std::{future::Future, sync::Arc};
 
@@ -24,13 +23,11 @@ pub enum Access {
     Role(Role),
 }
 
-/// A request let in by a role.
+/// A request whose caller has the role of the route.
 pub struct Call<P> {
-    /// Who is calling.
     pub caller: Arc<Caller>,
-    /// The request's headers.
     pub headers: HeaderMap,
-    /// What the route's own filter extracted.
+    /// What the filter of the route extracted.
     pub params: P,
 }
 
@@ -43,11 +40,9 @@ pub struct Route {
     filter: BoxedFilter<(Response,)>,
 }
 
-/// For routes that are read.
+/// Methods of routes that only read.
 pub const READ: &[Method] = &[Method::GET, Method::HEAD];
-/// For routes that take a body.
 pub const POST: &[Method] = &[Method::POST];
-/// For routes that change something.
 pub const PUT: &[Method] = &[Method::PUT];
 
 impl Route {
@@ -73,7 +68,7 @@ impl Route {
         Self { template, methods, access: Access::Open, filter: filter.boxed() }
     }
 
-    /// A route for callers with a role. The caller is let in before the handler sees anything of the request.
+    /// A route for callers with a role. The handler runs only after the caller was let in.
     pub fn protected<P, R, E, Fut>(
         methods: &'static [Method],
         template: &'static str,
@@ -125,7 +120,7 @@ impl Route {
         self.filter.clone()
     }
 
-    /// Whether a path is of this route, whatever the method.
+    /// Whether a path belongs to this route, with any method.
     pub(super) fn matches(&self, path: &str) -> bool {
         let (mut asked, mut own) =
             (path.trim_matches('/').split('/'), self.template.trim_matches('/').split('/'));
@@ -139,7 +134,7 @@ impl Route {
     }
 }
 
-/// Passes requests with one of these methods on, and leaves others to the next route.
+/// Takes requests with one of these methods and leaves others to the next route.
 fn only(methods: &'static [Method]) -> impl Filter<Extract = (), Error = Rejection> + Clone {
     warp::method()
         .and_then(move |method: Method| async move {

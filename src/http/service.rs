@@ -89,7 +89,7 @@ impl Service {
             Ok(place) => Some(place),
             Err(_) if ALWAYS_ADMITTED.contains(&request.uri().path()) => None,
             Err(_) => {
-                return Problem::unavailable("There are too many requests under way", 1).into_response();
+                return Problem::unavailable("There are too many requests in progress", 1).into_response();
             }
         };
         let mut answer = pin!(AssertUnwindSafe((self.routes)(request)).catch_unwind());

@@ -134,6 +134,15 @@ fn unavailable(reason: String) -> FetchError {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use warp::Filter;
+
     use super::*;
 
     #[test]
@@ -147,5 +156,74 @@ mod tests {
         assert_eq!(of("client", "s3cret-for-acceptance+/="), "client:s3cret-for-acceptance%2B%2F%3D");
         assert_eq!(of("a:b", "c:d%e &f"), "a%3Ab:c%3Ad%25e+%26f");
         assert_eq!(of("client", "p\u{e4}ss"), "client:p%C3%A4ss");
+    }
+
+    /// A token endpoint that gives this answer to whoever knows the secret, and counts.
+    async fn endpoint(status: u16, answer: &'static str) -> (String, Arc<AtomicUsize>) {
+        let calls = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&calls);
+        let token =
+            warp::path!("oauth" / "token").and(warp::header("authorization")).map(move |given: String| {
+                counted.fetch_add(1, Ordering::SeqCst);
+                // As a server does that follows RFC 6749, 2.3.1.
+                let pair = BASE64_STANDARD.decode(given.trim_start_matches("Basic ")).unwrap();
+                let query = String::from_utf8(pair).unwrap().replacen(':', "=", 1);
+                let knows = form_urlencoded::parse(query.as_bytes()).eq([("client".into(), SECRET.into())]);
+                let status =
+                    if knows { StatusCode::from_u16(status).unwrap() } else { StatusCode::UNAUTHORIZED };
+                warp::reply::with_status(answer, status)
+            });
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(warp::serve(token).incoming(listener).run());
+        (url, calls)
+    }
+
+    const SECRET: &str = "s3cret-for-acceptance+/=%:&";
+
+    fn source(url: &str) -> TokenSource {
+        let credentials = ClientCredentials { id: "client".into(), secret: SECRET.into() };
+        TokenSource::new(url, credentials).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_token_without_a_stated_life_is_used_until_it_is_refused() {
+        for answer in [
+            r#"{"access_token":"one","token_type":"bearer"}"#,
+            r#"{"access_token":"one","token_type":"Bearer","expires_in":"3599"}"#,
+            r#"{"access_token":"one","token_type":"bearer","expires_in":3599.0,"scope":"read"}"#,
+        ] {
+            let (url, calls) = endpoint(200, answer).await;
+            let source = source(&url);
+            for _ in 0..3 {
+                assert_eq!(source.get().await.as_deref(), Ok("one"), "{answer}");
+            }
+            assert_eq!(calls.load(Ordering::SeqCst), 1, "{answer}");
+            assert_eq!(source.renew("one").await.as_deref(), Ok("one"), "{answer}");
+            assert_eq!(calls.load(Ordering::SeqCst), 2, "refused, so fetched again: {answer}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_grants_nothing_is_an_outage_of_hmpps_auth_and_never_repeats_what_it_says() {
+        for (status, answer, expected) in [
+            (
+                401,
+                r#"{"error":"invalid_client","error_description":"Ada Byron"}"#,
+                "(invalid_client); check CLIENT_ID",
+            ),
+            (400, r#"{"error":"Ada Byron"}"#, "(no error code); check CLIENT_ID"),
+            (500, "Ada Byron", "500"),
+            (302, "Ada Byron", "302"),
+            (200, "<html>Ada Byron</html>", "access_token"),
+            (200, r#"{"access_token":"Byron","token_type":"mac"}"#, "token_type"),
+        ] {
+            let (url, _) = endpoint(status, answer).await;
+            let error = source(&url).get().await.unwrap_err();
+            assert!(matches!(error, FetchError::Unavailable { dependency: AUTH, .. }), "{error}");
+            let error = error.to_string();
+            assert!(error.contains(expected), "{error}");
+            assert!(!error.contains("Byron") && !error.contains("s3cret"), "{error}");
+        }
     }
 }

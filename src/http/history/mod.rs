@@ -19,14 +19,12 @@ use crate::{
     http::{Authenticator, Caller, Problem, Route},
 };
 
-/// What the routes read from.
 #[derive(Clone)]
 struct Sources {
     store: PgPool,
     delius: Delius,
 }
 
-/// The routes of this room.
 pub fn routes(store: &PgPool, delius: &Delius, authenticator: &Arc<Authenticator>) -> Vec<Route> {
     let sources = Sources { store: store.clone(), delius: delius.clone() };
     vec![
@@ -44,13 +42,12 @@ pub fn routes(store: &PgPool, delius: &Delius, authenticator: &Arc<Authenticator
 ))]
 struct Document;
 
-/// Their part of the OpenAPI document.
 pub fn documentation() -> utoipa::openapi::OpenApi {
     Document::openapi()
 }
 
 impl Sources {
-    /// The case of a person; none when Delius knows no NOMS number for the CRN.
+    /// The case of a person; `None` when Delius has no NOMS number for the CRN.
     async fn case_of(&self, person: PersonId) -> Result<Option<NomsNumber>, Problem> {
         match person {
             PersonId::Noms(noms) => Ok(Some(noms)),
@@ -71,11 +68,11 @@ fn delius_problem(error: DeliusError) -> Problem {
 fn store_problem(error: ReadError) -> Problem {
     match error {
         ReadError::Store(error) => {
-            tracing::warn!(%error, "a history could not be read or its reading not be recorded");
+            tracing::warn!(%error, "a history could not be read, or the read could not be recorded");
             Problem::unavailable("The event store does not answer at the moment", 5)
         }
         error @ ReadError::Event { .. } => {
-            tracing::error!(%error, "a history holds an event that cannot be read");
+            tracing::error!(%error, "an event of a history cannot be decoded");
             Problem::internal()
         }
     }

@@ -1,5 +1,5 @@
-//! Query parameters. One that is misspelt or given twice is refused: an answer to another question than the one that
-//! was meant would be worse than none.
+//! Query parameters. A misspelt or repeated parameter is refused: an auditor would take the answer for the answer to the
+//! intended question.
 
 use std::str::FromStr;
 
@@ -8,11 +8,11 @@ use warp::{Filter, filters::BoxedFilter};
 
 use crate::http::Problem;
 
-/// The parameters of a request, each known and given once.
+/// The parameters of a request; each is known and given once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Parameters(Vec<(String, String)>);
 
-/// Extracts the query as it is.
+/// Extracts the query string.
 pub(crate) fn raw_query() -> BoxedFilter<(String,)> {
     warp::query::raw().or(warp::any().map(String::new)).unify().boxed()
 }
@@ -33,7 +33,7 @@ impl Parameters {
         Ok(Self(found))
     }
 
-    /// The value of a parameter, when it is given and not blank.
+    /// The value of a parameter that is given and not blank.
     pub(crate) fn get<T: FromStr>(&self, name: &str) -> Result<Option<T>, Problem>
     where
         T::Err: std::fmt::Display,

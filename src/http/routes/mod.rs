@@ -33,7 +33,7 @@ pub(super) fn operational(health: &Health, metrics: &PrometheusHandle) -> Vec<Ro
     routes
 }
 
-/// One filter that answers everything: by the first route that matches, or with 404 or 405.
+/// One filter that answers every request: by the first route that matches, or with 404 or 405.
 pub(super) fn filter(routes: Vec<Route>) -> BoxedFilter<(Response,)> {
     let mut tried_last_first = routes.iter().rev().map(Route::filter).collect::<Vec<_>>().into_iter();
     let otherwise = otherwise(routes);
@@ -50,7 +50,7 @@ fn otherwise(routes: Vec<Route>) -> BoxedFilter<(Response,)> {
                 .collect();
             match http::HeaderValue::try_from(allowed.join(", ")) {
                 Ok(allow) if !allowed.is_empty() => {
-                    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "The route does not answer to this method")
+                    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "The route does not take this method")
                         .with(header::ALLOW, allow)
                 }
                 _ => Problem::not_found("There is no such route"),
