@@ -49,6 +49,7 @@ pub struct History {
     pub page: Page,
     /// What was erased under this number: nothing of that time is held any more.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Object>)]
     pub erasures: Vec<Erasure>,
 }
 
