@@ -83,12 +83,47 @@ end $$;
 create trigger parked_messages_keep_their_parkings after insert or update of reason, detail on parked_messages
     for each row execute function keep_parking();
 
--- How often an answer that explains nothing (a 404 without a documented body, another status) was given for a message
--- that is still in its queue. What SQS counts will not do: outages use up its receives too.
-create table unexplained_answers (
-    message_id text        not null,
-    answer     text        not null, -- the status, or what was missing
-    tries      integer     not null default 1,
-    last_at    timestamptz not null default clock_timestamp(),
-    primary key (message_id, answer)
+-- The durable inbox: messages that could not be accepted yet, with their bytes. They are deleted from the queue, whose
+-- dead-letter queue takes a message after three receives, and are tried again from here.
+create table waiting_messages (
+    id              bigint      generated always as identity unique, -- by which operators name it
+    message_id      text        primary key,
+    event_type      text,
+    case_id         text, -- NOMS number, when the message names one
+    body            bytea       not null, -- exactly as received
+    body_sha256     text        not null,
+    attributes      jsonb       not null default '{}', -- of the SQS message (raw delivery)
+    sqs_id          text,
+    receive_count   integer     not null,
+    received_at     timestamptz not null,
+    waiting_since   timestamptz not null default clock_timestamp(),
+    attempts        integer     not null default 0, -- that ended with a result
+    faults          integer     not null default 0, -- of them, those that failed by a bug of ours
+    undocumented    integer     not null default 0, -- of them, those with an undocumented answer for this message alone
+    alone_since     timestamptz, -- since when a dependency fails for this message and answers others
+    dependency      text, -- without which no attempt makes sense
+    last_answer     text        not null, -- in one line, without personal data
+    last_attempt_at timestamptz not null default clock_timestamp(),
+    next_attempt_at timestamptz not null,
+    leased_by       text,
+    leased_until    timestamptz,
+    claims          integer     not null default 0, -- in a row that ended without a result
+    claim           bigint      not null default 0  -- number of the claim, for fencing
 );
+create index waiting_messages_due on waiting_messages (next_attempt_at);
+create index waiting_messages_by_dependency on waiting_messages (dependency, attempts, next_attempt_at);
+create index waiting_messages_by_case on waiting_messages (case_id);
+
+-- What operators decided on waiting messages, by whom and why.
+create table waiting_decisions (
+    id         bigint      generated always as identity primary key,
+    message_id text        not null,
+    decision   text        not null check (decision in ('retried', 'parked')),
+    by_whom    text        not null,
+    why        text        not null,
+    at         timestamptz not null default clock_timestamp()
+);
+create trigger waiting_decisions_are_append_only before update or delete on waiting_decisions
+    for each row execute function refuse_change();
+create trigger waiting_decisions_are_never_truncated before truncate on waiting_decisions
+    for each statement execute function refuse_change();

@@ -25,6 +25,7 @@ use crate::{
         feed::FeedWatch,
         reflector,
         sqs::{Consumer, ConsumerConfig},
+        waiting,
     },
     operations::queue_admin::QueueAdmin,
 };
@@ -142,6 +143,8 @@ impl QueueSettings {
                 Consumer::new(sqs.clone(), ingest, breakers, feed, config).run(stop.clone()),
             );
         }
+        let waiting = waiting::Worker::new(ingest, Arc::clone(breakers), tuning.waiting(worker.to_owned()));
+        tasks.spawn("waiting", waiting.run(stop.clone()));
         let (store, stop) = (Arc::clone(store), stop.clone());
         tasks.spawn("reflector", async move { reflector::run(&store, stop).await });
         Ok(())

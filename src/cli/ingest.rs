@@ -114,6 +114,8 @@ async fn one(file: &Path, ingest: &Ingest, store: &CaseStore, relay: &Relay) -> 
             println!("    waits until the name behind the staff code is known");
             Fate::Waiting { name, noms, message_id }
         }
+        // The file did not become what it says, and a script has to see that.
+        Disposition::Parked(_) => Fate::NotAccepted,
         _ => Fate::Settled,
     })
 }

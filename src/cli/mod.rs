@@ -21,6 +21,7 @@ mod replay;
 mod serve;
 mod unreflected;
 mod verify;
+mod waiting;
 
 use std::process::ExitCode;
 

@@ -7,7 +7,10 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
-use super::listing::{Filters, confirmed, time};
+use super::{
+    listing::{Filters, confirmed, time},
+    waiting,
+};
 use crate::{
     app::{
         Failure,
@@ -15,7 +18,8 @@ use crate::{
     },
     ingest::{
         Delivery, Disposition, Ingest, message,
-        parked::{self, ParkedMessage},
+        parked::{self, ParkedSummary},
+        waiting::WaitingDecision,
     },
     operations::inline::{describe, settle},
     outbox::view::Select,
@@ -61,6 +65,9 @@ enum Action {
         /// Those already retried or skipped too
         #[arg(long, conflicts_with = "state")]
         all: bool,
+        /// The messages that wait in the store to be tried again
+        #[arg(long, conflicts_with_all = ["all", "state"])]
+        waiting: bool,
         /// In this state only
         #[arg(long, value_enum)]
         state: Option<State>,
@@ -98,6 +105,24 @@ enum Action {
         #[command(flatten)]
         mpc: MpcSettings,
     },
+    /// Make a waiting message due now
+    RetryWaiting {
+        /// Its number in the list of waiting messages
+        id: i64,
+        #[command(flatten)]
+        decision: Decision,
+        #[command(flatten)]
+        store: StoreSettings,
+    },
+    /// Park a waiting message: it is not tried again until an operator retries it
+    ParkWaiting {
+        /// Its number in the list of waiting messages
+        id: i64,
+        #[command(flatten)]
+        decision: Decision,
+        #[command(flatten)]
+        store: StoreSettings,
+    },
     /// Give one up.
     Skip {
         /// Its number in the list.
@@ -112,7 +137,14 @@ enum Action {
 impl Parked {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
         match self.action {
-            Action::List { all, state, filters, store } => list(&store, all, state, &filters).await,
+            Action::List { waiting: true, store, .. } => waiting::list(&store).await,
+            Action::List { all, state, filters, store, .. } => list(&store, all, state, &filters).await,
+            Action::RetryWaiting { id, decision, store } => {
+                waiting::decide(&store, id, WaitingDecision::Retry, &decision).await
+            }
+            Action::ParkWaiting { id, decision, store } => {
+                waiting::decide(&store, id, WaitingDecision::Park, &decision).await
+            }
             Action::Show { id, store } => show(&store, id).await,
             Action::Retry { id, reason, yes, decision, store, delius, mpc } => {
                 let workplace = Workplace::open(&store, &delius, &mpc).await?;
@@ -176,7 +208,7 @@ struct Listed<'a> {
 }
 
 impl<'a> Listed<'a> {
-    fn of(message: &'a ParkedMessage) -> Self {
+    fn of(message: &'a ParkedSummary) -> Self {
         Self {
             number: message.id,
             message_id: &message.message_id,
@@ -260,7 +292,7 @@ async fn retry(id: i64, decision: &Decision, workplace: &Workplace) -> Result<Ex
         receive_count: 1,
         received_at: message.received_at,
     };
-    let disposition = ingest.retry(&delivery).await.context("it is still parked")?;
+    let disposition = ingest.retry(&delivery, &message.message_id).await.context("it is still parked")?;
     println!("{}", describe(&disposition));
     if let Disposition::Parked(_) = disposition {
         parked::decide(pool, id, "parkedAgain", &decision.by, &decision.why).await?;

@@ -88,6 +88,23 @@ pub async fn insert(executor: impl PgExecutor<'_>, accounted: &AccountedReceipt)
     Ok(())
 }
 
+/// The bodies with which the message was recorded in the case.
+pub async fn recorded_bodies(
+    executor: impl PgExecutor<'_>,
+    noms: &NomsNumber,
+    message_id: &str,
+) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar(
+        "select distinct payload -> 'provenance' -> 'message' ->> 'body' from events
+         where aggregate_type = 'case' and aggregate_id = $1 and payload -> 'provenance' ->> 'messageId' = $2
+           and payload -> 'provenance' -> 'message' ->> 'body' is not null",
+    )
+    .bind(noms.as_str())
+    .bind(message_id)
+    .fetch_all(executor)
+    .await
+}
+
 /// The case in which the message was recorded, if it was.
 pub async fn case_of(executor: impl PgExecutor<'_>, message_id: &str) -> sqlx::Result<Option<NomsNumber>> {
     let case: Option<String> = sqlx::query_scalar(

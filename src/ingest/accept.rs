@@ -1,7 +1,7 @@
-//! One message from receipt to its end: case events, parked, or left in the queue.
+//! One message from receipt to its end: case events, parked, or waiting.
 //!
-//! Architecture invariant: a message may be deleted from the queue only when this returned a disposition, and it
-//! returns one only after what the message led to is committed.
+//! Architecture invariant: a message may be deleted from the queue only when [`Ingest::accept`] or
+//! [`Ingest::keep_waiting`] returned a disposition, and they return one only after what the message led to is committed.
 
 use std::{
     sync::Arc,
@@ -10,20 +10,22 @@ use std::{
 
 use sqlx::PgPool;
 
+pub use super::{disposition::Disposition, not_accepted::NotAccepted};
 use super::{
+    known,
     message::{Delivery, Malformed, Parsed, parse},
+    not_accepted::undocumented,
     parked,
-    route::{ParkReason, Parking, Route, outdated, route},
-    unexplained::{self, UNEXPLAINED_TRIES},
+    route::{ParkReason, Parking, Route, drops_again, outdated, route},
+    waiting::MAX_UNDOCUMENTED,
 };
 use crate::{
-    breakers::{AUTH, DELIUS, Dependency, MPC, STORE},
     case::{
         CaseCommand, CaseError, CaseEvent, Crn, DetailAddress, Evidence, FetchError, IdentityChange,
         IdentityReason, Message, NomsNumber, PersonId, UndocumentedAnswer, sha256_hex,
     },
     case_records,
-    database::{self, in_time},
+    database::in_time,
     delius::{Delius, DeliusError, LiveCustody},
     event_store::{
         CaseStore, Cause, ExecuteError, Standing,
@@ -34,45 +36,6 @@ use crate::{
 /// How long to wait for an answer of Delius.
 const DELIUS_ANSWER: Duration = Duration::from_secs(10);
 
-/// What became of a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Disposition {
-    /// It became these events of the case.
-    Recorded {
-        /// Whose case.
-        noms: NomsNumber,
-        /// Names of the events.
-        events: Vec<&'static str>,
-    },
-    /// It had been accounted for before: nothing changed.
-    Duplicate,
-    /// It waits for an operator.
-    Parked(Parking),
-    /// The cached record of the person was dropped.
-    ChangeFeed(Crn),
-    /// It concerns no case of ours.
-    NotApplicable(String),
-}
-
-/// Why a message has not been accounted for: it stays in the queue.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NotAccepted {
-    /// A dependency is down or busy; try again when it is back.
-    #[error("{dependency} is unavailable: {reason}")]
-    Unavailable {
-        /// Which one.
-        dependency: Dependency,
-        /// What it said.
-        reason: String,
-    },
-    /// An answer that may be a wrong address; tried a few times before the message is parked.
-    #[error("{0}")]
-    Unexplained(String),
-    /// A fault of ours: left for redelivery, then the dead-letter queue.
-    #[error("{0}")]
-    Fault(String),
-}
-
 /// Accepts messages.
 pub struct Ingest {
     pub(super) store: Arc<CaseStore>,
@@ -82,12 +45,23 @@ pub struct Ingest {
 /// How often a message follows a person from one number to the next.
 const MAX_MOVES: u32 = 10;
 
+/// Where an attempt comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    Queue,
+    Waiting,
+    /// Somebody waits for the end of the message.
+    Operator,
+}
+
+/// When a record is dropped that is out of date before Delius has the new value.
+const DROP_AGAIN: Duration = Duration::from_secs(30);
+
 /// A message on its way to its end.
 pub(super) struct InWork<'a> {
     delivery: &'a Delivery,
     pub(super) receipt: Receipt,
-    /// Whether an unexplained answer is worth asking again; not where an operator waits for what comes of it.
-    patient: bool,
+    origin: Origin,
 }
 
 impl Ingest {
@@ -101,7 +75,7 @@ impl Ingest {
         &self.store
     }
 
-    /// Accepts one delivery from the queue or from a file.
+    /// Makes one attempt to accept a delivery from the queue.
     pub async fn accept(&self, delivery: &Delivery) -> Result<Disposition, NotAccepted> {
         let began = Instant::now();
         let disposition = self.accept_now(delivery).await?;
@@ -111,23 +85,96 @@ impl Ingest {
 
     async fn accept_now(&self, delivery: &Delivery) -> Result<Disposition, NotAccepted> {
         let (message_id, parsed) = parse(delivery);
-        // The case knows its messages too. But which case it is can depend on what Delius says today: the second
-        // delivery of a message must not become events of another case.
         let noms = parsed.as_ref().ok().and_then(|parsed| parsed.event.noms().ok());
-        match self.store.standing(&message_id, noms.as_ref()).await? {
-            Standing::New => self.accept_parsed(delivery, message_id, parsed, true).await,
-            Standing::Parked => self.duplicate(receipt(delivery, message_id, None), None).await,
-            Standing::Accounted(noms) => {
-                let event_type = parsed.ok().and_then(|parsed| parsed.event_type);
-                self.duplicate(receipt(delivery, message_id, event_type), noms.as_ref()).await
-            }
+        if self.store.standing(&message_id, noms.as_ref()).await? != Standing::New
+            && let Some(end) = self.known(delivery, &message_id, parsed.as_ref().ok(), Origin::Queue).await?
+        {
+            return Ok(end);
         }
+        self.accept_parsed(delivery, message_id, parsed, Origin::Queue).await
     }
 
-    /// Accepts a parked message once more.
-    pub async fn retry(&self, delivery: &Delivery) -> Result<Disposition, NotAccepted> {
-        let (message_id, parsed) = parse(delivery);
-        self.accept_parsed(delivery, message_id, parsed, false).await
+    /// Accepts a message for somebody who waits for its end: what could be different at the next request is asked for
+    /// at once, and the message parked when it is not.
+    pub async fn accept_now(&self, delivery: &Delivery) -> Result<Disposition, NotAccepted> {
+        for _ in 1..MAX_UNDOCUMENTED {
+            match self.accept(delivery).await {
+                Err(NotAccepted::Undocumented { .. }) => {}
+                Err(NotAccepted::Again { .. }) => break,
+                end => return end,
+            }
+        }
+        let (message_id, _) = parse(delivery);
+        self.retry(delivery, &message_id).await
+    }
+
+    /// Makes one attempt to accept a waiting message.
+    pub async fn accept_waiting(
+        &self,
+        delivery: &Delivery,
+        message_id: &str,
+    ) -> Result<Disposition, NotAccepted> {
+        let (_, parsed) = parse(delivery);
+        if let Some(end) = self.known(delivery, message_id, parsed.as_ref().ok(), Origin::Waiting).await? {
+            return Ok(end);
+        }
+        self.accept_parsed(delivery, message_id.to_owned(), parsed, Origin::Waiting).await
+    }
+
+    /// Accepts a parked message once more, under the id that it was parked with.
+    pub async fn retry(&self, delivery: &Delivery, message_id: &str) -> Result<Disposition, NotAccepted> {
+        let (_, parsed) = parse(delivery);
+        self.accept_parsed(delivery, message_id.to_owned(), parsed, Origin::Operator).await
+    }
+
+    /// The end of a message whose id is known: a duplicate, or another message under the same id.
+    ///
+    /// The case knows its messages too. But whose case it is can depend on what Delius says today: the second delivery
+    /// of a message must not become events of another case.
+    async fn known(
+        &self,
+        delivery: &Delivery,
+        message_id: &str,
+        parsed: Option<&Parsed>,
+        origin: Origin,
+    ) -> Result<Option<Disposition>, NotAccepted> {
+        let known = in_time(known::find(self.pool(), message_id, origin == Origin::Waiting)).await?;
+        let Some(known) = known else { return Ok(None) };
+        let event_type = parsed.and_then(|parsed| parsed.event_type.clone());
+        let receipt = receipt(delivery, message_id.to_owned(), event_type);
+        let same = known.is_same(self.pool(), message_id, delivery, &receipt.body_sha256);
+        if in_time(same).await? {
+            return self.duplicate(receipt, known.noms.as_ref()).await.map(Some);
+        }
+        let parking = ParkReason::MessageIdReused.because(
+            "another message with the same id and another content was accounted for before; retry it when both are \
+             true, or skip it",
+        );
+        // Under an id of its own, so that neither message hides the other.
+        let message_id = format!("{message_id}#{}", &receipt.body_sha256[..16]);
+        let receipt = Receipt { message_id, ..receipt };
+        if in_time(known::find(self.pool(), &receipt.message_id, false)).await?.is_some() {
+            return self.duplicate(receipt, known.noms.as_ref()).await.map(Some);
+        }
+        let in_work = InWork { delivery, receipt, origin };
+        self.park(in_work, known.noms.as_ref(), parking).await.map(Some)
+    }
+
+    /// Parks a message for a reason that is not found in it.
+    pub(super) async fn park_delivery(
+        &self,
+        delivery: &Delivery,
+        message_id: &str,
+        parking: Parking,
+    ) -> sqlx::Result<()> {
+        let (_, parsed) = parse(delivery);
+        let parsed = parsed.ok();
+        let noms = parsed.as_ref().and_then(|parsed| parsed.event.noms().ok());
+        let event_type = parsed.and_then(|parsed| parsed.event_type);
+        let receipt = receipt(delivery, message_id.to_owned(), event_type);
+        in_time(parked::park(self.pool(), receipt, delivery, noms.as_ref(), &parking)).await?;
+        super::report(delivery, message_id, &Disposition::Parked(parking));
+        Ok(())
     }
 
     async fn accept_parsed(
@@ -135,12 +182,13 @@ impl Ingest {
         delivery: &Delivery,
         message_id: String,
         parsed: Result<Parsed, Malformed>,
-        patient: bool,
+        origin: Origin,
     ) -> Result<Disposition, NotAccepted> {
         let event_type = parsed.as_ref().ok().and_then(|parsed| parsed.event_type.clone());
-        let in_work = InWork { delivery, receipt: receipt(delivery, message_id, event_type), patient };
+        let in_work = InWork { delivery, receipt: receipt(delivery, message_id, event_type), origin };
         let parsed = match parsed {
-            Ok(parsed) => parsed,
+            // The id of the attempt, where the message was parked under one of its own.
+            Ok(parsed) => Parsed { message_id: in_work.receipt.message_id.clone(), ..parsed },
             Err(malformed) => {
                 return self.park(in_work, None, ParkReason::InvalidMessage.because(malformed.0)).await;
             }
@@ -152,12 +200,15 @@ impl Ingest {
         let noms = parsed.event.noms().ok();
         // The body was parsed as UTF-8, so nothing is replaced here.
         let evidence = Evidence::of(String::from_utf8_lossy(&delivery.body));
-        let now = if patient { delivery.received_at } else { chrono::Utc::now() };
+        let now = if origin == Origin::Operator { chrono::Utc::now() } else { delivery.received_at };
         match route(&parsed, evidence, delivery.received_at, now) {
             Route::Command(noms, command) => self.command(in_work, noms, command).await,
             Route::Linked { crn, former, message } => self.linked(in_work, crn, former, message).await,
             Route::Identity { change, message } => self.identity_changed(in_work, change, message).await,
             Route::SentenceChanged(crn, message) => self.sentence_changed(in_work, &crn, message).await,
+            Route::ChangeFeed(_) if origin == Origin::Queue && drops_again(parsed.event_type.as_deref()) => {
+                Err(NotAccepted::Again { after: DROP_AGAIN })
+            }
             Route::ChangeFeed(crn) => {
                 let accounted = in_work.receipt.change_feed(crn.to_string());
                 in_time(receipts::insert(self.pool(), &accounted)).await?;
@@ -224,7 +275,7 @@ impl Ingest {
                     UndocumentedAnswer::Body { .. } => ParkReason::InvalidDetail,
                 };
                 let parking = reason.because(detail);
-                return self.unexplained(in_work, Some(noms), &answer.kind(), parking).await;
+                return self.undocumented(in_work, Some(noms), undocumented(&answer, parking)).await;
             }
             FetchError::ForeignUrl { .. } => ParkReason::ForeignDetailUrl,
             FetchError::IdentifierMismatch => ParkReason::IdentifierMismatch,
@@ -233,19 +284,19 @@ impl Ingest {
         self.park(in_work, Some(noms), reason.because(detail)).await
     }
 
-    /// An answer that explains nothing may be another one soon, so it is asked for again a few times.
-    async fn unexplained(
+    /// An undocumented answer may be another one soon, so the message waits, unless an operator waits for its end.
+    async fn undocumented(
         &self,
         in_work: InWork<'_>,
         noms: Option<&NomsNumber>,
-        answer: &str,
-        parking: Parking,
+        failure: NotAccepted,
     ) -> Result<Disposition, NotAccepted> {
-        let count = unexplained::count(self.pool(), &in_work.receipt.message_id, answer);
-        if in_time(count).await? < UNEXPLAINED_TRIES && in_work.patient {
-            return Err(NotAccepted::Unexplained(parking.detail));
+        match failure {
+            NotAccepted::Undocumented { parking, .. } if in_work.origin == Origin::Operator => {
+                self.park(in_work, noms, parking).await
+            }
+            failure => Err(failure),
         }
-        self.park(in_work, noms, parking).await
     }
 
     /// The message gives a CRN and no NOMS number. Delius has had the number since before it was sent, though what we
@@ -271,7 +322,10 @@ impl Ingest {
         let parking = ParkReason::MissingIdentifier.because(
             "the event names no NOMS number, and Delius has none for its CRN; retry it once Delius has one, or skip it",
         );
-        self.unexplained(in_work, None, "no NOMS number", parking).await
+        // No outage of anything, however many messages it happens to.
+        let failure =
+            NotAccepted::Undocumented { dependency: None, answer: "no NOMS number".into(), parking };
+        self.undocumented(in_work, None, failure).await
     }
 
     /// Handover dates may fit now, where the person has a NOMS number and exactly one live custody.
@@ -342,48 +396,5 @@ fn receipt(delivery: &Delivery, message_id: String, event_type: Option<String>) 
         body_sha256: sha256_hex(&delivery.body),
         receive_count: delivery.receive_count,
         received_at: delivery.received_at,
-    }
-}
-
-impl Disposition {
-    /// The dependencies that must have answered for a message of this type to end so.
-    pub fn proves(&self, event_type: Option<&str>) -> &'static [Dependency] {
-        match self {
-            Self::Recorded { .. } if event_type == Some("SENTENCE_CHANGED") => &[STORE, DELIUS],
-            Self::Recorded { .. } => &[STORE, MPC, AUTH],
-            Self::NotApplicable(_) => &[STORE, DELIUS],
-            Self::Duplicate | Self::Parked(_) | Self::ChangeFeed(_) => &[STORE],
-        }
-    }
-}
-
-impl From<sqlx::Error> for NotAccepted {
-    fn from(error: sqlx::Error) -> Self {
-        if database::is_outage(&error) {
-            Self::Unavailable { dependency: STORE, reason: error.to_string() }
-        } else {
-            Self::Fault(error.to_string())
-        }
-    }
-}
-
-impl From<DeliusError> for NotAccepted {
-    fn from(error: DeliusError) -> Self {
-        if error.is_outage() {
-            Self::Unavailable { dependency: DELIUS, reason: error.to_string() }
-        } else {
-            Self::Fault(error.to_string())
-        }
-    }
-}
-
-impl From<ExecuteError> for NotAccepted {
-    fn from(error: ExecuteError) -> Self {
-        match error {
-            ExecuteError::Unavailable(reason) | ExecuteError::Contended(reason) => {
-                Self::Unavailable { dependency: STORE, reason }
-            }
-            error => Self::Fault(error.to_string()),
-        }
     }
 }

@@ -1,5 +1,5 @@
-//! Tells the readers how current the change feed is: a cached record may be served only while every consumer of
-//! the feed polls, none has an old message in hand, and none may have left an old one unseen in the queue.
+//! Reports how current the change feed is: a cached record may be served only while every consumer of the feed polls,
+//! none has an old message in flight, and none may have left an old one unseen in the queue.
 //!
 //! SQS gives messages in no order: while younger ones come, an old one may wait. That nothing waits is known from a
 //! long poll that came back empty, because it asks every server of the queue, and as far as SQS counts from an
@@ -9,7 +9,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -18,59 +18,85 @@ use sqlx::PgPool;
 
 use crate::{case_records, database::in_time};
 
-/// What one consumer has in hand of the change feed.
+/// What one consumer has in flight of the change feed.
 pub struct FeedWatch {
     store: PgPool,
     consumer: String,
     began: Instant,
-    in_hand: Mutex<HashMap<String, InHand>>,
+    in_flight: Mutex<HashMap<String, FeedEntry>>,
     /// When nothing waited in the queue, and when its count was last asked for.
     drained: Mutex<(Option<Instant>, Option<Instant>)>,
 }
 
 #[derive(Clone, Copy)]
-struct InHand {
+struct FeedEntry {
     sent_at: DateTime<Utc>,
-    /// Set when it was put back: by then it does no harm to this consumer's knowledge any more.
+    /// Set when the message was returned: by then it does no harm to this consumer's knowledge any more.
     forget_at: Option<Instant>,
 }
 
-/// A message put back is received again this long after it becomes visible, by whoever polls.
+/// A message of the feed, until it is finished or returned. Dropped otherwise (its task panicked), it counts as
+/// returned, so that the feed does not lag for ever.
+pub(crate) struct FeedMessage {
+    watch: Arc<FeedWatch>,
+    message_id: String,
+    ended: bool,
+}
+
+/// A returned message is received again this long after it becomes visible, by whoever polls.
 const RECEIVED_AGAIN: Duration = Duration::from_secs(30);
 /// A queue that was drained within this time counts as drained; more than readers allow a message to wait.
 const DRAINED_WITHIN: Duration = Duration::from_secs(2);
 /// The count is asked for no more often, and only while polls bring messages.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 
+impl FeedMessage {
+    /// It was handled, or is kept in the store with the records dropped.
+    pub(crate) fn finished(mut self) {
+        self.ended = true;
+        self.watch.with(|in_flight| in_flight.remove(&self.message_id));
+    }
+
+    /// It was returned to the queue, invisible for this long.
+    pub(crate) fn returned(mut self, invisible: Duration, drops_records: bool) {
+        self.ended = true;
+        self.watch.returned(&self.message_id, invisible, drops_records);
+    }
+}
+
+impl Drop for FeedMessage {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.watch.returned(&self.message_id, Duration::ZERO, true);
+        }
+    }
+}
+
 impl FeedWatch {
     /// A watch that reports under the consumer's name, which is unique to the process.
     pub fn new(store: PgPool, consumer: String) -> Self {
         let began = Instant::now();
-        Self { store, consumer, began, in_hand: Mutex::default(), drained: Mutex::default() }
+        Self { store, consumer, began, in_flight: Mutex::default(), drained: Mutex::default() }
     }
 
-    fn with<T>(&self, act: impl FnOnce(&mut HashMap<String, InHand>) -> T) -> T {
-        act(&mut self.in_hand.lock().unwrap_or_else(PoisonError::into_inner))
+    fn with<T>(&self, act: impl FnOnce(&mut HashMap<String, FeedEntry>) -> T) -> T {
+        act(&mut self.in_flight.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A message of the feed was received.
-    pub(crate) fn received(&self, message_id: &str, sent_at: DateTime<Utc>) {
-        let entry = InHand { sent_at, forget_at: None };
-        self.with(|in_hand| in_hand.insert(message_id.to_owned(), entry));
+    /// A message was received.
+    pub(crate) fn received(self: &Arc<Self>, message_id: &str, sent_at: DateTime<Utc>) -> FeedMessage {
+        let entry = FeedEntry { sent_at, forget_at: None };
+        self.with(|in_flight| in_flight.insert(message_id.to_owned(), entry));
+        FeedMessage { watch: Arc::clone(self), message_id: message_id.to_owned(), ended: false }
     }
 
-    /// It was worked through.
-    pub(crate) fn finished(&self, message_id: &str) {
-        self.with(|in_hand| in_hand.remove(message_id));
-    }
-
-    /// It was put back, hidden for this long. One that drops records may have been received for the last time and go to
-    /// the dead-letter queue: it counts until every record that it would have dropped is too old by itself.
-    pub(crate) fn put_back(&self, message_id: &str, hidden: Duration, drops_records: bool) {
+    /// One that drops records may have been received for the last time and go to the dead-letter queue: it counts until
+    /// every record that it would have dropped is too old by itself.
+    fn returned(&self, message_id: &str, invisible: Duration, drops_records: bool) {
         let counts = if drops_records { case_records::OUTLIVED } else { RECEIVED_AGAIN };
-        let forget_at = Some(Instant::now() + hidden + counts);
-        self.with(|in_hand| {
-            if let Some(entry) = in_hand.get_mut(message_id) {
+        let forget_at = Some(Instant::now() + invisible + counts);
+        self.with(|in_flight| {
+            if let Some(entry) = in_flight.get_mut(message_id) {
                 entry.forget_at = forget_at;
             }
         });
@@ -95,8 +121,8 @@ impl FeedWatch {
         self.drained.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For how long a message may have been waiting in the queue unseen.
-    fn unseen(&self, now: Instant) -> Duration {
+    /// For how long a message may have been waiting in the queue without being noticed.
+    fn longest_undetected_wait(&self, now: Instant) -> Duration {
         match self.knowledge().0.map(|at| now.duration_since(at)) {
             Some(ago) if ago <= DRAINED_WITHIN => Duration::ZERO,
             Some(ago) => ago,
@@ -105,12 +131,12 @@ impl FeedWatch {
     }
 
     fn lag(&self, now: Instant) -> Duration {
-        let oldest = self.with(|in_hand| {
-            in_hand.retain(|_, entry| entry.forget_at.is_none_or(|forget_at| forget_at > now));
-            in_hand.values().map(|entry| entry.sent_at).min()
+        let oldest = self.with(|in_flight| {
+            in_flight.retain(|_, entry| entry.forget_at.is_none_or(|forget_at| forget_at > now));
+            in_flight.values().map(|entry| entry.sent_at).min()
         });
-        let in_hand = oldest.and_then(|sent_at| (Utc::now() - sent_at).to_std().ok()).unwrap_or_default();
-        in_hand.max(self.unseen(now))
+        let in_flight = oldest.and_then(|sent_at| (Utc::now() - sent_at).to_std().ok()).unwrap_or_default();
+        in_flight.max(self.longest_undetected_wait(now))
     }
 
     /// A poll succeeded: says so, with the age that the oldest message not worked through may have.
@@ -121,13 +147,13 @@ impl FeedWatch {
         }
     }
 
-    /// The consumer stops with nothing in hand.
-    pub(crate) async fn leave(&self) {
-        let in_hand = self.with(|in_hand| in_hand.len());
-        if in_hand > 0 {
+    /// The consumer stops. With nothing in flight, readers need not wait for it any more.
+    pub(crate) async fn sign_off(&self) {
+        let in_flight = self.with(|in_flight| in_flight.len());
+        if in_flight > 0 {
             tracing::info!(
-                in_hand,
-                "stopping with messages in hand; readers go to Delius until they are received again"
+                in_flight,
+                "stopping with messages in flight; readers go to Delius until they are received again"
             );
             return;
         }
@@ -143,11 +169,12 @@ mod tests {
 
     use super::*;
 
-    fn watch() -> FeedWatch {
-        FeedWatch::new(PgPool::connect_lazy("postgres://nobody@127.0.0.1:1/none").unwrap(), "test".into())
+    fn watch() -> Arc<FeedWatch> {
+        let nowhere = PgPool::connect_lazy("postgres://nobody@127.0.0.1:1/none").unwrap();
+        Arc::new(FeedWatch::new(nowhere, "test".into()))
     }
 
-    fn drained() -> FeedWatch {
+    fn drained() -> Arc<FeedWatch> {
         let watch = watch();
         watch.drained(Instant::now());
         watch
@@ -174,11 +201,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_message_that_drops_records_and_was_put_back_counts_until_they_are_too_old_by_themselves() {
+    async fn a_message_that_drops_records_and_was_returned_counts_until_they_are_too_old_by_themselves() {
         for (drops_records, counts) in [(true, case_records::OUTLIVED), (false, RECEIVED_AGAIN)] {
             let watch = drained();
-            watch.received("m", Utc::now() - chrono::Duration::hours(1));
-            watch.put_back("m", 10 * S, drops_records);
+            let message = watch.received("m", Utc::now() - chrono::Duration::hours(1));
+            message.returned(10 * S, drops_records);
             let lags = |watch: &FeedWatch, after: Duration| {
                 let then = Instant::now() + after;
                 watch.drained(then);
@@ -187,5 +214,19 @@ mod tests {
             assert!(lags(&watch, 9 * S + counts), "{drops_records}");
             assert!(!lags(&watch, 11 * S + counts), "{drops_records}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_message_whose_task_panicked_does_not_make_the_feed_lag_for_ever() {
+        let watch = drained();
+        let message = watch.received("m", Utc::now() - chrono::Duration::hours(1));
+        let panicked = tokio::spawn(async move {
+            let _message = message;
+            panic!("a bug");
+        });
+        assert!(panicked.await.is_err());
+        let later = Instant::now() + case_records::OUTLIVED + S;
+        watch.drained(later);
+        assert_eq!(watch.lag(later), Duration::ZERO);
     }
 }

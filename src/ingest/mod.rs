@@ -1,34 +1,52 @@
 //! Ingestion: from a message in the queue to a command to a case.
 //!
-//! [`message`] parses (pure), [`route`] says what a message asks for (pure), [`accept`] carries it out, and the
-//! [`consumer`] connects that to SQS. What cannot become events is kept in [`parked`].
+//! [`message`] parses (pure), [`route`] says what a message asks for (pure), [`accept`] carries it out, and [`sqs`]
+//! connects that to the queue. What cannot be accepted now is kept in [`waiting`], what cannot become events in
+//! [`parked`].
 
 pub mod accept;
+mod attempt;
+mod disposition;
+mod envelope;
+mod event;
 pub mod feed;
 mod identity;
+mod keep;
+mod known;
 pub mod message;
+mod not_accepted;
 pub mod parked;
 pub mod reflector;
 pub mod route;
+#[cfg(test)]
+mod shapes_tests;
 pub mod sqs;
 #[cfg(test)]
 mod tests;
 mod time;
-mod unexplained;
+pub mod waiting;
 
 pub use accept::{Disposition, Ingest, NotAccepted};
 pub use message::Delivery;
-pub use unexplained::UNEXPLAINED_TRIES;
 
-/// Logs and counts what became of a message, once, where it is handled.
-pub fn report(message_id: &str, event_type: Option<&str>, disposition: &Disposition) {
-    let event_type = event_type.unwrap_or("unknown");
+use chrono::{DateTime, Utc};
+
+use crate::{case::NomsNumber, london};
+
+/// Logs and counts how a message ended, once, where it is handled, and returns its event type.
+pub(crate) fn report(delivery: &Delivery, message_id: &str, disposition: &Disposition) -> Option<String> {
+    let parsed = message::parse(delivery).1.ok();
+    let occurred_at = parsed.as_ref().and_then(|parsed| parsed.event.occurred_at(delivery.received_at).ok());
+    let known_type = parsed.and_then(|parsed| parsed.event_type);
+    let event_type = known_type.as_deref().unwrap_or("unknown");
     let name = match disposition {
         Disposition::Recorded { noms, events } => {
             tracing::info!(message_id, event_type, noms = %noms, ?events, "message recorded");
             if events.contains(&"AllocationNotReady") {
-                tracing::info!(target: "telemetry", name = "NotReadyToAllocate", noms = %noms,
-                    properties.nomsId = %noms, "nothing to write");
+                telemetry("NotReadyToAllocate", noms, occurred_at);
+            }
+            if events.contains(&"HandoverNotFound") {
+                telemetry("HandoverNotFound", noms, None);
             }
             "recorded"
         }
@@ -41,6 +59,10 @@ pub fn report(message_id: &str, event_type: Option<&str>, disposition: &Disposit
             tracing::warn!(message_id, event_type, reason, detail, "message parked");
             "parked"
         }
+        Disposition::Waiting { reason } => {
+            tracing::warn!(message_id, event_type, reason, "message waits in the store; it is tried again");
+            "waiting"
+        }
         Disposition::ChangeFeed(crn) => {
             tracing::info!(message_id, event_type, crn = %crn, "cached case record dropped");
             "change_feed"
@@ -51,4 +73,18 @@ pub fn report(message_id: &str, event_type: Option<&str>, disposition: &Disposit
         }
     };
     metrics::counter!("ingest_messages_total", "disposition" => name).increment(1);
+    known_type
+}
+
+/// A telemetry line for an event that leads to no write.
+fn telemetry(name: &'static str, noms: &NomsNumber, allocated_at: Option<DateTime<Utc>>) {
+    let allocation_date = allocated_at.map(london::date_time);
+    tracing::info!(
+        target: "telemetry",
+        name,
+        noms = %noms,
+        properties.nomsId = %noms,
+        properties.allocationDate = allocation_date,
+        "nothing to write"
+    );
 }

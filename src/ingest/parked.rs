@@ -72,18 +72,32 @@ pub struct ParkedMessage {
     pub state: String,
 }
 
+/// A parked message without its bytes.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct ParkedSummary {
+    pub id: i64,
+    pub message_id: String,
+    pub event_type: Option<String>,
+    pub case_id: Option<String>,
+    pub reason: String,
+    pub detail: String,
+    pub received_at: DateTime<Utc>,
+    pub state: String,
+}
+
 const COLUMNS: &str =
     "id, message_id, event_type, case_id, reason, detail, body, body_sha256, attributes, received_at, state";
 
 /// The messages that match, oldest first. Without a state those that wait for a decision; with `every` all.
-pub async fn list(pool: &PgPool, select: &Select) -> sqlx::Result<Vec<ParkedMessage>> {
-    sqlx::query_as(&format!(
-        "select {COLUMNS} from parked_messages
+pub async fn list(pool: &PgPool, select: &Select) -> sqlx::Result<Vec<ParkedSummary>> {
+    // Without the bodies: a list of 200,000 messages with theirs would fill the memory.
+    sqlx::query_as(
+        "select id, message_id, event_type, case_id, reason, detail, received_at, state from parked_messages
          where ($1 = 'every' or state = $1) and ($2::text is null or case_id = $2)
            and ($3::text is null or strpos(lower(reason || ' ' || detail), lower($3)) > 0)
            and ($4::timestamptz is null or received_at >= $4)
-         order by id limit $5"
-    ))
+         order by id limit $5",
+    )
     .bind(select.state.as_deref().unwrap_or("parked"))
     .bind(&select.case)
     .bind(&select.reason)

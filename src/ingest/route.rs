@@ -5,7 +5,7 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::message::{Event, IdentifierFault, Parsed};
+use super::message::{Event, IdentifierFault, Malformed, Parsed};
 use crate::case::{
     CaseCommand, Crn, DetailAddress, Evidence, IdentityChange, IdentityReason, InvalidIdentifier, Message,
     NomsNumber, PersonId, PrisonCode, StatedAllocation,
@@ -56,6 +56,9 @@ pub enum ParkReason {
     DetailNotFound,
     UnexpectedStatus,
     InvalidDetail,
+    MessageIdReused,
+    Unavailable,
+    Fault,
 }
 
 impl ParkReason {
@@ -72,6 +75,9 @@ impl ParkReason {
             Self::DetailNotFound => "DetailNotFound",
             Self::UnexpectedStatus => "UnexpectedStatus",
             Self::InvalidDetail => "InvalidDetail",
+            Self::MessageIdReused => "MessageIdReused",
+            Self::Unavailable => "Unavailable",
+            Self::Fault => "Fault",
         }
     }
 
@@ -85,13 +91,12 @@ impl From<IdentifierFault> for Parking {
         let reason = match fault {
             IdentifierFault::Missing(_) => ParkReason::MissingIdentifier,
             IdentifierFault::Invalid(_) => ParkReason::InvalidIdentifier,
-            IdentifierFault::Contradictory(_) => ParkReason::IdentifierMismatch,
         };
         reason.because(fault.to_string())
     }
 }
 
-const SENTENCE_CHANGED: &str = "SENTENCE_CHANGED";
+pub(super) const SENTENCE_CHANGED: &str = "SENTENCE_CHANGED";
 
 const PRISONER_MERGED: &str = "prison-offender-events.prisoner.merged";
 const BOOKING_MOVED: &str = "prison-offender-events.prisoner.booking.moved";
@@ -119,7 +124,7 @@ const LINKED: [&str; 2] =
     ["probation-case.prison-identifier.added", "probation-case.prison-identifier.updated"];
 
 /// The event types after which a cached case record is out of date, and which do nothing more.
-const CHANGE_FEED: [&str; 14] = [
+const CHANGE_FEED: [&str; 15] = [
     "OFFENDER_MANAGER_CHANGED",
     "OFFENDER_OFFICER_CHANGED",
     "OFFENDER_DETAILS_CHANGED",
@@ -134,10 +139,20 @@ const CHANGE_FEED: [&str; 14] = [
     "probation-case.registration.deleted",
     "probation-case.registration.deregistered",
     "tier.calculation.complete",
+    TIER_CHANGED,
 ];
+
+/// Sent before Delius has the new tier.
+const TIER_CHANGED: &str = "tier.calculation.changed";
 
 /// The event type of our own bulk run.
 pub const BULK_UPDATE: &str = "pom-handover-dates.internal.bulk-update";
+
+/// Whether a message of this type drops cached case records once more after a while: it is sent before Delius is
+/// written, and whoever reads in between caches the old value.
+pub(super) fn drops_again(event_type: Option<&str>) -> bool {
+    event_type == Some(TIER_CHANGED)
+}
 
 /// Whether a message of this type drops cached case records.
 pub fn drops_records(event_type: &str) -> bool {
@@ -181,54 +196,56 @@ fn decide(
         return Err(ParkReason::InvalidMessage
             .because("eventType is missing, both as message attribute and in the event; set one of them"));
     };
-    let message = || -> Result<Message, Parking> {
+    let message_at = |occurred_at: Result<DateTime<Utc>, Malformed>| -> Result<Message, Parking> {
         Ok(Message {
             under: None,
             id: parsed.message_id.clone(),
             event_type: event_type.to_owned(),
-            occurred_at: event
-                .occurred_at(now)
-                .map_err(|wrong| ParkReason::InvalidMessage.because(wrong.0))?,
+            occurred_at: occurred_at.map_err(|wrong| ParkReason::InvalidMessage.because(wrong.0))?,
             received_at,
             evidence,
         })
     };
+    // For an effect at the time of the event.
+    let message = || event.occurred_at(now);
+    // For an effect that is the same whenever it happened.
+    let timeless = || event.occurred_at_or_received(now, received_at);
     Ok(match event_type {
         "offender-management.allocation.changed" | "offender-management.pom.allocated" => {
-            let (noms, message, address) = (event.noms()?, message()?, detail_address(event)?);
+            let (noms, message, address) = (event.noms()?, message_at(message())?, detail_address(event)?);
             let stated = stated_allocation(event)?;
             Route::Command(noms.clone(), CaseCommand::RecordAllocation { noms, message, stated, address })
         }
         "offender-management.handover.changed" => {
-            let (noms, message, address) = (event.noms()?, message()?, detail_address(event)?);
+            let (noms, message, address) = (event.noms()?, message_at(timeless())?, detail_address(event)?);
             let command =
                 CaseCommand::RecordHandover { noms: noms.clone(), message, address, dry_run: false };
             Route::Command(noms, command)
         }
         BULK_UPDATE => {
-            let (noms, message, dry_run) = (event.noms()?, message()?, dry_run(event)?);
+            let (noms, message, dry_run) = (event.noms()?, message_at(timeless())?, dry_run(event)?);
             let address = DetailAddress::OfCase;
             let command = CaseCommand::RecordHandover { noms: noms.clone(), message, address, dry_run };
             Route::Command(noms, command)
         }
-        linked if LINKED.contains(&linked) => linked_number(event, message()?)?,
+        linked if LINKED.contains(&linked) => linked_number(event, message_at(message())?)?,
         PRISONER_MERGED => {
             let (from, to) = (noms_in(event, "removedNomsNumber")?, noms_in(event, "nomsNumber")?);
-            replaced(from, to, IdentityReason::PrisonRecordsMerged, None, message()?)
+            replaced(from, to, IdentityReason::PrisonRecordsMerged, None, message_at(message())?)
         }
         BOOKING_MOVED => {
             let (from, to) = (noms_in(event, "movedFromNomsNumber")?, noms_in(event, "movedToNomsNumber")?);
-            replaced(from, to, IdentityReason::BookingMoved, None, message()?)
+            replaced(from, to, IdentityReason::BookingMoved, None, message_at(message())?)
         }
         CASES_MERGED => {
             let (from, to) = (crn_in(event, "sourceCRN")?, crn_in(event, "targetCRN")?);
-            cases(from, to, IdentityReason::CasesMerged, message()?)
+            cases(from, to, IdentityReason::CasesMerged, message_at(message())?)
         }
         CASES_UNMERGED => {
             let (from, to) = (crn_in(event, "unmergedCRN")?, crn_in(event, "reactivatedCRN")?);
-            cases(from, to, IdentityReason::CasesUnmerged, message()?)
+            cases(from, to, IdentityReason::CasesUnmerged, message_at(message())?)
         }
-        SENTENCE_CHANGED => Route::SentenceChanged(event.crn()?, message()?),
+        SENTENCE_CHANGED => Route::SentenceChanged(event.crn()?, message_at(timeless())?),
         feed if CHANGE_FEED.contains(&feed) => Route::ChangeFeed(event.crn()?),
         _ => {
             return Err(ParkReason::UnhandledEventType
@@ -244,7 +261,7 @@ fn linked_number(event: &Event, message: Message) -> Result<Route, Parking> {
         Some(_) => Some(noms_in(event, "previousNomsNumber")?),
     };
     let (noms, crn) = match (event.noms(), event.crn()) {
-        (Err(IdentifierFault::Missing(_)), Ok(crn)) => return Ok(Route::Linked { crn, former, message }),
+        (Err(_), Ok(crn)) => return Ok(Route::Linked { crn, former, message }),
         (noms, crn) => (noms?, crn.ok()),
     };
     Ok(match former.filter(|former| *former != noms) {
@@ -301,7 +318,7 @@ fn stated_allocation(event: &Event) -> Result<StatedAllocation, Parking> {
     let staff_code = match event.information("staffCode") {
         None => return Ok(StatedAllocation::Unstated),
         Some(Value::Null) => return Ok(StatedAllocation::Deallocated),
-        Some(Value::Number(number)) => number.as_i64(),
+        Some(Value::Number(number)) => whole(number),
         Some(Value::String(text)) => text.trim().parse().ok(),
         Some(_) => None,
     };
@@ -320,6 +337,12 @@ fn stated_allocation(event: &Event) -> Result<StatedAllocation, Parking> {
             Ok(StatedAllocation::Allocated { staff_code, prison })
         }
     }
+}
+
+/// `485926.0` is a whole number too.
+fn whole(number: &serde_json::Number) -> Option<i64> {
+    let exact = number.as_f64().filter(|it| it.fract() == 0.0 && it.abs() < 9e15);
+    number.as_i64().or_else(|| exact.map(|it| it as i64))
 }
 
 /// The flag of a bulk run. Anything but a boolean is refused: a dry run that writes is worse than none.

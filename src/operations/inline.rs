@@ -13,14 +13,9 @@ use crate::{
 /// How long to wait for the writes of one message.
 const SETTLE: Duration = Duration::from_secs(60);
 
-/// As from SQS: what is not explained is tried again, until it is parked.
+/// Accepts a message to its end: somebody waits for it.
 pub async fn accept(ingest: &Ingest, delivery: Delivery) -> Result<Disposition, NotAccepted> {
-    loop {
-        match ingest.accept(&delivery).await {
-            Err(NotAccepted::Unexplained(_)) => {}
-            other => return other,
-        }
-    }
+    ingest.accept_now(&delivery).await
 }
 
 /// One line about what became of a message.
@@ -29,6 +24,7 @@ pub fn describe(disposition: &Disposition) -> String {
         Disposition::Recorded { noms, events } => format!("recorded for {noms}: {}", events.join(", ")),
         Disposition::Duplicate => "duplicate: nothing changed".into(),
         Disposition::Parked(parking) => format!("parked as {}: {}", parking.reason.as_str(), parking.detail),
+        Disposition::Waiting { reason } => format!("waiting: {reason}"),
         Disposition::ChangeFeed(crn) => format!("change feed: the cached record of {crn} was dropped"),
         Disposition::NotApplicable(reason) => format!("not applicable: {reason}"),
     }

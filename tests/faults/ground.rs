@@ -102,7 +102,8 @@ impl Ground {
             mpc,
             doors,
             password,
-            queue: Queue::make(1000).await,
+            // As every queue of probation integration.
+            queue: Queue::make(3).await,
             logs,
             store,
             delius,
@@ -128,6 +129,29 @@ impl Ground {
         }
         self.queue.remove().await;
         std::fs::remove_dir_all(&self.logs).unwrap();
+    }
+
+    /// A connection to the server that belongs to no database of the test.
+    pub(crate) async fn admin(&self) -> PgConnection {
+        PgConnection::connect_with(&self.admin).await.unwrap()
+    }
+
+    /// Renames the database of Delius away, as while it is restored, or back.
+    pub(crate) async fn hide_delius(&self, hide: bool) {
+        let name = self.delius.connect_options().get_database().unwrap().to_owned();
+        let away = format!("{name}_away");
+        let (from, to) = if hide { (&name, &away) } else { (&away, &name) };
+        let mut admin = self.admin().await;
+        let rename = format!("alter database {from} rename to {to}");
+        let cut = "select pg_terminate_backend(pid) from pg_stat_activity where datname = $1";
+        // Somebody may connect between the two statements.
+        for _ in 0..100 {
+            sqlx::query(cut).bind(from).execute(&mut admin).await.unwrap();
+            if sqlx::query(&rename).execute(&mut admin).await.is_ok() {
+                return;
+            }
+        }
+        panic!("the database of Delius is never free");
     }
 
     /// Address of its PostgreSQL.

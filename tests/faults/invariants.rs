@@ -54,7 +54,13 @@ pub(crate) async fn is_drained(ground: &Ground, stream: &Stream) -> bool {
     ground.count(RECORDED).await >= stream.sent.len() as i64
         && ground.count(UNFINISHED).await == 0
         && ground.count(NOT_JOURNALLED).await == 0
+        && ground.count("select count(*) from waiting_messages").await == 0
         && ground.queue.counts().await == (0, 0)
+}
+
+/// Whether every message of the stream is recorded, whatever else waits.
+pub(crate) async fn is_recorded(ground: &Ground, stream: &Stream) -> bool {
+    ground.count(RECORDED).await >= stream.sent.len() as i64
 }
 
 /// Waits until all work is done, then checks everything.

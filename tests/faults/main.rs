@@ -14,6 +14,7 @@ mod commands;
 mod databases;
 mod first_allocations;
 mod ground;
+mod inbox;
 mod invariants;
 mod journal;
 mod kills;

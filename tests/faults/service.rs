@@ -77,7 +77,7 @@ impl Service {
         let file = || std::fs::File::options().create(true).append(true).open(&log).unwrap();
         let child = command(ground, &["serve", "--roles", roles])
             // All times are short, so that a fault and the recovery fit into a test.
-            .envs([("VISIBILITY_SECONDS", "3"), ("HANDLER_SECONDS", "40"), ("BACKOFF_SECONDS", "1")])
+            .envs([("VISIBILITY_SECONDS", "3"), ("HANDLER_SECONDS", "40")])
             .envs([("PROBE_SECONDS", "0.3"), ("LEASE_SECONDS", "2"), ("DELIUS_WRITE_SECONDS", "4")])
             .envs([("RELAY_BACKOFF_SECONDS", "0.5"), ("DRAIN_SECONDS", "5")])
             .envs(environment.iter().copied())

@@ -13,6 +13,8 @@ use crate::{
     invariants,
     service::Service,
     sqs_layer::{Faults, SqsLayer},
+    stand_ins::{Answer, Breakdown},
+    stream::allocation,
     tcp_proxy::{Door, Mode},
 };
 
@@ -23,6 +25,7 @@ struct Tally {
     kills: u64,
     outages: u64,
     pauses: u64,
+    bad_cases: u64,
     recoveries: Vec<Duration>,
 }
 
@@ -71,6 +74,14 @@ async fn soak() {
                 tally.outages += 1;
                 outage(&ground, &mut random).await;
             }
+            6 => {
+                tally.outages += 1;
+                breakdown(&ground, &mut random).await;
+            }
+            7 => {
+                tally.bad_cases += 1;
+                bad_cases(&ground, tally.bad_cases, &mut random).await;
+            }
             _ => {}
         }
         // Recovery time: from the end of the fault until no work is left.
@@ -111,6 +122,8 @@ async fn soak() {
         ("kills (kill -9)", tally.kills.to_string()),
         ("pauses (SIGSTOP beyond the lease)", tally.pauses.to_string()),
         ("outages of a dependency", tally.outages.to_string()),
+        ("times that single cases failed", tally.bad_cases.to_string()),
+        ("dead letters", ground.queue.dead().await.to_string()),
         ("lost", lost.to_string()),
         ("doubled", findings.doubled.len().to_string()),
         ("out of order", findings.out_of_order.len().to_string()),
@@ -140,6 +153,35 @@ async fn outage(ground: &Ground, random: &mut fastrand::Rng) {
     door.set(modes[random.usize(..modes.len())]);
     tokio::time::sleep(Duration::from_millis(random.u64(500..4000))).await;
     door.set(Mode::Pass);
+}
+
+/// Manage POM Cases answers everybody with something that is no answer.
+async fn breakdown(ground: &Ground, random: &mut fastrand::Rng) {
+    let kinds =
+        [Breakdown::ServerError, Breakdown::Maintenance, Breakdown::Forbidden, Breakdown::TooManyRequests];
+    ground.mpc.mpc().break_down(Some(kinds[random.usize(..kinds.len())]));
+    tokio::time::sleep(Duration::from_millis(random.u64(500..4000))).await;
+    ground.mpc.mpc().break_down(None);
+}
+
+/// Manage POM Cases fails for a few cases of their own while it answers all others.
+async fn bad_cases(ground: &Ground, round: u64, random: &mut fastrand::Rng) {
+    let bad: Vec<String> =
+        (0..random.u64(1..30)).map(|number| format!("D{number:04}D{}", letter(round))).collect();
+    let at = "2026-01-01T09:00:00Z".parse().unwrap();
+    let body = |noms: &String| allocation(ground, &format!("bad-{round}-{noms}"), noms, at, Some((1, "LEI")));
+    for noms in &bad {
+        ground.mpc.mpc().allocation(noms, Answer::with(500, ""));
+    }
+    ground.queue.send(&bad.iter().map(body).collect::<Vec<_>>()).await;
+    tokio::time::sleep(Duration::from_millis(random.u64(500..4000))).await;
+    for noms in &bad {
+        ground.mpc.mpc().allocation(noms, Answer::not_found("Not ready for allocation"));
+    }
+}
+
+fn letter(round: u64) -> char {
+    char::from(b'A' + u8::try_from(round % 26).unwrap_or_default())
 }
 
 /// Time from the receipt of a message until its last write is in Delius, by the clock of the database server.

@@ -151,7 +151,16 @@ fn envelope(
 
 /// The message of the change feed about a person.
 pub(crate) fn changed(id: &str, crn: &str) -> String {
-    let (at, event_type) = (Utc::now().to_rfc3339(), "OFFENDER_MANAGEMENT_TIER_CALCULATION_REQUIRED");
+    offender(id, crn, "OFFENDER_MANAGEMENT_TIER_CALCULATION_REQUIRED")
+}
+
+/// The message of a changed sentence, which needs Delius.
+pub(crate) fn sentence_changed(id: &str, crn: &str) -> String {
+    offender(id, crn, "SENTENCE_CHANGED")
+}
+
+fn offender(id: &str, crn: &str, event_type: &str) -> String {
+    let at = Utc::now().to_rfc3339();
     let event = json!({ "offenderId": 1, "crn": crn, "sourceId": 1, "eventDatetime": at });
     json!({
         "Type": "Notification", "MessageId": id, "TopicArn": "arn:aws:sns:eu-west-2:000000000000:events",

@@ -8,9 +8,8 @@ use crate::{
     breakers::{BreakerConfig, Breakers},
     case_records::CaseRecordsConfig,
     delius::Limits,
-    ingest::sqs::ConsumerConfig,
+    ingest::{sqs::ConsumerConfig, waiting::WorkerConfig},
     relay::RelayConfig,
-    retry::Backoff,
 };
 
 /// Settings of time and number.
@@ -19,15 +18,12 @@ pub(crate) struct Tuning {
     /// Messages worked on at once, of each queue
     #[arg(long, env = "INGEST_CONCURRENCY", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
     ingest_concurrency: u32,
-    /// Seconds that a received message stays hidden; renewed while it is worked on
-    #[arg(long, env = "VISIBILITY_SECONDS", default_value = "120", value_parser = seconds)]
+    /// Seconds that a received message stays invisible to other consumers; extended while it is in progress
+    #[arg(long, env = "VISIBILITY_SECONDS", default_value = "30", value_parser = seconds)]
     visibility_seconds: Duration,
     /// Seconds that one message may be worked on
-    #[arg(long, env = "HANDLER_SECONDS", default_value = "90", value_parser = seconds)]
+    #[arg(long, env = "HANDLER_SECONDS", default_value = "25", value_parser = seconds)]
     handler_seconds: Duration,
-    /// Seconds that a message stays hidden at most after its first failure; doubled with every further one
-    #[arg(long, env = "BACKOFF_SECONDS", default_value = "10", value_parser = seconds)]
-    backoff_seconds: Duration,
     /// Seconds between two probes of a dependency that is down, at most
     #[arg(long, env = "PROBE_SECONDS", default_value = "30", value_parser = seconds)]
     probe_seconds: Duration,
@@ -67,9 +63,18 @@ impl Tuning {
             concurrency: self.ingest_concurrency,
             visibility: self.visibility_seconds,
             handler_timeout: self.handler_seconds,
-            backoff: Backoff { first: self.backoff_seconds, ..usual.backoff },
             drain: self.drain_seconds,
             ..usual
+        }
+    }
+
+    pub(crate) fn waiting(&self, worker: String) -> WorkerConfig {
+        WorkerConfig {
+            concurrency: (self.ingest_concurrency / 2).max(1),
+            handler_timeout: self.handler_seconds,
+            // A claim needs no renewal: it outlasts the attempt.
+            lease: self.handler_seconds + Duration::from_secs(15),
+            ..WorkerConfig::of(worker)
         }
     }
 
@@ -137,7 +142,8 @@ mod tests {
     fn the_defaults_fit_together_and_risky_pairs_are_told() {
         assert!(risks(&[]).is_empty(), "{:?}", risks(&[]));
         for (arguments, word) in [
-            (["--visibility-seconds", "60"], "visibility"),
+            (["--visibility-seconds", "20"], "visibility"),
+            (["--visibility-seconds", "120"], "visibility"),
             (["--lease-seconds", "10"], "lease"),
             (["--delius-write-seconds", "20"], "lease"),
             (["--drain-seconds", "40"], "drain"),

@@ -1,5 +1,5 @@
-//! The SQS consumer: long polls, works on messages with bounded concurrency, and at the end finishes what is begun,
-//! flushes the deletes and gives the rest back.
+//! The SQS consumer: long polls, works on messages with bounded concurrency, and at shutdown finishes what is begun,
+//! keeps the rest in the store and flushes the deletes.
 
 use std::{
     sync::Arc,
@@ -24,16 +24,16 @@ use crate::{
         feed::FeedWatch,
         sqs::{
             deleter,
-            in_flight::{Held, InHand},
+            in_flight::InFlight,
             received::sent_at,
-            visibility::{Hiding, seconds},
-            work::Leave,
+            visibility::{Visibility, seconds},
+            work::{MessageInProgress, Shutdown},
         },
     },
     retry::Backoff,
 };
 
-/// What most messages need. One that needs Delius as well waits in hand while only that is down.
+/// What most messages need. One that needs Delius as well waits in the store while only that is down.
 const NEEDED: &[Dependency] = &[STORE, MPC, AUTH];
 /// The change feed needs only the store, and readers rely on it.
 const NEEDED_BY_FEED: &[Dependency] = &[STORE];
@@ -53,16 +53,15 @@ pub struct ConsumerConfig {
     pub queue_url: String,
     /// Messages worked on at once.
     pub concurrency: u32,
-    /// How long a received message stays hidden; renewed while it is worked on.
+    /// How long a received message stays invisible to other consumers; extended while it is in progress. After a
+    /// crash, messages come again after this time.
     pub visibility: Duration,
     /// How long one message may be worked on.
     pub handler_timeout: Duration,
     /// How long a poll waits for messages (at most 20 s). A stop waits for the poll in flight.
     pub poll_wait: Duration,
-    /// How long messages in work may take after a stop was asked for.
+    /// How long messages in progress may take after a stop was asked for.
     pub drain: Duration,
-    /// How long a message that was not accepted stays hidden.
-    pub backoff: Backoff,
     /// Dependencies without which it is not polled.
     pub needed: &'static [Dependency],
 }
@@ -73,11 +72,10 @@ impl ConsumerConfig {
         Self {
             queue_url: queue_url.into(),
             concurrency: 16,
-            visibility: Duration::from_secs(120),
-            handler_timeout: Duration::from_secs(90),
+            visibility: Duration::from_secs(30),
+            handler_timeout: Duration::from_secs(25),
             poll_wait: Duration::from_secs(5),
             drain: Duration::from_secs(15),
-            backoff: Backoff { first: Duration::from_secs(10), longest: Duration::from_secs(15 * 60) },
             needed: NEEDED,
         }
     }
@@ -87,7 +85,7 @@ impl ConsumerConfig {
         Self { poll_wait: Duration::from_secs(2), ..Self::of(queue_url) }
     }
 
-    /// The queue is worked off in the background: most of the service's hands are left to live messages.
+    /// The queue is worked off in the background: most of the concurrency is left to live messages.
     pub fn in_the_background(self) -> Self {
         Self { concurrency: (self.concurrency / 4).max(1), ..self }
     }
@@ -102,16 +100,20 @@ impl ConsumerConfig {
         let risks = [
             (
                 self.visibility <= self.handler_timeout,
-                "the visibility timeout is not longer than the handler timeout: a heartbeat that fails makes messages \
-                 come twice",
+                "the visibility timeout is not longer than the handler timeout: when a heartbeat fails, messages are \
+                 delivered twice",
             ),
             (
                 self.visibility < Duration::from_secs(3),
-                "the visibility timeout is so short that a heartbeat cannot keep up: messages come twice",
+                "the visibility timeout is so short that heartbeats may be late: messages are delivered twice",
+            ),
+            (
+                self.visibility > Duration::from_secs(60),
+                "the visibility timeout is long: after a crash, messages are delayed by as much",
             ),
             (
                 self.poll_wait.max(self.drain) > Duration::from_secs(20),
-                "polls or the drain take so long that a stop may not end within 30 s: messages come late",
+                "polls or the drain take so long that a shutdown may not end within 30 s: messages are late",
             ),
             (self.poll_wait > Duration::from_secs(20), "SQS refuses polls of more than 20 s"),
         ];
@@ -123,10 +125,10 @@ impl ConsumerConfig {
 pub struct Consumer {
     pub(crate) ingest: Arc<Ingest>,
     pub(crate) breakers: Arc<Breakers>,
-    pub(crate) feed: Option<FeedWatch>,
+    pub(crate) feed: Option<Arc<FeedWatch>>,
     pub(crate) config: ConsumerConfig,
-    pub(crate) hiding: Hiding,
-    in_hand: InHand,
+    pub(crate) visibility: Visibility,
+    in_flight: InFlight,
 }
 
 impl Consumer {
@@ -138,21 +140,28 @@ impl Consumer {
         feed: Option<FeedWatch>,
         config: ConsumerConfig,
     ) -> Self {
-        let hiding = Hiding { sqs, queue_url: config.queue_url.clone() };
-        Self { ingest, breakers, feed, config, hiding, in_hand: InHand::default() }
+        let visibility = Visibility { sqs, queue_url: config.queue_url.clone() };
+        Self {
+            ingest,
+            breakers,
+            feed: feed.map(Arc::new),
+            config,
+            visibility,
+            in_flight: InFlight::default(),
+        }
     }
 
-    /// Consumes until cancelled, then finishes what is in work, flushes the deletes and gives the rest back.
+    /// Consumes until cancelled, then finishes what is in progress, keeps the rest in the store and flushes the deletes.
     pub async fn run(self, stop: CancellationToken) {
         let (deletes, queued) = mpsc::channel(1024);
-        let Hiding { sqs, queue_url } = self.hiding.clone();
+        let Visibility { sqs, queue_url } = self.visibility.clone();
         let deleter = tokio::spawn(deleter::run(sqs, queue_url, queued));
         let this = Arc::new(self);
         let permits = Arc::new(Semaphore::new(this.config.concurrency as usize));
         let tasks = TaskTracker::new();
-        let leave = Leave { stop: stop.clone(), abandon: CancellationToken::new() };
+        let shutdown = Shutdown { stop: stop.clone(), abandon: CancellationToken::new() };
         // The time to drain begins with the stop and not when the last poll is over.
-        let abandon = leave.abandon.clone();
+        let abandon = shutdown.abandon.clone();
         let (asked, drain) = (stop.clone(), this.config.drain);
         let patience = tokio::spawn(async move {
             asked.cancelled().await;
@@ -162,16 +171,12 @@ impl Consumer {
         while !stop.is_cancelled() {
             let Some(at_most) = this.admitted(&stop).await else { continue };
             let Some(free) = this.free(&permits, at_most, &stop).await else { break };
-            // Not cut short by a stop: what SQS gives to a caller that is gone stays hidden for nothing.
-            for (message, held, permit) in this.poll(free).await {
-                if stop.is_cancelled() {
-                    this.hiding.hide(&held, Duration::ZERO).await;
-                    continue;
-                }
-                let (this, deletes, leave) = (Arc::clone(&this), deletes.clone(), leave.clone());
+            // Not cut short by a stop: what SQS gives to a caller that is gone has been received for nothing.
+            for (in_progress, permit) in this.poll(free).await {
+                let (this, deletes, shutdown) = (Arc::clone(&this), deletes.clone(), shutdown.clone());
                 tasks.spawn(async move {
                     failpoint!("received");
-                    this.work(message, held, &deletes, &leave).await;
+                    this.work(in_progress, &deletes, &shutdown).await;
                     drop(permit);
                 });
             }
@@ -182,12 +187,16 @@ impl Consumer {
         drop(deletes);
         match timeout(FLUSH, deleter).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "the deleter ended badly; what it had comes again"),
-            Err(_) => tracing::warn!("the last deletes did not get through; those messages come again"),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the deleter panicked; its messages are delivered again")
+            }
+            Err(_) => {
+                tracing::warn!("the last deletes did not get through; those messages are delivered again")
+            }
         }
         if let Some(feed) = &this.feed {
             // Readers find out by themselves when this does not get through.
-            let _ = timeout(SIGN_OFF, feed.leave()).await;
+            let _ = timeout(SIGN_OFF, feed.sign_off()).await;
         }
     }
 
@@ -223,7 +232,7 @@ impl Consumer {
     }
 
     /// Polls once. Nothing, after a pause, when SQS does not answer.
-    async fn poll(&self, free: Vec<OwnedSemaphorePermit>) -> Vec<(SqsMessage, Held, OwnedSemaphorePermit)> {
+    async fn poll(&self, free: Vec<OwnedSemaphorePermit>) -> Vec<(MessageInProgress, OwnedSemaphorePermit)> {
         let received = match self.receive(free.len()).await {
             Ok(received) => received,
             Err(error) => {
@@ -235,41 +244,45 @@ impl Consumer {
             }
         };
         self.breakers.answered(&[SQS]);
+        let was_empty = received.is_empty();
+        let taken: Vec<_> = received
+            .into_iter()
+            .zip(free)
+            .filter_map(|(message, permit)| Some((self.take(message)?, permit)))
+            .collect();
         if let Some(feed) = &self.feed {
-            // Whatever its type: in a queue that others share, an old message in front says that messages of the
-            // feed may be waiting, unreceived, behind it.
-            for message in &received {
-                feed.received(message.message_id().unwrap_or_default(), sent_at(message));
-            }
             let now = Instant::now();
             let long_poll = self.config.poll_wait >= Duration::from_secs(1);
-            let nothing_waits = match received.is_empty() {
+            let nothing_waits = match was_empty {
                 true if long_poll => true,
-                _ => feed.should_ask(now) && self.hiding.nothing_waits().await,
+                _ => feed.should_ask(now) && self.visibility.queue_is_empty().await,
             };
             if nothing_waits {
                 feed.drained(now);
             }
             feed.polled().await;
         }
-        let mut taken = Vec::with_capacity(received.len());
-        for (message, permit) in received.into_iter().zip(free) {
-            let (Some(id), Some(handle)) = (message.message_id(), message.receipt_handle()) else {
-                tracing::error!("SQS gave a message without id or receipt handle; it comes again");
-                continue;
-            };
-            match self.in_hand.take(id, handle.to_owned()) {
-                Some(held) => taken.push((message, held, permit)),
-                None => {
-                    tracing::info!(
-                        sqs_message_id = id,
-                        "received again while in work; deleted by the new handle"
-                    );
-                    metrics::counter!("ingest_received_again_total").increment(1);
-                }
-            }
-        }
         taken
+    }
+
+    /// Takes a received message into the work; `None` for one that is in flight already.
+    fn take(&self, message: SqsMessage) -> Option<MessageInProgress> {
+        let (Some(id), Some(handle)) = (message.message_id(), message.receipt_handle()) else {
+            tracing::error!("SQS gave a message without id or receipt handle; it is delivered again");
+            return None;
+        };
+        let Some(in_flight) = self.in_flight.take(id, handle.to_owned()) else {
+            tracing::info!(
+                sqs_message_id = id,
+                "message delivered again while in progress; the new receipt handle is used"
+            );
+            metrics::counter!("ingest_redeliveries_total").increment(1);
+            return None;
+        };
+        // Whatever its type: in a queue that others share, an old message in front means that messages of the feed may
+        // be waiting, unreceived, behind it. Only for one that is taken: nobody would ever finish the entry of another.
+        let feed = self.feed.as_ref().map(|feed| feed.received(id, sent_at(&message)));
+        Some(MessageInProgress { message, in_flight, feed })
     }
 
     async fn receive(&self, at_most: usize) -> Result<Vec<SqsMessage>, aws_sdk_sqs::Error> {
@@ -280,7 +293,7 @@ impl Consumer {
             .operation_timeout(wait + Duration::from_secs(8))
             .build();
         let received = self
-            .hiding
+            .visibility
             .sqs
             .receive_message()
             .queue_url(&self.config.queue_url)

@@ -1,4 +1,4 @@
-//! Deletes messages that are accounted for, in batches. A message whose delete fails comes again and changes
+//! Deletes messages that are accounted for, in batches. A message whose delete fails is delivered again and changes
 //! nothing.
 
 use std::{sync::Arc, time::Duration};
@@ -6,29 +6,33 @@ use std::{sync::Arc, time::Duration};
 use aws_sdk_sqs::types::DeleteMessageBatchRequestEntry;
 use tokio::sync::mpsc;
 
-use crate::{ingest::sqs::in_flight::Held, retry::Backoff};
+use crate::{ingest::sqs::in_flight::InFlightMessage, retry::Backoff};
 
 const BATCH: usize = 10;
-/// How long a delete waits for company.
+/// How long a delete waits for others, to share a request.
 const LINGER: Duration = Duration::from_millis(50);
 const TRIES: u32 = 4;
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(3));
 
-/// A message to delete, in hand until it is deleted, so that its latest receipt handle is used.
+/// A message to delete. It is in flight until it is deleted, so that its latest receipt handle is used.
 #[derive(Debug)]
-pub(crate) struct Deletable {
-    pub(crate) held: Arc<Held>,
+pub(crate) struct PendingDelete {
+    pub(crate) in_flight: Arc<InFlightMessage>,
 }
 
 /// Deletes until every sender is gone and all is flushed.
-pub(crate) async fn run(sqs: aws_sdk_sqs::Client, queue_url: String, mut queued: mpsc::Receiver<Deletable>) {
+pub(crate) async fn run(
+    sqs: aws_sdk_sqs::Client,
+    queue_url: String,
+    mut queued: mpsc::Receiver<PendingDelete>,
+) {
     while let Some(first) = queued.recv().await {
-        let mut batch = vec![first.held];
+        let mut batch = vec![first.in_flight];
         let full = async {
             while batch.len() < BATCH
                 && let Some(next) = queued.recv().await
             {
-                batch.push(next.held);
+                batch.push(next.in_flight);
             }
         };
         // Whether full or late, the batch goes out as it is.
@@ -37,16 +41,16 @@ pub(crate) async fn run(sqs: aws_sdk_sqs::Client, queue_url: String, mut queued:
     }
 }
 
-async fn delete(sqs: &aws_sdk_sqs::Client, queue_url: &str, mut messages: Vec<Arc<Held>>) {
+async fn delete(sqs: &aws_sdk_sqs::Client, queue_url: &str, mut messages: Vec<Arc<InFlightMessage>>) {
     for attempt in 1..=TRIES {
-        // Ids are positions: results are told by them, and two entries never share one.
+        // Ids are positions: results refer to them, and two entries never share one.
         let entries: Result<Vec<_>, _> = messages
             .iter()
             .enumerate()
-            .map(|(position, held)| {
+            .map(|(position, message)| {
                 DeleteMessageBatchRequestEntry::builder()
                     .id(position.to_string())
-                    .receipt_handle(held.handle())
+                    .receipt_handle(message.handle())
                     .build()
             })
             .collect();
@@ -55,7 +59,7 @@ async fn delete(sqs: &aws_sdk_sqs::Client, queue_url: &str, mut messages: Vec<Ar
         match answer {
             Ok(answer) => {
                 failpoint!("deleted");
-                let retryable: Vec<Arc<Held>> = answer
+                let retryable: Vec<Arc<InFlightMessage>> = answer
                     .failed
                     .iter()
                     .filter(|failed| !failed.sender_fault)
@@ -63,7 +67,10 @@ async fn delete(sqs: &aws_sdk_sqs::Client, queue_url: &str, mut messages: Vec<Ar
                     .collect();
                 let given_up = answer.failed.len() - retryable.len();
                 if given_up > 0 {
-                    tracing::warn!(given_up, "SQS refused to delete messages; they come again");
+                    tracing::warn!(
+                        given_up,
+                        "SQS refused to delete messages; they are delivered again and change nothing"
+                    );
                 }
                 messages = retryable;
             }
@@ -79,6 +86,6 @@ async fn delete(sqs: &aws_sdk_sqs::Client, queue_url: &str, mut messages: Vec<Ar
     }
     tracing::warn!(
         messages = messages.len(),
-        "messages could not be deleted; they come again and change nothing"
+        "messages could not be deleted; they are delivered again and change nothing"
     );
 }

@@ -3,10 +3,7 @@
 use aws_sdk_sqs::types::{Message as SqsMessage, MessageSystemAttributeName};
 use chrono::{DateTime, Utc};
 
-use crate::ingest::{
-    accept::Disposition,
-    message::{self, Delivery},
-};
+use crate::ingest::message::Delivery;
 
 pub(crate) fn delivery(message: &SqsMessage) -> Delivery {
     let attributes = message.message_attributes().into_iter().flatten();
@@ -31,12 +28,4 @@ pub(crate) fn sent_at(message: &SqsMessage) -> DateTime<Utc> {
 
 fn system<'a>(message: &'a SqsMessage, name: &MessageSystemAttributeName) -> Option<&'a str> {
     message.attributes()?.get(name).map(String::as_str)
-}
-
-/// Logs what became of a message, and answers its event type.
-pub(crate) fn report(delivery: &Delivery, disposition: &Disposition) -> Option<String> {
-    let (message_id, parsed) = message::parse(delivery);
-    let event_type = parsed.ok().and_then(|parsed| parsed.event_type);
-    crate::ingest::report(&message_id, event_type.as_deref(), disposition);
-    event_type
 }

@@ -1,5 +1,5 @@
-//! How long a received message stays hidden from everybody else: renewed while it is worked on, and set when it is
-//! put back.
+//! How long a received message stays invisible to all other consumers: extended while it is in progress, and ended when
+//! it is returned.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,27 +7,27 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::ingest::sqs::in_flight::Held;
+use crate::ingest::sqs::in_flight::InFlightMessage;
 
-/// What was received waits meanwhile to be worked on.
+/// Received messages wait for this answer.
 const COUNTED_WITHIN: Duration = Duration::from_millis(500);
 
 /// One queue, as far as visibility goes.
 #[derive(Debug, Clone)]
-pub(crate) struct Hiding {
+pub(crate) struct Visibility {
     pub(crate) sqs: aws_sdk_sqs::Client,
     pub(crate) queue_url: String,
 }
 
-impl Hiding {
-    /// Hides the message for this long from now on; zero gives it back at once.
-    pub(crate) async fn hide(&self, held: &Held, hidden: Duration) {
+impl Visibility {
+    /// Sets the visibility timeout, from now on; zero returns the message at once.
+    pub(crate) async fn set(&self, message: &InFlightMessage, timeout: Duration) {
         let changed = self
             .sqs
             .change_message_visibility()
             .queue_url(&self.queue_url)
-            .receipt_handle(held.handle())
-            .visibility_timeout(seconds(hidden))
+            .receipt_handle(message.handle())
+            .visibility_timeout(seconds(timeout))
             .send()
             .await;
         if let Err(error) = changed {
@@ -36,8 +36,8 @@ impl Hiding {
         }
     }
 
-    /// Whether SQS counts no message that waits to be received. No answer in time is none.
-    pub(crate) async fn nothing_waits(&self) -> bool {
+    /// Whether SQS counts no visible message. No answer in time counts as no.
+    pub(crate) async fn queue_is_empty(&self) -> bool {
         let asked = self
             .sqs
             .get_queue_attributes()
@@ -45,39 +45,39 @@ impl Hiding {
             .attribute_names(QueueAttributeName::ApproximateNumberOfMessages)
             .send();
         let Ok(Ok(answer)) = tokio::time::timeout(COUNTED_WITHIN, asked).await else { return false };
-        let waiting = answer
+        let visible = answer
             .attributes()
             .and_then(|all| all.get(&QueueAttributeName::ApproximateNumberOfMessages)?.parse::<u64>().ok());
-        waiting == Some(0)
+        visible == Some(0)
     }
 
-    /// Keeps the message hidden until the heartbeat is stopped or dropped.
-    pub(crate) fn keep(&self, held: &Arc<Held>, visibility: Duration) -> Heartbeat {
-        let (hiding, held, stop) = (self.clone(), Arc::clone(held), CancellationToken::new());
+    /// Keeps the message invisible until the heartbeat is stopped or dropped.
+    pub(crate) fn extend(&self, message: &Arc<InFlightMessage>, timeout: Duration) -> VisibilityHeartbeat {
+        let (visibility, message, stop) = (self.clone(), Arc::clone(message), CancellationToken::new());
         let guard = stop.clone().drop_guard();
         let beats = tokio::spawn(async move {
-            while stop.run_until_cancelled(tokio::time::sleep(visibility / 3)).await.is_some() {
-                hiding.hide(&held, visibility).await;
+            while stop.run_until_cancelled(tokio::time::sleep(timeout / 3)).await.is_some() {
+                visibility.set(&message, timeout).await;
             }
         });
-        Heartbeat { guard, beats }
+        VisibilityHeartbeat { guard, beats }
     }
 }
 
-/// Renews the hiding of a message. Dropped without being stopped (its owner panicked), it ends after the beat in
-/// flight.
+/// Extends the visibility timeout of a message. Dropped without being stopped (its owner panicked), it ends after the
+/// beat that is under way.
 #[derive(Debug)]
-pub(crate) struct Heartbeat {
+pub(crate) struct VisibilityHeartbeat {
     guard: DropGuard,
     beats: JoinHandle<()>,
 }
 
-impl Heartbeat {
-    /// Stops it and waits for a beat in flight, which would otherwise overtake what is set afterwards.
+impl VisibilityHeartbeat {
+    /// Stops it and waits for a beat that is under way, which could otherwise overtake what is set afterwards.
     pub(crate) async fn stop(self) {
         drop(self.guard);
         if let Err(error) = self.beats.await {
-            tracing::error!(%error, "a heartbeat ended badly");
+            tracing::error!(%error, "a heartbeat panicked");
         }
     }
 }

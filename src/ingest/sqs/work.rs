@@ -1,4 +1,8 @@
-//! What the consumer does with one message: accepts it, and deletes it, holds it through an outage or puts it back.
+//! What the consumer does with one message: accepts it, or keeps it in the store until it can be accepted, and deletes
+//! it from the queue.
+//!
+//! Only while the store itself is away does a message stay in flight, because nothing can be kept then. No failed attempt
+//! costs a receive: the queue moves a message to its dead-letter queue after three.
 
 use std::{
     sync::Arc,
@@ -9,106 +13,158 @@ use aws_sdk_sqs::types::Message as SqsMessage;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::ingest::{
-    accept::NotAccepted,
-    message, route,
-    sqs::{
-        consumer::Consumer,
-        deleter::Deletable,
-        in_flight::Held,
-        received::{delivery, report},
+use crate::{
+    breakers::STORE,
+    ingest::{
+        accept::{Disposition, NotAccepted},
+        attempt::{attempt, tell_breakers},
+        feed::FeedMessage,
+        message::{Delivery, parse},
+        report, route,
+        sqs::{consumer::Consumer, deleter::PendingDelete, in_flight::InFlightMessage, received::delivery},
     },
+    retry::Backoff,
 };
 
-/// SQS hides a message for twelve hours at most from its receipt on, however often that is renewed.
-const LONGEST_HOLD: Duration = Duration::from_secs(11 * 60 * 60);
+/// SQS keeps a message invisible for twelve hours at most from its receipt on, however often that is extended.
+const LONGEST_IN_FLIGHT: Duration = Duration::from_secs(11 * 60 * 60);
+/// Between attempts while the store is away. Its breaker adds longer pauses.
+const STORE_AGAIN: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(5));
+/// At shutdown the store has this long to take what was not finished.
+const KEEP_AT_SHUTDOWN: Duration = Duration::from_secs(2);
 
 /// When to let go of a message.
 #[derive(Debug, Clone)]
-pub(crate) struct Leave {
+pub(crate) struct Shutdown {
     /// The service stops: nothing new is begun.
     pub(crate) stop: CancellationToken,
-    /// It has to be gone soon: what is not finished is given back.
+    /// The time to drain is over: what is not finished is kept for later.
     pub(crate) abandon: CancellationToken,
 }
 
+/// A message with all that has to be released when its work ends.
+pub(crate) struct MessageInProgress {
+    pub(crate) message: SqsMessage,
+    pub(crate) in_flight: InFlightMessage,
+    pub(crate) feed: Option<FeedMessage>,
+}
+
 /// How the work on a message ended.
-enum End {
+enum WorkEnd {
+    /// It may be deleted.
     Accounted,
-    PutBack(Duration),
+    /// It has to be received again.
+    Returned,
 }
 
 impl Consumer {
     pub(crate) async fn work(
         &self,
-        message: SqsMessage,
-        held: Held,
-        deletes: &mpsc::Sender<Deletable>,
-        leave: &Leave,
+        in_progress: MessageInProgress,
+        deletes: &mpsc::Sender<PendingDelete>,
+        shutdown: &Shutdown,
     ) {
-        let held = Arc::new(held);
-        let heartbeat = self.hiding.keep(&held, self.config.visibility);
-        let end = self.accept(&message, &held, leave).await;
-        // Before anything is decided on the visibility: a beat in flight must not come after it.
+        let MessageInProgress { message, in_flight, feed } = in_progress;
+        let (delivery, in_flight) = (delivery(&message), Arc::new(in_flight));
+        let heartbeat = self.visibility.extend(&in_flight, self.config.visibility);
+        let end = self.accept(&delivery, shutdown).await;
+        // Before anything is decided on the visibility: a beat under way must not come after it.
         heartbeat.stop().await;
         match end {
-            End::Accounted => {
-                if let Some(feed) = &self.feed {
-                    feed.finished(held.message_id());
+            WorkEnd::Accounted => {
+                if let Some(feed) = feed {
+                    feed.finished();
                 }
-                if deletes.send(Deletable { held }).await.is_err() {
-                    tracing::error!("the deleter is gone; the message comes again and changes nothing");
+                if deletes.send(PendingDelete { in_flight }).await.is_err() {
+                    tracing::error!(
+                        "the deleter is gone; the message is delivered again and changes nothing"
+                    );
                 }
             }
-            End::PutBack(delay) => {
-                if let Some(feed) = &self.feed {
-                    let (_, parsed) = message::parse(&delivery(&message));
-                    let event_type = parsed.ok().and_then(|parsed| parsed.event_type);
-                    let drops_records = event_type.is_some_and(|it| route::drops_records(&it));
-                    feed.put_back(held.message_id(), delay, drops_records);
+            WorkEnd::Returned => {
+                metrics::counter!("ingest_returned_total").increment(1);
+                if let Some(feed) = feed {
+                    feed.returned(Duration::ZERO, drops_records(&delivery));
                 }
-                self.hiding.hide(&held, delay).await;
+                self.visibility.set(&in_flight, Duration::ZERO).await;
             }
         }
     }
 
-    /// Accepts a message. While what it needs is down, it is held, hidden, and tried again when it is its turn: a
-    /// message that was put back would be received, and fail, again and again.
-    async fn accept(&self, message: &SqsMessage, held: &Held, leave: &Leave) -> End {
-        let (delivery, since) = (delivery(message), Instant::now());
+    /// Works on a message until it may be deleted, or has to be returned.
+    async fn accept(&self, delivery: &Delivery, shutdown: &Shutdown) -> WorkEnd {
+        let (since, mut failures) = (Instant::now(), 0);
         loop {
-            let accepting = tokio::time::timeout(self.config.handler_timeout, self.ingest.accept(&delivery));
-            let outcome = tokio::select! {
-                outcome = accepting => outcome,
-                () = leave.abandon.cancelled() => return End::PutBack(Duration::ZERO),
-            };
-            let error = match outcome {
-                Ok(Ok(disposition)) => {
-                    failpoint!("accepted");
-                    let event_type = report(&delivery, &disposition);
-                    self.breakers.succeeded(disposition.proves(event_type.as_deref()), held.message_id());
-                    return End::Accounted;
-                }
-                Ok(Err(error)) => error,
-                Err(_) => NotAccepted::Fault("not finished within the handler timeout".into()),
-            };
-            let receive_count = delivery.receive_count;
-            if let NotAccepted::Unavailable { dependency, .. } = error {
-                self.breakers.failed(dependency, held.message_id(), Instant::now());
-                if self.breakers.is_open(dependency) && since.elapsed() < LONGEST_HOLD {
-                    tracing::info!(%error, receive_count, "message held until the dependency is back");
-                    tokio::select! {
-                        () = self.breakers.wait_until_allowed(dependency) => continue,
-                        () = leave.stop.cancelled() => return End::PutBack(Duration::ZERO),
-                    }
-                }
+            if shutdown.stop.is_cancelled() && failures == 0 {
+                return self.keep_untried(delivery).await;
             }
-            // Visibility is set in whole seconds; none at all would be no pause.
-            let delay = self.config.backoff.after(receive_count).max(Duration::from_secs(1));
-            let delay_s = delay.as_secs();
-            tracing::warn!(%error, receive_count, delay_s, "message not accepted; it stays in the queue");
-            metrics::counter!("ingest_put_back_total").increment(1);
-            return End::PutBack(delay);
+            let failure = tokio::select! {
+                end = self.accept_or_keep(delivery) => match end {
+                    Ok(()) => return WorkEnd::Accounted,
+                    Err(failure) => failure,
+                },
+                () = shutdown.abandon.cancelled() => return self.keep_untried(delivery).await,
+            };
+            if since.elapsed() > LONGEST_IN_FLIGHT {
+                return WorkEnd::Returned;
+            }
+            if failures == 0 {
+                tracing::warn!(%failure, "message stays in flight until the event store answers again");
+            }
+            failures += 1;
+            let allowed = async {
+                tokio::time::sleep(STORE_AGAIN.at_least_half(failures)).await;
+                self.breakers.wait_until_allowed(STORE).await;
+            };
+            tokio::select! {
+                () = allowed => {}
+                () = shutdown.stop.cancelled() => return WorkEnd::Returned,
+            }
         }
     }
+
+    /// One attempt, and what becomes of the message when it fails. The error is always that of the store.
+    async fn accept_or_keep(&self, delivery: &Delivery) -> Result<(), NotAccepted> {
+        let (message_id, _) = parse(delivery);
+        let failure = match attempt(self.config.handler_timeout, self.ingest.accept(delivery)).await {
+            Ok(disposition) => {
+                failpoint!("accepted");
+                let event_type = report(delivery, &message_id, &disposition);
+                self.breakers.succeeded(disposition.proves(event_type.as_deref()), &delivery.item());
+                return Ok(());
+            }
+            Err(failure) => failure,
+        };
+        tell_breakers(&self.breakers, &failure, &delivery.item());
+        if failure.store_is_away() {
+            return Err(failure);
+        }
+        match self.ingest.keep_waiting(delivery, &failure, &self.breakers).await {
+            Ok(disposition) => {
+                if let Disposition::Waiting { .. } = disposition {
+                    report(delivery, &message_id, &disposition);
+                }
+                self.breakers.answered(&[STORE]);
+                Ok(())
+            }
+            Err(error) => {
+                self.breakers.unreachable(STORE, Instant::now());
+                Err(NotAccepted::Unavailable { dependency: STORE, reason: error.to_string() })
+            }
+        }
+    }
+
+    /// The service stops: a message that is not finished waits in the store for another process, so that it needs no
+    /// further receive.
+    async fn keep_untried(&self, delivery: &Delivery) -> WorkEnd {
+        match tokio::time::timeout(KEEP_AT_SHUTDOWN, self.ingest.keep_untried(delivery)).await {
+            Ok(Ok(_)) => WorkEnd::Accounted,
+            _ => WorkEnd::Returned,
+        }
+    }
+}
+
+fn drops_records(delivery: &Delivery) -> bool {
+    let event_type = parse(delivery).1.ok().and_then(|parsed| parsed.event_type);
+    event_type.is_some_and(|event_type| route::drops_records(&event_type))
 }

@@ -50,10 +50,10 @@ impl Destination {
         loop {
             let reason = match self.attempt(&delivery).await {
                 Ok(()) => return Ok(()),
-                Err(NotAccepted::Fault(fault)) => return Err(EnqueueError::Fault(fault)),
-                // After a few tries the message is parked.
-                Err(unexplained @ NotAccepted::Unexplained(_)) => unexplained.to_string(),
-                Err(unavailable @ NotAccepted::Unavailable { .. }) => unavailable.to_string(),
+                Err(fault @ (NotAccepted::Fault(_) | NotAccepted::Unknown { .. })) => {
+                    return Err(EnqueueError::Fault(fault.to_string()));
+                }
+                Err(transient) => transient.to_string(),
             };
             attempts += 1;
             let pause = BACKOFF.at_least_half(attempts);
@@ -66,7 +66,7 @@ impl Destination {
 
     async fn attempt(&self, delivery: &Delivery) -> Result<(), NotAccepted> {
         match self {
-            Self::Here(ingest) => ingest.accept(delivery).await.map(|_| ()),
+            Self::Here(ingest) => ingest.accept_now(delivery).await.map(|_| ()),
             Self::Queue { sqs, url } => {
                 let body = String::from_utf8_lossy(&delivery.body);
                 let sent = sqs.send_message().queue_url(url).message_body(body).send().await;

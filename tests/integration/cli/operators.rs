@@ -4,7 +4,7 @@
 use std::process::Output;
 
 use chrono::{DateTime, Utc};
-use manage_pom_cases_and_delius::{case::CaseEvent, ingest::UNEXPLAINED_TRIES};
+use manage_pom_cases_and_delius::case::CaseEvent;
 use sqlx::PgPool;
 
 use crate::{
@@ -23,10 +23,7 @@ async fn with_a_parked_message(store: PgPool) -> World {
     world.mpc.mpc().allocation(NOMS, Answer::page(404));
     let mut delivered = delivery(world.allocation("m1", "2026-07-01T09:00:00Z", 1).to_string());
     delivered.received_at = RECEIVED.parse().unwrap();
-    for _ in 1..UNEXPLAINED_TRIES {
-        world.ingest.accept(&delivered).await.unwrap_err();
-    }
-    world.ingest.accept(&delivered).await.unwrap();
+    world.ingest.accept_now(&delivered).await.unwrap();
     world.mpc.mpc().allocation(NOMS, Answer::allocated(1, "ADA", "BYRON", None, "LEI"));
     world
 }

@@ -42,9 +42,7 @@ fn without_noms(message: &Value) -> Value {
 #[sqlx::test(migrations = "migrations/store")]
 async fn a_message_that_is_parked_outdates_the_cached_record_all_the_same(store: PgPool) {
     let world = World::on(store).await;
-    let mut sentence = offender_event("SENTENCE_CHANGED", CRN);
-    sentence["eventDatetime"] = json!("yesterday");
-    world.accept(&sentence).await;
+    world.accept(&envelope("m0", ADDED, "yesterday", None, &Value::Null)).await;
     assert_eq!((world.parked().await, dropped(&world).await), (vec!["InvalidMessage".into()], 1));
 
     forget_drops(&world).await;
@@ -76,11 +74,9 @@ async fn a_link_without_a_noms_number_anywhere_is_tried_again_and_then_parked(st
     let world = World::on(store).await;
     sqlx::query("update offender set noms_number = null").execute(&world.delius).await.unwrap();
     let added = without_noms(&envelope("m1", ADDED, MORNING, None, &Value::Null));
-    for _ in 1..5 {
-        let error = world.try_accept(&added).await.unwrap_err();
-        assert!(matches!(error, NotAccepted::Unexplained(_)), "{error}");
-    }
-    world.accept(&added).await;
+    let error = world.try_accept(&added).await.unwrap_err();
+    assert!(matches!(error, NotAccepted::Undocumented { dependency: None, .. }), "{error}");
+    world.ingest.accept_now(&delivery(added.to_string())).await.unwrap();
     assert_eq!(world.parked().await, ["MissingIdentifier"]);
     world.end().await;
 }
@@ -125,44 +121,16 @@ async fn equal_events_without_an_envelope_are_told_apart_by_their_id_in_the_queu
 }
 
 #[sqlx::test(migrations = "migrations/store")]
-async fn what_is_not_explained_is_counted_by_itself_and_over_restarts(store: PgPool) {
-    let world = World::on(store).await;
-    let mut message = delivery(world.allocation("m1", MORNING, 1).to_string());
-    // Outages have used up many receives, and more come in between.
-    message.receive_count = 40;
-    for _ in 1..5 {
-        world.mpc.mpc().break_down(Some(Breakdown::ServerError));
-        let error = world.ingest.accept(&message).await.unwrap_err();
-        assert!(matches!(error, NotAccepted::Unavailable { .. }), "{error}");
-        world.mpc.mpc().break_down(None);
-        world.mpc.mpc().allocation(NOMS, Answer::page(404));
-        let restarted = Ingest::new(world.cases.clone(), Delius::new(world.delius.clone()));
-        let error = restarted.accept(&message).await.unwrap_err();
-        assert!(matches!(error, NotAccepted::Unexplained(_)), "{error}");
-        // Another answer has a count of its own.
-        if world.count("select count(*) from unexplained_answers").await < 2 {
-            world.mpc.mpc().allocation(NOMS, Answer::page(403));
-            world.ingest.accept(&message).await.unwrap_err();
-        }
-    }
-    world.mpc.mpc().allocation(NOMS, Answer::page(404));
-    world.ingest.accept(&message).await.unwrap();
-    assert_eq!(world.parked().await, ["DetailNotFound"]);
-    world.end().await;
-}
-
-#[sqlx::test(migrations = "migrations/store")]
 async fn a_status_that_nobody_documents_is_parked_under_its_own_name(store: PgPool) {
     let world = World::on(store).await;
     world.mpc.mpc().allocation(NOMS, Answer::page(403));
     let message = world.allocation("m1", MORNING, 1);
-    for _ in 1..5 {
-        world.try_accept(&message).await.unwrap_err();
-    }
-    world.accept(&message).await;
+    world.ingest.accept_now(&delivery(message.to_string())).await.unwrap();
     assert_eq!(world.parked().await, ["UnexpectedStatus"]);
-    // What is retried by an operator is not tried five times again.
-    let retried = world.ingest.retry(&delivery(message.to_string())).await.unwrap();
+    // What an operator retries is asked for once.
+    let asked = world.mpc.mpc().all_calls().len();
+    let retried = world.ingest.retry(&delivery(message.to_string()), "m1").await.unwrap();
+    assert_eq!(world.mpc.mpc().all_calls().len(), asked + 1);
     assert!(matches!(retried, Disposition::Parked(_)), "{retried:?}");
     world.end().await;
 }
@@ -217,7 +185,7 @@ async fn a_redirect_is_followed_only_to_the_same_person(store: PgPool) {
     for target in ["/api/../welcome", "https://sign-in.example/", &own] {
         world.mpc.mpc().allocation(NOMS, Answer::redirect(target));
         let error = world.try_accept(&world.allocation("m3", MORNING, 1)).await.unwrap_err();
-        assert!(matches!(error, NotAccepted::Unexplained(_)), "{error}");
+        assert!(matches!(error, NotAccepted::Undocumented { .. }), "{error}");
     }
     assert_eq!(world.mpc.mpc().calls("/welcome"), 0, "nor is a page that names nobody");
     assert_eq!(world.mpc.mpc().calls(other), 0, "nobody else's detail is fetched");

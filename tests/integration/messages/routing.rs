@@ -250,18 +250,14 @@ async fn what_cannot_become_events_is_parked_with_its_bytes(store: PgPool) {
 }
 
 #[sqlx::test(migrations = "migrations/store")]
-async fn an_unexplained_404_is_tried_again_and_then_parked(store: PgPool) {
+async fn an_undocumented_404_is_asked_for_again_and_then_parked(store: PgPool) {
     let world = World::on(store).await;
     world.mpc.mpc().allocation(NOMS, Answer::page(404));
     let message = world.allocation("m1", MORNING, 1);
-    let mut delivered = delivery(message.to_string());
-    for receive_count in 1..5 {
-        delivered.receive_count = receive_count;
-        let error = world.ingest.accept(&delivered).await.unwrap_err();
-        assert!(matches!(error, NotAccepted::Unexplained(_)), "{error}");
-    }
-    delivered.receive_count = 5;
-    world.ingest.accept(&delivered).await.unwrap();
+    let error = world.try_accept(&message).await.unwrap_err();
+    assert!(matches!(error, NotAccepted::Undocumented { dependency: Some(MPC), .. }), "{error}");
+    assert!(world.parked().await.is_empty());
+    world.ingest.accept_now(&delivery(message.to_string())).await.unwrap();
     assert_eq!(world.parked().await, ["DetailNotFound"]);
     assert!(world.events(NOMS).await.is_empty(), "a fault is no deallocation");
     world.end().await;

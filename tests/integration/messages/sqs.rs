@@ -1,5 +1,5 @@
-//! The consumer on a real queue: no message is deleted before it is recorded, failed messages are delivered again, an
-//! outage costs no receives, and a shutdown returns unfinished messages.
+//! The consumer on a real queue: nothing is deleted before it is recorded or waits in the store, no failure costs a
+//! receive, and a shutdown keeps what is not finished.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,8 +10,8 @@ use manage_pom_cases_and_delius::{
         Ingest,
         feed::FeedWatch,
         sqs::{Consumer, ConsumerConfig},
+        waiting::{Worker, WorkerConfig},
     },
-    retry::Backoff,
 };
 use serde_json::Value;
 use sqlx::PgPool;
@@ -38,12 +38,14 @@ pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 pub(crate) struct Running {
     stop: CancellationToken,
     consumer: JoinHandle<()>,
+    waiting: JoinHandle<()>,
 }
 
 impl Running {
     pub(crate) async fn stop(self) {
         self.stop.cancel();
         self.consumer.await.unwrap();
+        self.waiting.await.unwrap();
     }
 }
 
@@ -52,12 +54,11 @@ pub(crate) fn config(queue: &Queue) -> ConsumerConfig {
         visibility: Duration::from_secs(30),
         poll_wait: Duration::from_secs(1),
         drain: Duration::from_millis(200),
-        backoff: Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(1) },
         ..ConsumerConfig::of(&queue.url)
     }
 }
 
-async fn consume(
+pub(crate) async fn consume(
     world: &World,
     config: ConsumerConfig,
     breakers: Breakers,
@@ -73,20 +74,23 @@ pub(crate) async fn consume_watched(
     endpoint: Option<&str>,
     feed: Option<FeedWatch>,
 ) -> Running {
-    let ingest = Ingest::new(Arc::clone(&world.cases), Delius::new(world.delius.clone()));
-    let sqs = client_of(endpoint).await;
-    let consumer = Consumer::new(sqs, Arc::new(ingest), Arc::new(breakers), feed, config);
+    let ingest = Arc::new(Ingest::new(Arc::clone(&world.cases), Delius::new(world.delius.clone())));
+    let (breakers, sqs) = (Arc::new(breakers), client_of(endpoint).await);
+    let often = WorkerConfig { poll: Duration::from_millis(50), ..WorkerConfig::of("test") };
+    let worker = Worker::new(Arc::clone(&ingest), Arc::clone(&breakers), often);
+    let consumer = Consumer::new(sqs, ingest, breakers, feed, config);
     let stop = CancellationToken::new();
-    Running { consumer: tokio::spawn(consumer.run(stop.clone())), stop }
+    let waiting = tokio::spawn(worker.run(stop.clone()));
+    Running { consumer: tokio::spawn(consumer.run(stop.clone())), waiting, stop }
 }
 
-/// A breaker that never opens: every failure returns the message to the queue.
+/// A breaker that never opens.
 pub(crate) fn no_breakers() -> Breakers {
     Breakers::new(BreakerConfig { threshold: u32::MAX, ..BreakerConfig::default() })
 }
 
 /// One allocation per case, so that they do not wait for each other.
-fn messages(world: &World, count: usize) -> Vec<String> {
+pub(crate) fn messages(world: &World, count: usize) -> Vec<String> {
     let one = |number: usize| {
         let noms = format!("A{number:04}AA");
         world.mpc.mpc().allocation(&noms, Answer::allocated(1, "ADA", "BYRON", None, "LEI"));
@@ -96,8 +100,8 @@ fn messages(world: &World, count: usize) -> Vec<String> {
     (0..count).map(one).collect()
 }
 
-const EVENTS: &str = "select count(*) from events where event_type = 'PomAllocated'";
-const RECORDED: &str = "select count(*) from message_receipts where disposition = 'recorded'";
+pub(crate) const EVENTS: &str = "select count(*) from events where event_type = 'PomAllocated'";
+pub(crate) const RECORDED: &str = "select count(*) from message_receipts where disposition = 'recorded'";
 
 pub(crate) async fn until_empty(queue: &Queue) {
     until("the queue is empty", async || queue.counts().await == (0, 0)).await;
@@ -133,26 +137,6 @@ async fn two_equal_events_of_raw_delivery_are_two(store: PgPool) {
 }
 
 #[sqlx::test(migrations = "migrations/store")]
-async fn a_message_that_fails_stays_in_the_queue_and_comes_again(store: PgPool) {
-    let (world, queue) = (World::on(store).await, Queue::make(100).await);
-    queue.send(&messages(&world, 3)).await;
-    world.mpc.mpc().break_down(Some(Breakdown::ServerError));
-    let running = consume(&world, config(&queue), no_breakers(), None).await;
-    until("each failed", async || world.mpc.mpc().all_calls().len() >= 3).await;
-    assert_eq!(world.count(EVENTS).await, 0);
-    let (waiting, in_hand) = queue.counts().await;
-    assert_eq!(waiting + in_hand, 3, "none is deleted");
-    world.mpc.mpc().break_down(None);
-    until_empty(&queue).await;
-    assert_eq!(world.count(RECORDED).await, 3);
-    let again = "select count(*) from message_receipts where disposition = 'recorded' and receive_count > 1";
-    assert!(world.count(again).await >= 1, "by a later receive");
-    running.stop().await;
-    queue.remove().await;
-    world.end().await;
-}
-
-#[sqlx::test(migrations = "migrations/store")]
 async fn an_outage_of_manage_pom_cases_costs_no_receives(store: PgPool) {
     // After three receives it is a dead letter; the outage is probed far more often than that.
     let (world, queue) = (World::on(store).await, Queue::make(3).await);
@@ -168,63 +152,6 @@ async fn an_outage_of_manage_pom_cases_costs_no_receives(store: PgPool) {
     running.stop().await;
     assert_eq!(world.count(EVENTS).await, 12);
     assert_eq!(queue.dead().await, 0, "no message burned its receives");
-    queue.remove().await;
-    world.end().await;
-}
-
-#[sqlx::test(migrations = "migrations/store")]
-async fn a_message_that_fails_for_a_reason_of_its_own_holds_up_nobody(store: PgPool) {
-    let (world, queue) = (World::on(store).await, Queue::make(100).await);
-    let all = messages(&world, 6);
-    world.mpc.mpc().allocation("A0000AA", Answer::with(500, ""));
-    let short = Duration::from_millis(50);
-    let breakers = BreakerConfig { threshold: 1, first_pause: short, longest_pause: short };
-    // It opens the breaker by itself, before any other message could close it.
-    queue.send(&all[..1]).await;
-    let running = consume(&world, config(&queue), Breakers::new(breakers), None).await;
-    let path = "/api/allocation/A0000AA/primary_pom";
-    until("it failed", async || world.mpc.mpc().calls(path) >= 3).await;
-    queue.send(&all[1..]).await;
-    until("the others are recorded", async || world.count(EVENTS).await == 5).await;
-    running.stop().await;
-    queue.remove().await;
-    world.end().await;
-}
-
-#[sqlx::test(migrations = "migrations/store")]
-async fn a_stop_gives_unfinished_messages_back_at_once(store: PgPool) {
-    let (world, queue) = (World::on(store).await, Queue::make(3).await);
-    let sent = messages(&world, 4);
-    queue.send(&sent).await;
-    world.mpc.mpc().break_down(Some(Breakdown::Hang));
-    let running = consume(&world, config(&queue), Breakers::default(), None).await;
-    until("all are asked about", async || world.mpc.mpc().all_calls().len() >= 4).await;
-    running.stop().await;
-    // Otherwise they would stay invisible for half a minute.
-    let mut back = queue.take_all().await;
-    back.sort();
-    assert_eq!(back, sent);
-    queue.remove().await;
-    world.end().await;
-}
-
-#[sqlx::test(migrations = "migrations/store")]
-async fn a_stop_in_an_outage_gives_held_messages_back_at_once(store: PgPool) {
-    let (world, queue) = (World::on(store).await, Queue::make(3).await);
-    let sent = messages(&world, 4);
-    queue.send(&sent).await;
-    world.mpc.mpc().break_down(Some(Breakdown::Unavailable));
-    let breakers = BreakerConfig {
-        threshold: 1,
-        first_pause: Duration::from_secs(3600),
-        longest_pause: Duration::from_secs(3600),
-    };
-    let breakers = Breakers::new(breakers);
-    let patient = ConsumerConfig { drain: Duration::from_secs(3600), ..config(&queue) };
-    let running = consume(&world, patient, breakers, None).await;
-    until("all are held", async || world.mpc.mpc().all_calls().len() >= 4).await;
-    running.stop().await;
-    assert_eq!(queue.take_all().await.len(), 4);
     queue.remove().await;
     world.end().await;
 }
@@ -260,18 +187,25 @@ async fn duplicates_lost_deletes_and_refusals_of_sqs_change_nothing(store: PgPoo
     world.end().await;
 }
 
+/// Makes every acceptance wait, as an event store that hangs.
+async fn hung(world: &World) -> sqlx::Transaction<'static, sqlx::Postgres> {
+    let mut hold = world.store.begin().await.unwrap();
+    sqlx::query("lock table message_receipts in access exclusive mode").execute(&mut *hold).await.unwrap();
+    hold
+}
+
 #[sqlx::test(migrations = "migrations/store")]
 async fn in_a_shared_queue_any_old_message_makes_the_change_feed_lag(store: PgPool) {
-    let (world, queue) = (World::on(store).await, Queue::make(1000).await);
-    world.mpc.mpc().break_down(Some(Breakdown::ServerError));
+    let (world, queue) = (World::on(store).await, Queue::make(3).await);
+    let hold = hung(&world).await;
     queue.send(&messages(&world, 1)).await;
     let watch = FeedWatch::new(world.store.clone(), "test".into());
     let running = consume_watched(&world, config(&queue), no_breakers(), None, Some(watch)).await;
-    until("the allocation that waits counts as lag", async || {
+    until("the allocation in flight counts as lag", async || {
         world.count("select coalesce(max(lag_ms), 0) from change_feed_heartbeat").await > 0
     })
     .await;
-    world.mpc.mpc().break_down(None);
+    hold.rollback().await.unwrap();
     until_empty(&queue).await;
     running.stop().await;
     queue.remove().await;

@@ -81,9 +81,18 @@ impl Queue {
     #[allow(dead_code, reason = "each target that includes this module uses a part of it")]
     /// Receives and deletes what is available.
     pub async fn take_all(&self) -> Vec<String> {
+        self.take_from(&self.url).await
+    }
+
+    /// The dead letters, taken off their queue.
+    pub async fn take_dead(&self) -> Vec<String> {
+        self.take_from(&self.dead_letters).await
+    }
+
+    async fn take_from(&self, url: &str) -> Vec<String> {
         let mut bodies = vec![];
         loop {
-            let receive = self.sqs.receive_message().queue_url(&self.url).max_number_of_messages(10);
+            let receive = self.sqs.receive_message().queue_url(url).max_number_of_messages(10);
             let received = receive.send().await.unwrap().messages.unwrap_or_default();
             if received.is_empty() {
                 return bodies;
@@ -92,8 +101,7 @@ impl Queue {
                 let entry = DeleteMessageBatchRequestEntry::builder().id(id.to_string());
                 entry.receipt_handle(message.receipt_handle().unwrap()).build().unwrap()
             });
-            let delete =
-                self.sqs.delete_message_batch().queue_url(&self.url).set_entries(Some(entries.collect()));
+            let delete = self.sqs.delete_message_batch().queue_url(url).set_entries(Some(entries.collect()));
             delete.send().await.unwrap();
             bodies.extend(received.into_iter().filter_map(|message| message.body));
         }

@@ -81,6 +81,10 @@ pub enum Breakdown {
     Unauthorized,
     /// No call is ever answered.
     Hang,
+    /// Every call is redirected to a maintenance page on the same origin.
+    Maintenance,
+    /// Every call gets 403 and an HTML page, as from an ingress with an allow list.
+    Forbidden,
 }
 
 /// The table of answers, the calls received, and the present breakdown.

@@ -89,6 +89,12 @@ async fn broken(breakdown: Breakdown) -> Body {
             json(401, &serde_json::json!({ "status": "error", "message": "Unauthorized" }))
         }
         Breakdown::Hang => pending().await,
+        Breakdown::Maintenance => {
+            let mut response = respond(302, "text/html", String::new());
+            response.headers_mut().insert(header::LOCATION, header::HeaderValue::from_static("/maintenance"));
+            response
+        }
+        Breakdown::Forbidden => respond(403, "text/html", Answer::page(403).body),
     }
 }
 
