@@ -78,12 +78,12 @@ impl Ingest {
     /// Makes one attempt to accept a delivery from the queue.
     pub async fn accept(&self, delivery: &Delivery) -> Result<Disposition, NotAccepted> {
         let began = Instant::now();
-        let disposition = self.accept_now(delivery).await?;
+        let disposition = self.accept_untimed(delivery).await?;
         metrics::histogram!("ingest_message_duration_seconds").record(began.elapsed());
         Ok(disposition)
     }
 
-    async fn accept_now(&self, delivery: &Delivery) -> Result<Disposition, NotAccepted> {
+    async fn accept_untimed(&self, delivery: &Delivery) -> Result<Disposition, NotAccepted> {
         let (message_id, parsed) = parse(delivery);
         let noms = parsed.as_ref().ok().and_then(|parsed| parsed.event.noms().ok());
         if self.store.standing(&message_id, noms.as_ref()).await? != Standing::New

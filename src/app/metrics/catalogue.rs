@@ -64,7 +64,10 @@ pub const CATALOGUE: &[Metric] = &[
         "From the record of what is to be written to its rows in Delius",
     ),
     counter("ingest_redeliveries_total", "Messages that a queue delivered once more"),
-    counter("ingest_returned_total", "Messages that went back to their queue because the event store was away at shutdown"),
+    counter(
+        "ingest_returned_total",
+        "Messages that went back to their queue because the event store was away at shutdown",
+    ),
     gauge("ingest_waiting_messages", "Messages that wait in the store for their next attempt"),
     gauge("ingest_waiting_oldest_age_seconds", "How long the oldest waiting message has been waiting"),
     Metric {

@@ -3,15 +3,14 @@
 use manage_pom_cases_and_delius::{
     audit::{history, render::Format, replay::decisions::decide_again},
     case::CaseEvent,
-    delius::Delius,
-    ingest::{Delivery, Disposition, Ingest, NotAccepted},
+    ingest::{Delivery, Disposition, NotAccepted},
 };
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
 use crate::{
     helpers::world::{CRN, NOMS, World, delivery, envelope, offender_event},
-    stand_ins::{Answer, Breakdown},
+    stand_ins::Answer,
 };
 
 const MORNING: &str = "2026-07-01T09:00:00Z";
