@@ -217,9 +217,10 @@ async fn what_cannot_become_events_is_parked_with_its_bytes(store: PgPool) {
     world.mpc.mpc().handover(NOMS, Answer::handover("A9999ZZ", Some("2026-09-01"), None));
     world.accept(&world.handover("m3", MORNING)).await;
     world.mpc.mpc().handover(NOMS, Answer::with(200, "<html>"));
-    world.accept(&world.handover("m4", MORNING)).await;
+    let asked_again = |id: &str| delivery(world.handover(id, MORNING).to_string());
+    world.ingest.accept_now(&asked_again("m4")).await.unwrap();
     world.mpc.mpc().handover(NOMS, Answer::redirect("https://elsewhere.example/"));
-    world.accept(&world.handover("m5", MORNING)).await;
+    world.ingest.accept_now(&asked_again("m5")).await.unwrap();
     world.ingest.accept(&delivery(&b"\xff\x00 not a message"[..])).await.unwrap();
 
     let expected = [
@@ -227,7 +228,7 @@ async fn what_cannot_become_events_is_parked_with_its_bytes(store: PgPool) {
         "UnhandledEventType",
         "IdentifierMismatch",
         "InvalidDetail",
-        "ForeignDetailUrl",
+        "UnexpectedStatus",
         "InvalidMessage",
     ];
     assert_eq!(world.parked().await, expected);
