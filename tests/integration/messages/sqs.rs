@@ -22,7 +22,7 @@ use crate::{
     helpers::world::{NOMS, World},
     queue::{Queue, client_of},
     sqs_layer::{Faults, SqsLayer},
-    stand_ins::{Answer, Breakdown},
+    stand_ins::Answer,
 };
 
 /// Polls until the condition is true; a minute is for the slowest machine.
@@ -132,26 +132,6 @@ async fn two_equal_events_of_raw_delivery_are_two(store: PgPool) {
     let ids = "select count(distinct message_id) from message_receipts where disposition = 'recorded'
                and message_id like 'sqs:%'";
     assert_eq!((world.count(EVENTS).await, world.count(ids).await), (2, 2));
-    queue.remove().await;
-    world.end().await;
-}
-
-#[sqlx::test(migrations = "migrations/store")]
-async fn an_outage_of_manage_pom_cases_costs_no_receives(store: PgPool) {
-    // After three receives it is a dead letter; the outage is probed far more often than that.
-    let (world, queue) = (World::on(store).await, Queue::make(3).await);
-    queue.send(&messages(&world, 12)).await;
-    world.mpc.mpc().break_down(Some(Breakdown::Unavailable));
-    let short = Duration::from_millis(10);
-    let breakers = BreakerConfig { threshold: 2, first_pause: short, longest_pause: short };
-    let four = ConsumerConfig { concurrency: 4, ..config(&queue) };
-    let running = consume(&world, four, Breakers::new(breakers), None).await;
-    until("many probes", async || world.mpc.mpc().all_calls().len() >= 200).await;
-    world.mpc.mpc().break_down(None);
-    until_empty(&queue).await;
-    running.stop().await;
-    assert_eq!(world.count(EVENTS).await, 12);
-    assert_eq!(queue.dead().await, 0, "no message burned its receives");
     queue.remove().await;
     world.end().await;
 }

@@ -180,7 +180,7 @@ async fn another_message_under_the_id_of_a_known_one_is_parked(store: PgPool) {
         sqlx::query_scalar("select message_id from parked_messages").fetch_one(&world.store).await.unwrap();
     let retried = world.ingest.retry(&delivery(second.to_string()), &id).await.unwrap();
     assert!(matches!(retried, Disposition::Recorded { .. }), "{retried:?}");
-    assert_eq!(world.events(NOMS).await, ["PomAllocated", "PomAllocated"]);
+    assert_eq!(world.events(NOMS).await, ["PomAllocated", "DeliusUpdated", "PomAllocated"]);
     world.end().await;
 }
 
