@@ -35,6 +35,22 @@ const OUTCOMES: &[&str] = &[
     "StaffCodesExhausted",
     "Parked",
 ];
+/// Why a caller is not let in.
+const REFUSALS: &[&str] = &[
+    "no-token",
+    "several-authorization-headers",
+    "malformed-token",
+    "algorithm-not-rs256",
+    "critical-extension",
+    "unknown-key",
+    "signature-does-not-verify",
+    "other-issuer",
+    "no-expiry",
+    "expired",
+    "not-yet-valid",
+    "keys-unavailable",
+    "no-role",
+];
 const QUEUES: &[&str] = &[];
 
 const fn counter(name: &'static str, help: &'static str) -> Metric {
@@ -96,6 +112,10 @@ pub const CATALOGUE: &[Metric] = &[
     Metric {
         labels: &[("answered", &["true", "false"])],
         ..counter("auth_key_fetches_total", "Fetches of the key set of HMPPS Auth")
+    },
+    Metric {
+        labels: &[("reason", REFUSALS)],
+        ..counter("auth_refusals_total", "Requests that were not let in, by the reason")
     },
     // Writes
     Metric {
@@ -164,13 +184,6 @@ pub const CATALOGUE: &[Metric] = &[
     Metric {
         labels: &[("route", &[]), ("method", &[]), ("status", &[])],
         ..counter("http_requests_total", "Answers, by route, method and status")
-    },
-    Metric {
-        labels: &[("status", &[])],
-        ..counter(
-            "http_requests_refused_total",
-            "Requests that were no well-formed HTTP, by the status of the answer",
-        )
     },
     Metric { zero: true, ..gauge("http_connections", "Open connections") },
     counter("http_connections_turned_away_total", "Connections beyond the most that are allowed"),
