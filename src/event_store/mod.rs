@@ -83,6 +83,9 @@ const MAX_CONFLICTS: u32 = 20;
 const AT_ONCE: usize = 16;
 /// Statements of either kind under way at the same time.
 const WORKERS: usize = 2;
+/// A message waits so long for the one before it in its case. Then it goes ahead, so that a case whose answers never come
+/// does not keep the workers of all others waiting: a turn saves work, and is not needed to be right.
+const TURN: Duration = Duration::from_secs(2);
 /// Other processes are told of appends this often at most: `NOTIFY` takes a lock of the whole server at the commit.
 const ANNOUNCE_EVERY: Duration = Duration::from_millis(50);
 
@@ -189,7 +192,7 @@ impl CaseStore {
     ) -> Result<Vec<CaseEvent>, ExecuteError> {
         // The outcome of a write does not wait for a message that waits for Manage POM Cases.
         let _turn = match cause {
-            Cause::Message(_) => Some(self.turns.take(noms).await),
+            Cause::Message(_) => tokio::time::timeout(TURN, self.turns.take(noms)).await.ok(),
             Cause::NoMessage => None,
         };
         let mut known = self.known.find(noms).await;
