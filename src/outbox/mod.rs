@@ -1,8 +1,8 @@
 //! The outbox: the writes that the events of the cases mean for Delius, until they are applied.
 //!
 //! [`projector`] derives them (pure), [`table`] stores them in the transaction of the events, and the [`relay`] applies
-//! them through the Delius gateway, in order within a case and in parallel across cases. Where a topic wants to hear of
-//! applied writes, [`notices`] keep what it is to be told, and the [`Announcer`] tells it.
+//! them through the Delius gateway, in order within a case and in parallel across cases. Where an outcome topic
+//! is configured, [`notices`] holds one message for each applied write; the announcer in `relay/` publishes them.
 
 pub mod audit;
 pub mod notices;

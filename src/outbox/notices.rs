@@ -1,4 +1,4 @@
-//! The table of notices: what the outcome topic is told of applied writes. No names, no dates of persons.
+//! The table of notices: messages about applied writes for the outcome topic, without names and dates of persons.
 
 use std::time::Duration;
 
@@ -49,9 +49,9 @@ impl Notice {
     }
 }
 
-/// Whether somebody is to be told of this result: the write was applied, that is, rows of Delius are other than before.
+/// Whether the topic gets a notice of this result: the write changed rows in Delius.
 /// A refusal, a dry run and a write that found everything in place already (`NoPomChange`, `NoKeyDateChange`) are in the
-/// case's history and nowhere else; a holder whose e-mail address alone was refreshed is told of as `NoPomChange`.
+/// case's history and nowhere else. A refresh of the e-mail address alone is published as `NoPomChange`.
 pub fn is_told(result: &WriteResult) -> bool {
     let outcome = &result.outcome;
     !outcome.changes.is_empty() && !outcome.name.is_refusal() && !outcome.name.is_dry_run()
@@ -75,7 +75,7 @@ pub async fn claim(pool: &PgPool, limit: u32, lease: Duration) -> sqlx::Result<V
     .await
 }
 
-/// The topic took it.
+/// The topic accepted it.
 pub async fn sent(pool: &PgPool, notice: &Notice) -> sqlx::Result<()> {
     sqlx::query("update outcome_notices set sent_at = clock_timestamp() where write_id = $1")
         .bind(notice.write_id)
@@ -84,7 +84,7 @@ pub async fn sent(pool: &PgPool, notice: &Notice) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// The topic did not take it: to be tried again. Changes nothing once somebody else has claimed it.
+/// The topic did not accept it: it is due again later. Changes nothing once somebody else has claimed it.
 pub async fn defer(pool: &PgPool, notice: &Notice, error: &str, delay: Duration) -> sqlx::Result<()> {
     sqlx::query(
         "update outcome_notices
