@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import tomllib
 
 import jsonschema
 import yaml
@@ -78,5 +79,14 @@ def asyncapi():
     assert checked == set(payloads), f"no sample of {set(payloads) - checked}"
 
 
-for check in (dashboard, compose, policies, asyncapi):
+def dockerfile():
+    """The layer of dependencies lays a placeholder for every target that Cargo.toml declares; Cargo refuses otherwise."""
+    manifest = tomllib.loads((DEPLOY.parent / "Cargo.toml").read_text())
+    text = (DEPLOY / "Dockerfile").read_text()
+    targets = [manifest["lib"], *(target for kind in ("bin", "test", "bench", "example") for target in manifest.get(kind, []))]
+    for target in targets:
+        assert target["path"] in text, f"deploy/Dockerfile has no placeholder for {target['path']}"
+
+
+for check in (dashboard, compose, policies, asyncapi, dockerfile):
     check()

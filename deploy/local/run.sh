@@ -122,6 +122,8 @@ start_service() {
     port=${BIND##*:}
     host=${BIND%:*}
     [[ $port == 0 ]] && port=$(free_port)
+    # Whoever works here is recorded with what they look at; a container may not say who that is.
+    export USER=${USER:-$(id -un)}
     export BIND=$host:$port SHUTDOWN_DELAY_SECONDS=${SHUTDOWN_DELAY_SECONDS:-0}
     [[ $host == 0.0.0.0 || $host == '[::]' ]] && host=127.0.0.1
     API_URL="http://$host:$port"

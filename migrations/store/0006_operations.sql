@@ -23,3 +23,17 @@ create table bulk_runs (
     abandoned    boolean     not null default false -- an operator began another run instead
 );
 create unique index bulk_runs_unfinished on bulk_runs (dry_run) where finished_at is null;
+
+-- Who set a run going, resumed it or abandoned it, and why.
+create table bulk_decisions (
+    id       bigint      generated always as identity primary key,
+    run_id   uuid        not null references bulk_runs (id),
+    decision text        not null check (decision in ('begun', 'resumed', 'restarted')),
+    by_whom  text        not null,
+    why      text, -- where a reason was given
+    at       timestamptz not null default clock_timestamp()
+);
+create trigger bulk_decisions_are_append_only before update or delete on bulk_decisions
+    for each row execute function refuse_change();
+create trigger bulk_decisions_are_never_truncated before truncate on bulk_decisions
+    for each statement execute function refuse_change();

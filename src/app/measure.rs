@@ -92,7 +92,7 @@ impl Measured {
             }
         }
         let waiting = sqlx::query_as::<_, (i64, Option<DateTime<Utc>>)>(
-            "select count(*), min(received_at) from waiting_messages",
+            "select count(*), min(waiting_since) from waiting_messages",
         );
         if let Ok((waiting, oldest)) = in_time(waiting.fetch_one(&self.store)).await {
             metrics::gauge!("ingest_waiting_messages").set(waiting as f64);

@@ -75,12 +75,14 @@ impl ServeSettings {
     /// Checks the settings of the roles, apart from the databases'.
     fn checked(&self, breakers: &Arc<Breakers>) -> Result<Checked, Failure> {
         let reading = self.has(Role::Api).then(|| self.api.reading(&self.mpc, breakers)).transpose();
-        let ((listening, reading), signer) =
-            both(both(self.api.listening(), reading), self.journal.signer())?;
-        if !self.has(Role::Ingest) {
-            return Ok(Checked { mpc: Arc::new(NotConfigured), listening, reading, signer });
-        }
-        let (mpc, ()) = both(self.mpc.client(), self.queues.checked())?;
+        let nobody: Arc<dyn ManagePomCases> = Arc::new(NotConfigured);
+        let ingest = match self.has(Role::Ingest) {
+            true => both(self.mpc.client(), self.queues.checked()).map(|(mpc, ())| mpc),
+            false => Ok(nobody),
+        };
+        // Together, so that one run names everything that is wrong.
+        let listeners = both(self.api.listening(), reading);
+        let (mpc, ((listening, reading), signer)) = both(ingest, both(listeners, self.journal.signer()))?;
         Ok(Checked { mpc, listening, reading, signer })
     }
 

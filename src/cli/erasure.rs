@@ -12,7 +12,10 @@ use serde_json::json;
 use crate::{
     app::{
         Failure,
-        settings::{StoreSettings, check::not_blank},
+        settings::{
+            StoreSettings,
+            check::{not_blank, somebody},
+        },
     },
     case::NomsNumber,
     london::date_time_zone,
@@ -52,7 +55,7 @@ struct ApplyArgs {
     #[arg(value_name = "ID")]
     noms: NomsNumber,
     /// Who decided; kept
-    #[arg(long, env = "USER", value_parser = not_blank)]
+    #[arg(long, env = "USER", value_parser = somebody)]
     by: String,
     /// Why; kept, so it must not name the person
     #[arg(long, value_parser = not_blank)]

@@ -10,7 +10,7 @@ use crate::{
         Failure,
         settings::{
             self, StoreSettings,
-            check::{both, not_blank},
+            check::{both, somebody},
         },
     },
     audit::{
@@ -56,7 +56,7 @@ struct ExportArgs {
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Who asks; recorded
-    #[arg(long, env = "USER", default_value = "unknown operator", value_parser = not_blank)]
+    #[arg(long, env = "USER", value_parser = somebody)]
     by: String,
     #[command(flatten)]
     store: StoreSettings,

@@ -69,6 +69,12 @@ struct Refresh {
     /// Stop waiting when the run has made no progress for this many seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     patience: u64,
+    /// Who sets it going; recorded for --all. The user of the environment when not given
+    #[arg(long, env = "USER", value_parser = check::somebody)]
+    by: String,
+    /// Why; recorded for --all
+    #[arg(long, value_parser = check::not_blank)]
+    why: Option<String>,
     /// Queue for the messages of a bulk run, consumed by running services; without it this process handles them
     #[arg(long, env = "BULK_QUEUE_URL")]
     bulk_queue_url: Option<String>,
@@ -136,10 +142,17 @@ impl Refresh {
             )
             .into());
         };
-        if self.restart && runs::abandon(&pool, self.dry_run).await? {
+        let restarted = self.restart && runs::abandon(&pool, self.dry_run).await?;
+        if restarted {
             println!("the run that was stopped is abandoned");
         }
         let (mut run, resumed) = runs::resume_or_begin(&pool, self.dry_run).await?;
+        let decision = match (restarted, resumed) {
+            (true, _) => "restarted",
+            (false, true) => "resumed",
+            (false, false) => "begun",
+        };
+        runs::decided(&pool, &run, decision, (&self.by, self.why.as_deref())).await?;
         let (numbers, skipped) = bulk::remaining_cases(&delius, &run).await?;
         if skipped > 0 {
             println!(

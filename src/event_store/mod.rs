@@ -197,11 +197,19 @@ impl CaseStore {
         };
         let mut known = self.known.find(noms).await;
         for conflicts in 0..=MAX_CONFLICTS {
+            // What is remembered may be old: another process may have appended since. An append notices that by itself; a
+            // decision to append nothing, or to refuse the command, has to be taken again on what the store has. A message
+            // was preceded by a question that brought the memory up to date.
+            let remembered = known.is_some() && matches!(cause, Cause::NoMessage);
             let current = match known.take() {
                 Some(known) => known,
                 None => self.read(noms).await?,
             };
             match self.attempt(noms, current, command.clone(), cause.clone()).await {
+                Ok(nothing) if remembered && nothing.is_empty() => self.known.forget(noms).await,
+                Err(Attempt::Failed(ExecuteError::Case(CaseError::NotAllowed { .. }))) if remembered => {
+                    self.known.forget(noms).await;
+                }
                 Err(Attempt::Conflict) => {
                     self.known.forget(noms).await;
                     let ceiling = 2_u64 << conflicts.min(7);

@@ -33,17 +33,21 @@ pub struct Notice {
 }
 
 impl Notice {
-    /// The message that is published.
+    /// The message that is published, in the shape of HMPPS domain events; `docs/api/asyncapi.yaml` describes it. A write
+    /// that an operator released goes back to no message: it occurred when it was applied.
     pub fn body(&self) -> String {
         let text = |at: DateTime<Utc>| at.to_rfc3339_opts(SecondsFormat::AutoSi, true);
         json!({
             "eventType": EVENT_TYPE,
             "version": 1,
-            "nomsNumber": self.case_id,
-            "outcome": self.outcome,
-            "writeId": self.write_id,
-            "occurredAt": self.occurred_at.map(text),
-            "appliedAt": text(self.applied_at),
+            "description": "A prison offender manager or a handover date was written to Delius",
+            "occurredAt": text(self.occurred_at.unwrap_or(self.applied_at)),
+            "personReference": { "identifiers": [{ "type": "NOMS", "value": self.case_id }] },
+            "additionalInformation": {
+                "outcome": self.outcome,
+                "writeId": self.write_id,
+                "appliedAt": text(self.applied_at),
+            },
         })
         .to_string()
     }
@@ -57,12 +61,16 @@ pub fn is_told(result: &WriteResult) -> bool {
     !outcome.changes.is_empty() && !outcome.name.is_refusal() && !outcome.name.is_dry_run()
 }
 
-/// Claims notices that are due, for the time of the lease.
+/// Claims notices that are due, for the time of the lease: of each case only the first that was not sent, so that who
+/// listens hears of the writes of a case in their order.
 pub async fn claim(pool: &PgPool, limit: u32, lease: Duration) -> sqlx::Result<Vec<Notice>> {
     sqlx::query_as(
         "with due as (
-             select write_id from outcome_notices
-             where sent_at is null and available_at <= clock_timestamp()
+             select write_id from outcome_notices notice
+             where sent_at is null and available_at <= clock_timestamp() and not exists (
+                 select from outcome_notices earlier
+                 where earlier.case_id = notice.case_id and earlier.sent_at is null
+                   and earlier.position < notice.position)
              order by available_at limit $1 for update skip locked)
          update outcome_notices
          set attempt = attempt + 1, available_at = clock_timestamp() + make_interval(secs => $2)
@@ -118,4 +126,38 @@ pub async fn forget(pool: &PgPool, sent_before: Duration) -> sqlx::Result<u64> {
     .execute(pool)
     .await?;
     Ok(forgotten.rows_affected())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn notice() -> Notice {
+        Notice {
+            write_id: "0d4f7a52-6f0e-5c1b-9a0e-3b8f2d1c4e5f".parse().unwrap(),
+            case_id: "A1234BC".into(),
+            outcome: "PomAllocated".into(),
+            occurred_at: Some("2026-07-01T09:00:00Z".parse().unwrap()),
+            applied_at: "2026-07-01T09:00:02.120Z".parse().unwrap(),
+            attempt: 1,
+        }
+    }
+
+    fn json_of(text: &str) -> serde_json::Value {
+        serde_json::from_str(text).unwrap()
+    }
+
+    /// The sample is held against the AsyncAPI document by `deploy/check`.
+    #[test]
+    fn a_notice_looks_like_the_documented_sample() {
+        let sample = include_str!("../../docs/api/samples/outcome-notice.json");
+        assert_eq!(json_of(&notice().body()), json_of(sample));
+    }
+
+    #[test]
+    fn what_goes_back_to_no_message_occurred_when_it_was_applied() {
+        let body = json_of(&Notice { occurred_at: None, ..notice() }.body());
+        assert_eq!(body["occurredAt"], "2026-07-01T09:00:02.120Z");
+    }
 }

@@ -32,7 +32,7 @@ pub(crate) fn command(ground: &Ground, arguments: &[&str]) -> Command {
         .env("MPC_URL", ground.mpc_url())
         .env("AUTH_URL", format!("{}/auth", ground.mpc_url()))
         .envs([("CLIENT_ID", "client"), ("CLIENT_SECRET", "secret"), ("BIND", "127.0.0.1:0")])
-        .env("SHUTDOWN_DELAY_SECONDS", "0")
+        .envs([("SHUTDOWN_DELAY_SECONDS", "0"), ("USER", "tester")])
         // Every log line of our own code, so that the invariants check all of them.
         .env("RUST_LOG", "info,manage_pom_cases_and_delius=trace")
         .env_remove("FAILPOINTS")

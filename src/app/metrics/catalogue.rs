@@ -51,7 +51,6 @@ const REFUSALS: &[&str] = &[
     "keys-unavailable",
     "no-role",
 ];
-const QUEUES: &[&str] = &[];
 
 const fn counter(name: &'static str, help: &'static str) -> Metric {
     Metric { name, kind: Counter, help, labels: &[], zero: true }
@@ -93,11 +92,11 @@ pub const CATALOGUE: &[Metric] = &[
     gauge("unreflected_allocations", "Allocations that wait for the name of their officer"),
     // Queues
     Metric {
-        labels: &[("queue", QUEUES), ("state", &["visible", "in_flight", "delayed"])],
+        labels: &[("queue", &[]), ("state", &["visible", "in_flight", "delayed"])],
         ..gauge("queue_messages", "Messages in a queue, as SQS approximates them")
     },
     Metric {
-        labels: &[("queue", QUEUES)],
+        labels: &[("queue", &[])],
         ..gauge("queue_dead_letters", "Messages in the dead-letter queue of a queue")
     },
     // Manage POM Cases and HMPPS Auth
@@ -144,6 +143,7 @@ pub const CATALOGUE: &[Metric] = &[
         "An append of one or more cases: events, outbox rows and receipts",
     ),
     counter("journal_events_total", "Events that this process gave a position in the journal"),
+    gauge("journal_checkpoint_size", "Entries that the last checkpoint of this process covers"),
     gauge("journal_last_position", "The last position of the journal that this process gave"),
     gauge("journal_horizon_age_seconds", "How far the journal is behind the store"),
     gauge("journal_horizon_unknown", "1 while a transaction that we may not see holds the journal back"),
@@ -174,8 +174,8 @@ pub const CATALOGUE: &[Metric] = &[
     gauge("case_records_current", "1 while cached case records may be trusted"),
     gauge("change_feed_lag_seconds", "Age of the oldest change that may not have been heard yet"),
     histogram("delius_read_duration_seconds", WORK, "Reading one case record from Delius"),
-    counter("staff_directory_failures_total", "Look-ups in the e-mail directory that failed"),
-    counter("staff_directory_left_alone_total", "Look-ups that were not made because the directory is down"),
+    counter("email_directory_failures_total", "Look-ups in the e-mail directory that failed"),
+    counter("email_directory_skipped_total", "Look-ups that were not made because the directory is down"),
     // HTTP
     Metric {
         labels: &[("route", &[])],

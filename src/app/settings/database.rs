@@ -1,5 +1,6 @@
 //! The address of a database: as a URL, in the parts that secrets give apart, or both (a part then replaces what the URL
-//! says).
+//! says). The settings are `DATABASE_URL`, `DATABASE_HOST`, `DATABASE_PORT`, `DATABASE_NAME`, `DATABASE_USER`,
+//! `DATABASE_PASSWORD` and `DATABASE_POOL`; the same for Delius, for example `DELIUS_DATABASE_PORT`.
 
 use clap::Args;
 use sqlx::{

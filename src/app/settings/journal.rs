@@ -10,6 +10,7 @@ use crate::{
         settings::{
             aws,
             check::{given, topic},
+            secret::Secret,
             tuning::seconds,
         },
     },
@@ -25,7 +26,7 @@ pub(crate) struct JournalSettings {
     /// Ed25519 private key that signs checkpoints of the journal: PEM, or 32 bytes in base64. Without it checkpoints are
     /// neither signed nor kept
     #[arg(long, env = "CHECKPOINT_KEY", hide_env_values = true)]
-    checkpoint_key: Option<String>,
+    checkpoint_key: Option<Secret>,
     /// Name of the journal in its checkpoints, for example manage-pom-cases-and-delius.hmpps.service.justice.gov.uk/prod
     #[arg(long, env = "CHECKPOINT_ORIGIN", default_value = "manage-pom-cases-and-delius/journal")]
     checkpoint_origin: String,
@@ -46,7 +47,7 @@ impl JournalSettings {
         if let Some(arn) = given(self.checkpoint_topic_arn.as_deref()) {
             topic("CHECKPOINT_TOPIC_ARN", Some(arn))?;
         }
-        let Some(key) = given(self.checkpoint_key.as_deref()) else { return Ok(None) };
+        let Some(key) = given(self.checkpoint_key.as_ref().map(Secret::reveal)) else { return Ok(None) };
         let signer = Signer::new(self.checkpoint_origin.trim(), key);
         let setting = |error| match error {
             InvalidSigner::Key => "CHECKPOINT_KEY",

@@ -98,6 +98,23 @@ pub(crate) async fn advance(pool: &PgPool, run: &BulkRun, noms: &NomsNumber) -> 
     Ok(())
 }
 
+/// Records who set the run going, and why.
+pub async fn decided(
+    pool: &PgPool,
+    run: &BulkRun,
+    decision: &str,
+    (by_whom, why): (&str, Option<&str>),
+) -> sqlx::Result<()> {
+    sqlx::query("insert into bulk_decisions (run_id, decision, by_whom, why) values ($1, $2, $3, $4)")
+        .bind(run.id)
+        .bind(decision)
+        .bind(by_whom)
+        .bind(why)
+        .execute(pool)
+        .await?;
+    Ok(())
+}
+
 /// Marks the run as finished.
 pub async fn finish(pool: &PgPool, run: &BulkRun) -> sqlx::Result<()> {
     sqlx::query("update bulk_runs set finished_at = clock_timestamp() where id = $1")

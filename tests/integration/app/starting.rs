@@ -52,10 +52,13 @@ async fn the_service_starts_while_everybody_else_is_away_and_works_when_they_ans
 #[sqlx::test(migrations = "migrations/store")]
 async fn a_delius_without_our_audit_user_ends_the_service_even_when_it_answers_late(store: PgPool) {
     let world = World::on(store).await;
-    sqlx::raw_sql("alter table user_ disable trigger all; update user_ set distinguished_name = 'Somebody'")
-        .execute(&world.delius)
-        .await
-        .unwrap();
+    sqlx::raw_sql(
+        "alter table user_ disable trigger all; update user_ set distinguished_name = 'Somebody'
+                   where distinguished_name = 'ManagePomCasesAndDelius'",
+    )
+    .execute(&world.delius)
+    .await
+    .unwrap();
     let at_once = Process::start(&world, "relay", &[]);
     let (status, log) = at_once.ended().await;
     assert_eq!(status.code(), Some(2), "{log}");

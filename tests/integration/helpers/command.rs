@@ -28,7 +28,7 @@ pub(crate) fn command(world: &World, arguments: &[&str]) -> Command {
         .args(arguments)
         .env_remove("BULK_QUEUE_URL")
         .env_remove("OUTCOME_TOPIC_ARN")
-        .env("RUST_LOG", "warn")
+        .envs([("RUST_LOG", "warn"), ("USER", "tester")])
         .env("DATABASE_URL", world.store.connect_options().to_url_lossy().as_str())
         .env("DELIUS_DATABASE_URL", world.delius.connect_options().to_url_lossy().as_str())
         .env("MPC_URL", world.mpc.mpc_url())
