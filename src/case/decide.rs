@@ -159,13 +159,13 @@ impl Case {
         services: &CaseServices,
     ) -> Result<Vec<CaseEvent>, CaseError> {
         let (mut new_person, mut heir) = (false, noms.clone());
-        if let Some(crn) = crn.as_ref().filter(|_| self.identity_changed) {
+        if self.identity_changed {
             let at = message.valid_from();
-            let mut known = services.identities.around(noms, Some(crn)).await?;
-            known.add(IdentityFact {
-                at,
-                statement: IdentityStatement::Holds { crn: crn.clone(), noms: noms.clone() },
-            });
+            let mut known = services.identities.around(noms, crn.as_ref()).await?;
+            if let Some(crn) = &crn {
+                let statement = IdentityStatement::Holds { crn: crn.clone(), noms: noms.clone() };
+                known.add(IdentityFact { at, statement });
+            }
             (new_person, heir) = (known.is_new_person(noms, at), known.heir(noms, at));
         }
         if heir != *noms {
@@ -309,7 +309,7 @@ impl Case {
                 .iter()
                 .any(|refused| content(&refused.intent) == *write && !refused.name.is_about_person())
         };
-        holdings.chain(dates).filter(|write| !refused(write)).collect()
+        dates.into_iter().chain(holdings).filter(|write| !refused(write)).collect()
     }
 
     /// Whether a refused write may still be made. A holding always, at its own date; handover dates only while they

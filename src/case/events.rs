@@ -435,6 +435,30 @@ impl CaseEvent {
         }
     }
 
+    /// Gives the events that it refers to other sequences, for a reading over several streams.
+    pub fn renumber(&mut self, place: &dyn Fn(u64) -> u64) {
+        match self {
+            Self::PomAllocated { reflects, .. } => *reflects = reflects.map(place),
+            Self::DeliusUpdated(result)
+            | Self::DeliusUnchanged(result)
+            | Self::DeliusWriteRefused(result) => {
+                result.write.sequence = place(result.write.sequence);
+            }
+            Self::DeliusWriteParked { write, .. }
+            | Self::DeliusWriteRetried { write, .. }
+            | Self::DeliusWriteSkipped { write, .. } => write.sequence = place(write.sequence),
+            Self::PomDeallocated { .. }
+            | Self::AllocationNotReady { .. }
+            | Self::AllocationSuperseded { .. }
+            | Self::HandoverDatesChanged { .. }
+            | Self::HandoverNotFound { .. }
+            | Self::MessageNotApplicable { .. }
+            | Self::IdentifierLinked { .. }
+            | Self::IdentityChanged { .. }
+            | Self::WritesReasserted { .. } => {}
+        }
+    }
+
     /// Who decided and why, for an operator's decision.
     pub fn decision(&self) -> Option<(&str, &str)> {
         match self {

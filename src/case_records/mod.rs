@@ -18,6 +18,7 @@ mod config;
 mod document;
 mod email_directory;
 pub mod feed;
+mod former;
 mod loading;
 mod memory;
 mod outage;

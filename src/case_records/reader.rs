@@ -80,11 +80,12 @@ impl CaseRecords {
         self.inner.coherence.receives_invalidations()
     }
 
-    /// The record of one person.
-    ///
-    /// # Errors
-    /// [`Unavailable`] when neither Delius nor the cache can answer.
-    pub async fn read(
+    pub(super) fn store(&self) -> &PgPool {
+        &self.inner.store
+    }
+
+    /// The record of the person who has the identifier in Delius now.
+    pub(super) async fn read_present(
         &self,
         person: &PersonId,
         demand: FreshnessDemand,
@@ -122,11 +123,7 @@ impl CaseRecords {
         }
     }
 
-    /// The records of several people: one query to the store and one to Delius for all that memory does not hold.
-    ///
-    /// # Errors
-    /// [`Unavailable`] when one of them cannot be answered.
-    pub async fn read_all(
+    pub(super) async fn read_all_present(
         &self,
         people: &[PersonId],
         demand: FreshnessDemand,

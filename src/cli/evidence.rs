@@ -19,7 +19,7 @@ use crate::{
         journal::checkpoint::{Checkpoint, Verifier},
     },
     case::PersonId,
-    cli::people::Register,
+    cli::people::CrnLookup,
     london::date_time_zone,
 };
 
@@ -61,7 +61,7 @@ struct ExportArgs {
     #[command(flatten)]
     store: StoreSettings,
     #[command(flatten)]
-    register: Register,
+    lookup: CrnLookup,
 }
 
 #[derive(Debug, Args)]
@@ -85,9 +85,13 @@ impl EvidenceArgs {
 
 impl ExportArgs {
     async fn run(self) -> Result<ExitCode, Failure> {
-        let (database, person) = both(self.store.database(), self.register.person(&self.id))?;
+        let (database, person) = both(self.store.database(), self.lookup.person(&self.id))?;
         let pool = settings::connect_store(database).await?;
-        let noms = person.noms().await?;
+        // One file proves one stream: that of the number, or of the number that a CRN has now.
+        let noms = match &self.id {
+            PersonId::Noms(noms) => noms.clone(),
+            PersonId::Crn(_) => person.find(&pool, (None, None)).await?.current,
+        };
         let question = Question {
             as_of: self.as_of.map(|moment| moment.0),
             known_at: self.known_at.map(|moment| moment.0),

@@ -103,7 +103,7 @@ impl Refresh {
 
     async fn one(&self, id: &PersonId) -> Result<ExitCode, Failure> {
         let Workplace { store, delius, .. } = Workplace::open(&self.store, &self.delius, &self.mpc).await?;
-        let noms = people::noms(&delius, id).await?;
+        let noms = people::noms(store.pool(), &delius, id).await?;
         let message = bulk::message(Uuid::now_v7(), &noms, self.dry_run, Utc::now().trunc_subsecs(0));
         let disposition =
             accept(&Ingest::new(Arc::clone(&store), delius.clone()), message.delivery()).await?;

@@ -19,7 +19,7 @@ use crate::{
         render::{self, Format},
     },
     case::{NomsNumber, PersonId},
-    cli::people::Register,
+    cli::people::CrnLookup,
 };
 
 /// Arguments of `history`.
@@ -48,8 +48,8 @@ pub struct History {
     #[arg(long, value_name = "POSITION", default_value_t = 0)]
     after: u64,
     /// List at most so many entries
-    #[arg(long, value_name = "COUNT")]
-    limit: Option<usize>,
+    #[arg(long, value_name = "COUNT", default_value_t = history::PAGE)]
+    limit: usize,
     /// Show where the entry at this position comes from and what became of it, down to the rows in Delius
     #[arg(long, value_name = "POSITION", conflicts_with_all = ["as_of", "known_at", "delius_row"])]
     explain: Option<u64>,
@@ -62,7 +62,7 @@ pub struct History {
     #[command(flatten)]
     store: StoreSettings,
     #[command(flatten)]
-    register: Register,
+    lookup: CrnLookup,
 }
 
 impl History {
@@ -77,7 +77,7 @@ impl History {
                 as_of: self.as_of.map(|moment| moment.0).or(evidence.as_of),
                 known_at: self.known_at.map(|moment| moment.0).or(evidence.known_at),
                 after: self.after,
-                limit: self.limit,
+                limit: Some(self.limit),
             };
             let case = evidence::case_of(&evidence)?;
             if self.format == Format::Html && self.explain.is_none() {
@@ -89,7 +89,7 @@ impl History {
             }
             return Ok(ExitCode::SUCCESS);
         }
-        let person = self.id.as_ref().map(|id| self.register.person(id)).transpose();
+        let person = self.id.as_ref().map(|id| self.lookup.person(id)).transpose();
         let (database, person) = both(self.store.database(), person)?;
         let pool = settings::connect_store(database).await?;
         let access = Access::cli(&self.by);
@@ -104,16 +104,18 @@ impl History {
             return Ok(ExitCode::SUCCESS);
         }
         let id = self.id.as_ref().context("an identifier is needed")?;
-        let noms = person.context("an identifier is needed")?.noms().await?;
         let question = Question {
             as_of: self.as_of.map(|moment| moment.0),
             known_at: self.known_at.map(|moment| moment.0),
             after: self.after,
-            limit: self.limit,
+            limit: Some(self.limit),
         };
+        let times = (question.as_of, question.known_at);
+        let person = person.context("an identifier is needed")?.find(&pool, times).await?;
         let action = if self.explain.is_some() { Action::Explain } else { Action::History };
         let access = access.to(action).asking(&question).as_format(self.format);
-        let file = history::load_for(&pool, &noms, access).await?.ok_or_else(|| not_found(id, &noms))?;
+        let file =
+            history::load_for(&pool, &person, access).await?.ok_or_else(|| not_found(id, &person.current))?;
         print(&self.answer(&file, &question)?)?;
         Ok(ExitCode::SUCCESS)
     }

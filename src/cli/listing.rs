@@ -6,8 +6,9 @@ use chrono::{DateTime, Duration, Utc};
 use clap::Args;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
+use sqlx::PgPool;
 
-use crate::{app::Failure, case::NomsNumber, outbox::view};
+use crate::{app::Failure, case::PersonId, event_store::identities, outbox::view};
 
 /// Without a terminal, tables are as wide as this.
 const WIDTH: u16 = 120;
@@ -15,9 +16,9 @@ const WIDTH: u16 = 120;
 /// The filters of a listing.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Filters {
-    /// Only of this case
-    #[arg(long, value_name = "NOMS")]
-    case: Option<NomsNumber>,
+    /// Only of this person: a NOMS number or CRN; what came under the person's other numbers is listed too
+    #[arg(long, value_name = "ID")]
+    case: Option<PersonId>,
     /// Only where the reason, the error or the outcome contains this text
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
@@ -34,14 +35,22 @@ pub(super) struct Filters {
 
 impl Filters {
     /// What the database is asked for.
-    pub(super) fn select(&self, state: Option<&str>) -> view::Select {
-        view::Select {
-            case: self.case.as_ref().map(|noms| noms.as_str().to_owned()),
+    pub(super) async fn select(&self, store: &PgPool, state: Option<&str>) -> sqlx::Result<view::Select> {
+        let case = match &self.case {
+            None => None,
+            Some(id) => {
+                let person = identities::person(store, id, None, None).await?;
+                let numbers = person.map(|person| person.numbers()).unwrap_or_default();
+                Some(numbers.iter().map(ToString::to_string).collect())
+            }
+        };
+        Ok(view::Select {
+            case,
             reason: self.reason.clone(),
             state: state.map(str::to_owned),
             since: self.since,
             limit: self.limit,
-        }
+        })
     }
 
     /// Prints what was found: as JSON, or as a table with these headings and a last line that counts.

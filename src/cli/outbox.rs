@@ -131,7 +131,8 @@ async fn list(
     filters: &Filters,
 ) -> Result<ExitCode, Failure> {
     let state = if all { Some("every") } else { state.map(State::as_str) };
-    let rows = view::list(&store.connect().await?, &filters.select(state)).await?;
+    let pool = store.connect().await?;
+    let rows = view::list(&pool, &filters.select(&pool, state).await?).await?;
     let headings = ["case", "write", "kind", "state", "attempts", "derived", "outcome or error", "id"];
     filters.print(&rows, ("writes", &headings), |row| {
         vec![

@@ -176,7 +176,8 @@ async fn list(
     filters: &Filters,
 ) -> Result<ExitCode, Failure> {
     let state = if all { Some("every") } else { state.map(State::as_str) };
-    let messages = parked::list(&store.connect().await?, &filters.select(state)).await?;
+    let pool = store.connect().await?;
+    let messages = parked::list(&pool, &filters.select(&pool, state).await?).await?;
     let listed: Vec<Listed<'_>> = messages.iter().map(Listed::of).collect();
     let headings = ["no", "received", "state", "reason", "event type", "case", "detail"];
     filters.print(&listed, ("messages", &headings), |message| {

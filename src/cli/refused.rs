@@ -33,7 +33,8 @@ enum Action {
 impl Refused {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
         let Action::List { filters, store } = self.action;
-        let found = view::refused(&store.connect().await?, &filters.select(None)).await?;
+        let pool = store.connect().await?;
+        let found = view::refused(&pool, &filters.select(&pool, None).await?).await?;
         let headings = ["case", "write", "outcome", "kind", "refused", "id"];
         filters.print(&found, ("refused writes", &headings), |write| {
             vec![

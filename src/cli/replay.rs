@@ -1,6 +1,6 @@
 //! `replay`: do the stored events still mean the writes that were derived from them? Exit code 0 = identical.
 
-use std::process::ExitCode;
+use std::{collections::BTreeSet, process::ExitCode};
 
 use anyhow::anyhow;
 use clap::Args;
@@ -13,7 +13,7 @@ use crate::{
     },
     audit::replay::{self, Replayed, Unlike},
     case::{NomsNumber, PersonId},
-    cli::{people::Register, verify::progress_bar},
+    cli::{people::CrnLookup, verify::progress_bar},
 };
 
 /// Arguments of `replay`.
@@ -32,22 +32,22 @@ pub struct Replay {
     #[command(flatten)]
     store: StoreSettings,
     #[command(flatten)]
-    register: Register,
+    lookup: CrnLookup,
 }
 
 impl Replay {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
-        let person = self.id.as_ref().map(|id| self.register.person(id)).transpose();
+        let person = self.id.as_ref().map(|id| self.lookup.person(id)).transpose();
         let (database, person) = both(self.store.database(), person)?;
         let pool = settings::connect_store(database).await?;
-        let noms = match person {
-            Some(person) => Some(person.noms().await?),
+        let numbers = match person {
+            Some(person) => Some(person.find(&pool, (None, None)).await?.numbers()),
             None => None,
         };
-        let outcome = match &noms {
-            Some(noms) => replay::one(&pool, noms)
+        let outcome = match &numbers {
+            Some(numbers) => replay::person(&pool, numbers)
                 .await?
-                .ok_or_else(|| anyhow!("nothing is recorded for NOMS number {noms}"))?,
+                .ok_or_else(|| anyhow!("nothing is recorded for NOMS number {}", listed(numbers)))?,
             None => {
                 let bar = progress_bar("replaying");
                 let outcome = replay::all(&pool, |done, total| {
@@ -66,13 +66,17 @@ impl Replay {
                 return Ok(ExitCode::FAILURE);
             }
         }
-        if self.decisions { decide_again(&pool, noms.as_ref()).await } else { Ok(ExitCode::SUCCESS) }
+        if self.decisions { decide_again(&pool, numbers.as_ref()).await } else { Ok(ExitCode::SUCCESS) }
     }
 }
 
-async fn decide_again(pool: &PgPool, noms: Option<&NomsNumber>) -> Result<ExitCode, Failure> {
-    let outcome = match noms {
-        Some(noms) => replay::decisions_of(pool, noms).await?.unwrap_or(Ok(0)),
+fn listed(numbers: &BTreeSet<NomsNumber>) -> String {
+    numbers.iter().map(NomsNumber::as_str).collect::<Vec<_>>().join(", ")
+}
+
+async fn decide_again(pool: &PgPool, numbers: Option<&BTreeSet<NomsNumber>>) -> Result<ExitCode, Failure> {
+    let outcome = match numbers {
+        Some(numbers) => replay::decisions_of_person(pool, numbers).await?,
         None => {
             let bar = progress_bar("deciding again");
             let outcome = replay::decisions_of_all(pool, |decided| bar.set_position(decided)).await;

@@ -32,7 +32,8 @@ enum Action {
 impl Unreflected {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
         let Action::List { filters, store } = self.action;
-        let found = unreflected::list(&store.connect().await?, &filters.select(None)).await?;
+        let pool = store.connect().await?;
+        let found = unreflected::list(&pool, &filters.select(&pool, None).await?).await?;
         let headings = ["case", "event", "staff code", "prison", "allocated at", "recorded"];
         filters.print(&found, ("unreflected allocations", &headings), |each| {
             vec![

@@ -21,6 +21,8 @@ use crate::{case::NomsNumber, london::wall_clock};
 pub struct Holdings {
     /// Who holds the case in prison; `None` when nobody ever did.
     pub pom: Option<HeldBy>,
+    /// Who held it when, in order of the start.
+    pub periods: Vec<HeldPeriod>,
     /// Who is responsible, if anybody.
     pub responsible: Option<Responsible>,
     /// How many live custodies there are; key dates exist for exactly one.
@@ -50,6 +52,14 @@ pub struct HeldBy {
     pub since: NaiveDateTime,
     /// E-mail address, when Delius has one.
     pub email: Option<String>,
+}
+
+/// A live row: who held the case from `holder.since` on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldPeriod {
+    pub holder: HeldBy,
+    /// On the wall clock of London; `None` = open.
+    pub until: Option<NaiveDateTime>,
 }
 
 impl HeldBy {
@@ -94,12 +104,21 @@ impl Delius {
         let now = wall_clock(now);
         Ok(Some(Holdings {
             pom: Moment::of(&rows.poms, now, now).current.map(|current| held_by(&rows.poms[current])),
+            periods: periods(&rows.poms),
             responsible: responsible(&rows, now),
             live_custodies: custodies.len(),
             handover_start_date: date(types.start),
             handover_date: date(types.handover),
         }))
     }
+}
+
+fn periods(rows: &[PomRow]) -> Vec<HeldPeriod> {
+    let live = |row: &&PomRow| !row.soft_deleted && row.end.is_none_or(|end| end > row.start);
+    let mut periods: Vec<HeldPeriod> =
+        rows.iter().filter(live).map(|row| HeldPeriod { holder: held_by(row), until: row.end }).collect();
+    periods.sort_by_key(|period| period.holder.since);
+    periods
 }
 
 fn held_by(row: &PomRow) -> HeldBy {

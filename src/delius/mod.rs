@@ -30,7 +30,7 @@ pub use engine::Limits;
 pub use error::{DeliusError, ErrorKind};
 pub use gateway::Delius;
 pub use holders::StaffRows;
-pub use holdings::{HeldBy, Holdings, Responsible};
+pub use holdings::{HeldBy, HeldPeriod, Holdings, Responsible};
 pub use lookups::{LiveCustody, NomsCursor, NomsPage};
 pub use reference::AUDIT_USER;
 pub use schema::migrator;

@@ -128,6 +128,22 @@ pub async fn person(
     Ok(identities.person(id, as_of.unwrap_or(DateTime::<Utc>::MAX_UTC)))
 }
 
+/// The numbers that nobody has any more: the persons have other ones.
+pub async fn replaced_numbers(pool: &PgPool) -> sqlx::Result<BTreeSet<NomsNumber>> {
+    let named: Vec<String> =
+        sqlx::query_scalar("select distinct one from identity_facts where kind = 'replaced'")
+            .fetch_all(pool)
+            .await?;
+    let mut replaced = BTreeSet::new();
+    for number in named {
+        let noms: NomsNumber = number.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+        if heir(pool, &noms, DateTime::<Utc>::MAX_UTC).await? != noms {
+            replaced.insert(noms);
+        }
+    }
+    Ok(replaced)
+}
+
 /// The number that the person who had `noms` at that time has now.
 pub async fn heir(pool: &PgPool, noms: &NomsNumber, at: DateTime<Utc>) -> sqlx::Result<NomsNumber> {
     Ok(around(pool, &[PersonId::Noms(noms.clone())], None).await?.heir(noms, at))

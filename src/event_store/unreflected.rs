@@ -34,7 +34,7 @@ pub async fn list(pool: &PgPool, select: &Select) -> sqlx::Result<Vec<Unreflecte
                 e.recorded_at
          from unreflected_allocations u
          join events e on e.aggregate_type = 'case' and e.aggregate_id = u.case_id and e.sequence = u.sequence
-         where ($1::text is null or u.case_id = $1)
+         where ($1::text[] is null or u.case_id = any($1))
            and ($2::text is null or strpos(u.staff_code::text, $2) > 0)
            and ($3::timestamptz is null or e.recorded_at >= $3)
          order by e.recorded_at, u.case_id, u.sequence limit $4",

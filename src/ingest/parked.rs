@@ -93,7 +93,7 @@ pub async fn list(pool: &PgPool, select: &Select) -> sqlx::Result<Vec<ParkedSumm
     // Without the bodies: a list of 200,000 messages with theirs would fill the memory.
     sqlx::query_as(
         "select id, message_id, event_type, case_id, reason, detail, received_at, state from parked_messages
-         where ($1 = 'every' or state = $1) and ($2::text is null or case_id = $2)
+         where ($1 = 'every' or state = $1) and ($2::text[] is null or case_id = any($2))
            and ($3::text is null or strpos(lower(reason || ' ' || detail), lower($3)) > 0)
            and ($4::timestamptz is null or received_at >= $4)
          order by id limit $5",

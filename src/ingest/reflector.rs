@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    case::CaseCommand,
+    case::{CaseCommand, CaseEvent, DeliusWrite, Inherited, NomsNumber, RELEASED_BY},
     database::in_time,
-    event_store::{CaseStore, Cause, ExecuteError, reflectable},
+    event_store::{CaseStore, Cause, ExecuteError, identities, reflectable},
 };
 
 const BATCH: u32 = 100;
@@ -29,7 +29,10 @@ pub async fn step(store: &CaseStore) -> Result<usize, ExecuteError> {
     for (noms, staff) in known {
         let command = CaseCommand::ReflectAllocations { staff };
         match store.execute(&noms, command, Cause::NoMessage).await {
-            Ok(appended) => recorded += appended.len(),
+            Ok(appended) => {
+                recorded += appended.len();
+                pass_on(store, &noms, &appended).await?;
+            }
             Err(error @ ExecuteError::Unavailable(_)) => return Err(error),
             Err(error) => {
                 tracing::error!(%error, %noms, "could not reflect an allocation whose name is known")
@@ -37,6 +40,27 @@ pub async fn step(store: &CaseStore) -> Result<usize, ExecuteError> {
         }
     }
     Ok(recorded)
+}
+
+/// An allocation under a former number is written for the person who has another number now, and what that person has
+/// recorded later is written again behind it.
+async fn pass_on(store: &CaseStore, noms: &NomsNumber, events: &[CaseEvent]) -> Result<(), ExecuteError> {
+    for holding in events.iter().filter_map(CaseEvent::stated_holding) {
+        let heir = in_time(identities::heir(store.pool(), noms, holding.at))
+            .await
+            .map_err(|error| ExecuteError::Unavailable(error.to_string()))?;
+        if heir == *noms {
+            continue;
+        }
+        let command = CaseCommand::Reassert {
+            writes: vec![DeliusWrite::from(holding.clone())],
+            inherited: Inherited { holdings: vec![holding], handover: None },
+            by: RELEASED_BY.to_owned(),
+            why: format!("an allocation under the former number {noms} got its name"),
+        };
+        store.execute(&heir, command, Cause::NoMessage).await?;
+    }
+    Ok(())
 }
 
 /// Reflects until cancelled: soon after an append of this process, and every few seconds for those of others.

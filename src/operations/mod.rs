@@ -5,6 +5,7 @@ pub mod bulk;
 pub mod erasure;
 pub mod inline;
 mod internal_message;
+pub mod persons;
 pub mod queue_admin;
 pub mod rebuild;
 pub mod reconcile;

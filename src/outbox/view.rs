@@ -42,8 +42,8 @@ pub struct OutboxRow {
 /// What an operator looks for. Absent: anything.
 #[derive(Debug, Clone, Default)]
 pub struct Select {
-    /// NOMS number.
-    pub case: Option<String>,
+    /// NOMS numbers of one person.
+    pub case: Option<Vec<String>>,
     /// Text that the reason, the error or the outcome contains.
     pub reason: Option<String>,
     /// State. Without one: what waits for something.
@@ -68,7 +68,7 @@ pub async fn list(pool: &PgPool, select: &Select) -> sqlx::Result<Vec<OutboxRow>
     sqlx::query_as(&format!(
         "select * from (select {COLUMNS} from outbox
              where case $1 when 'every' then true when 'waiting' then state in ('pending', 'parked') else state = $1 end
-               and ($2::text is null or case_id = $2) and ($4::timestamptz is null or created_at >= $4)) as found
+               and ($2::text[] is null or case_id = any($2)) and ($4::timestamptz is null or created_at >= $4)) as found
          where $3::text is null or strpos(lower(last_error), lower($3)) > 0 or strpos(lower(outcome), lower($3)) > 0
          order by created_at, case_id, sequence, ordinal limit $5"
     ))
@@ -111,7 +111,7 @@ pub async fn refused(pool: &PgPool, select: &Select) -> sqlx::Result<Vec<Refused
              join outbox o on o.case_id = refused.aggregate_id
                           and o.sequence = (refused.payload->'write'->>'sequence')::bigint
                           and o.ordinal = (refused.payload->'write'->>'ordinal')::integer
-             where refused.event_type = 'DeliusWriteRefused' and ($1::text is null or refused.aggregate_id = $1)
+             where refused.event_type = 'DeliusWriteRefused' and ($1::text[] is null or refused.aggregate_id = any($1))
                and not exists (
                    select from events applied
                    where applied.aggregate_type = refused.aggregate_type

@@ -104,7 +104,7 @@ fn read_fact(events: &[(u64, CaseEvent)], sequence: u64, event: &CaseEvent, find
             }
         }
         // The facts that it was fetched for stand beside it.
-        CaseEvent::IdentifierLinked { .. } | CaseEvent::IdentityChanged { .. } => {}
+        CaseEvent::IdentifierLinked { .. } => {}
         CaseEvent::AllocationNotReady { .. }
         | CaseEvent::HandoverNotFound { .. }
         | CaseEvent::MessageNotApplicable { .. }
@@ -114,6 +114,7 @@ fn read_fact(events: &[(u64, CaseEvent)], sequence: u64, event: &CaseEvent, find
         | CaseEvent::DeliusWriteParked { .. }
         | CaseEvent::DeliusWriteRetried { .. }
         | CaseEvent::WritesReasserted { .. }
+        | CaseEvent::IdentityChanged { .. }
         | CaseEvent::DeliusWriteSkipped { .. } => drop(finding.names.insert(event.name().into())),
     }
     for result in results {

@@ -104,6 +104,8 @@ pub(super) fn case_file(file: &EvidenceFile) -> Result<CaseFile, EvidenceError> 
         .map(|row| {
             Ok(StoredEvent {
                 sequence: row.sequence.cast_unsigned(),
+                noms: file.noms_id.clone(),
+                stream_sequence: row.sequence.cast_unsigned(),
                 recorded_at: row.recorded_at,
                 event: row.event().map_err(|error| EvidenceError::Event(error.to_string()))?,
             })
@@ -124,6 +126,7 @@ pub(super) fn case_file(file: &EvidenceFile) -> Result<CaseFile, EvidenceError> 
         .collect();
     Ok(CaseFile {
         noms: file.noms_id.clone(),
+        streams: vec![],
         read_at: file.read_at,
         unsettled_since: None,
         events,
@@ -131,7 +134,10 @@ pub(super) fn case_file(file: &EvidenceFile) -> Result<CaseFile, EvidenceError> 
         outbox: file
             .writes
             .iter()
-            .map(|write| write.row(attempts.remove(&write.id.to_string()).unwrap_or_default()))
+            .map(|write| {
+                let failures = attempts.remove(&write.id.to_string()).unwrap_or_default();
+                write.row(&file.noms_id, failures)
+            })
             .collect(),
         parked: parked(&entries)?,
         erasures: vec![],

@@ -16,7 +16,7 @@ use crate::{
             tree,
         },
     },
-    case::{CODE_VERSION, NomsNumber},
+    case::{CODE_VERSION, NomsNumber, identity::Person},
     database,
     event_store::reader::{self, ReadError},
 };
@@ -55,7 +55,9 @@ pub async fn export(
 ) -> Result<Option<EvidenceFile>, ExportError> {
     let access = access.clone().to(Action::Evidence).asking(question);
     let exported_by = access.by().to_owned();
-    let Some(case) = history::load_for(pool, noms, access).await?.filter(|case| !case.is_erased()) else {
+    let Some(case) =
+        history::load_for(pool, &Person::only(noms.clone()), access).await?.filter(|case| !case.is_erased())
+    else {
         return Ok(None);
     };
     let mut transaction = database::begin(pool).await?;

@@ -99,9 +99,10 @@ impl From<&OutboxRow> for EvidenceWrite {
 }
 
 impl EvidenceWrite {
-    pub(super) fn row(&self, failures: Vec<FailedAttempt>) -> OutboxRow {
+    pub(super) fn row(&self, noms: &NomsNumber, failures: Vec<FailedAttempt>) -> OutboxRow {
         OutboxRow {
             id: self.id,
+            noms: noms.clone(),
             write: crate::case::WriteRef { sequence: self.sequence, ordinal: self.ordinal },
             intent: self.intent.clone(),
             state: self.state.clone(),

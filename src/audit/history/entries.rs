@@ -45,6 +45,10 @@ pub enum Kind {
 pub struct Entry {
     /// Place in the stream of the case: the stable address of the entry.
     pub position: u64,
+    /// The number that it came under, for a person who had several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub noms_id: Option<NomsNumber>,
     /// Name of the stored event.
     pub event: &'static str,
     /// What it tells of.
@@ -179,22 +183,25 @@ pub struct Write {
 }
 
 /// The entries that the events and receipts add up to, in the order of recording.
-pub(crate) fn entries(
-    noms: &NomsNumber,
-    events: &[StoredEvent],
-    receipts: &[Receipt],
-    places: &Places,
-) -> Vec<Entry> {
+pub(crate) fn entries(events: &[StoredEvent], receipts: &[Receipt], places: &Places) -> Vec<Entry> {
     let states = WriteStates::of(events.iter().map(|stored| (stored.sequence, &stored.event)));
     let mut duplicates: BTreeMap<&str, usize> = BTreeMap::new();
     for receipt in receipts.iter().filter(|receipt| receipt.disposition == "duplicate") {
         *duplicates.entry(&receipt.message_id).or_default() += 1;
     }
+    let several_numbers = events.iter().any(|stored| {
+        let named = stored.event.provenance().and_then(|provenance| provenance.under.as_ref());
+        stored.noms != events[0].noms || named.is_some()
+    });
     let mut latest: Option<DateTime<Utc>> = None;
     let mut entries = vec![];
     for stored in events.iter().filter(|stored| stored.event.write_result().is_none()) {
-        let mut entry = entry(noms, stored, events, &states);
+        let mut entry = entry(stored, events, &states);
         entry.evidence = EntryEvidence::of(stored, places);
+        if several_numbers {
+            let named = stored.event.provenance().and_then(|provenance| provenance.under.as_ref());
+            entry.noms_id = Some(named.unwrap_or(&stored.noms).clone());
+        }
         if let Some(message_id) = &entry.message_id {
             entry.marks.duplicates = duplicates.get(message_id.as_str()).copied().unwrap_or(0);
         }
@@ -208,7 +215,7 @@ pub(crate) fn entries(
     entries
 }
 
-fn entry(noms: &NomsNumber, stored: &StoredEvent, events: &[StoredEvent], states: &WriteStates) -> Entry {
+fn entry(stored: &StoredEvent, events: &[StoredEvent], states: &WriteStates) -> Entry {
     let event = &stored.event;
     let provenance = event.provenance();
     let occurred_at = event.valid_at();
@@ -221,12 +228,13 @@ fn entry(noms: &NomsNumber, stored: &StoredEvent, events: &[StoredEvent], states
         .zip(0..)
         .map(|(intent, ordinal)| {
             let write = WriteRef { sequence: stored.sequence, ordinal };
+            let in_stream = WriteRef { sequence: stored.stream_sequence, ordinal };
             // A parked write has an event that changed it last, and no result.
             let settled_by = states.get(write).and_then(|progress| event_at(events, progress.recorded_by));
             let result = settled_by.and_then(|stored| stored.event.write_result());
             let settled_by = settled_by.filter(|_| result.is_some());
             Write {
-                id: projector::write_id(noms, write, intent),
+                id: projector::write_id(&stored.noms, in_stream, intent),
                 ordinal,
                 description: words::write(intent),
                 state: states.state(write),
@@ -242,6 +250,7 @@ fn entry(noms: &NomsNumber, stored: &StoredEvent, events: &[StoredEvent], states
     let settled = writes.iter().all(|write| write.applied_at.is_some());
     Entry {
         position: stored.sequence,
+        noms_id: None,
         event: event.name(),
         kind: kind(event),
         description: words::event(event),

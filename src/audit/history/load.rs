@@ -10,29 +10,59 @@ use crate::{
     audit::{
         history::{
             Access, Action, CaseFile, DeliusRow, Explanation, FailedAttempt, OutboxRow, ParkedMessage,
-            Parking, Receipt, StoredEvent, explain,
+            Parking, Receipt, StoredEvent, explain, person,
         },
         journal,
     },
-    case::{NomsNumber, WriteRef},
+    case::{NomsNumber, WriteRef, identity::Person},
     database,
     event_store::reader::{self, ReadError, told},
     operations::erasure,
 };
 
-/// Reads everything that the store holds about the case; `None` when it holds nothing.
+/// Reads everything that the store holds under the number; `None` when it holds nothing.
 pub async fn load(pool: &PgPool, noms: &NomsNumber) -> Result<Option<CaseFile>, ReadError> {
+    load_person(pool, &Person::only(noms.clone())).await
+}
+
+/// Reads everything that the store holds about the person, under each number; `None` when it holds nothing.
+pub async fn load_person(pool: &PgPool, person: &Person) -> Result<Option<CaseFile>, ReadError> {
     // Before the picture is taken: what ends in between is in the picture, what begins in between records later.
     let (read_at, unsettled_since) = journal::unsettled_since(pool).await?;
 
     let mut transaction = database::begin(pool).await?;
     reader::begin_picture(&mut transaction).await?;
-    let rows = reader::events_of(&mut transaction, noms).await?;
+    let mut files = vec![];
+    for part in &person.parts {
+        let mut file = stream(&mut transaction, &part.noms, read_at, unsettled_since).await?;
+        person::restrict(&mut file, part);
+        files.push(file);
+    }
+    transaction.rollback().await?;
+    let file = person::merge(files).map(|file| CaseFile { noms: person.current.clone(), ..file });
+    let is_empty = |file: &CaseFile| {
+        file.events.is_empty()
+            && file.receipts.is_empty()
+            && file.parked.is_empty()
+            && file.erasures.is_empty()
+    };
+    Ok(file.filter(|file| !is_empty(file)))
+}
+
+async fn stream(
+    transaction: &mut PgConnection,
+    noms: &NomsNumber,
+    read_at: DateTime<Utc>,
+    unsettled_since: Option<DateTime<Utc>>,
+) -> Result<CaseFile, ReadError> {
+    let rows = reader::events_of(transaction, noms).await?;
     let events = rows
         .iter()
         .map(|row| {
             Ok(StoredEvent {
                 sequence: row.sequence.cast_unsigned(),
+                noms: noms.clone(),
+                stream_sequence: row.sequence.cast_unsigned(),
                 recorded_at: row.recorded_at,
                 event: row.event()?,
             })
@@ -40,30 +70,33 @@ pub async fn load(pool: &PgPool, noms: &NomsNumber) -> Result<Option<CaseFile>, 
         .collect::<Result<Vec<_>, ReadError>>()?;
     let messages: Vec<String> =
         events.iter().filter_map(|stored| Some(stored.event.provenance()?.message_id.clone())).collect();
-    let receipts = receipts(&mut transaction, noms, &messages).await?;
-    let parked = parked(&mut transaction, noms).await?;
-    let outbox = outbox(&mut transaction, noms).await?;
-    let journal = journal::places_of(&mut transaction, noms).await?;
-    let erasures = erasure::of(&mut transaction, noms).await?;
-    transaction.rollback().await?;
-
-    if events.is_empty() && receipts.is_empty() && parked.is_empty() && erasures.is_empty() {
-        return Ok(None);
-    }
+    let receipts = receipts(transaction, noms, &messages).await?;
+    let parked = parked(transaction, noms).await?;
+    let outbox = outbox(transaction, noms).await?;
+    let journal = journal::places_of(transaction, noms).await?;
+    let erasures = erasure::of(transaction, noms).await?;
+    let streams = vec![(noms.clone(), journal.clone())];
     let noms = noms.clone();
-    Ok(Some(CaseFile { noms, read_at, unsettled_since, events, receipts, outbox, parked, erasures, journal }))
+    Ok(CaseFile {
+        noms,
+        streams,
+        read_at,
+        unsettled_since,
+        events,
+        receipts,
+        outbox,
+        parked,
+        erasures,
+        journal,
+    })
 }
 
-/// Reads the file of a case for somebody, and records that.
-pub async fn load_for(
-    pool: &PgPool,
-    noms: &NomsNumber,
-    access: Access,
-) -> Result<Option<CaseFile>, ReadError> {
-    let file = load(pool, noms).await?;
+/// Reads the file of a person for somebody, and records that under the number that the person has now.
+pub async fn load_for(pool: &PgPool, person: &Person, access: Access) -> Result<Option<CaseFile>, ReadError> {
+    let file = load_person(pool, person).await?;
     // After an erasure the number itself is not to be stored again.
     let is_erased = file.as_ref().is_some_and(CaseFile::is_erased);
-    access.record(pool, (!is_erased).then_some(noms), file.is_some()).await?;
+    access.record(pool, (!is_erased).then_some(&person.current), file.is_some()).await?;
     Ok(file)
 }
 
@@ -82,7 +115,8 @@ pub async fn by_delius_row(
     for (case, sequence) in changes {
         let noms: NomsNumber = case.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
         if !files.contains_key(&case) {
-            files.insert(case.clone(), load_for(pool, &noms, access.clone()).await?);
+            let person = Person::only(noms);
+            files.insert(case.clone(), load_for(pool, &person, access.clone()).await?);
         }
         let file = files.get(&case).and_then(Option::as_ref);
         explanations.extend(file.and_then(|file| explain(file, sequence.cast_unsigned())));
@@ -192,6 +226,7 @@ async fn outbox(connection: &mut PgConnection, noms: &NomsNumber) -> sqlx::Resul
         let id = row.try_get("id")?;
         Ok(OutboxRow {
             id,
+            noms: noms.clone(),
             write: WriteRef {
                 sequence: row.try_get::<i64, _>("sequence")?.cast_unsigned(),
                 ordinal: row.try_get::<i32, _>("ordinal")?.cast_unsigned(),

@@ -13,6 +13,7 @@ mod access;
 mod entries;
 mod explain;
 mod load;
+mod person;
 mod question;
 #[cfg(test)]
 pub(crate) mod samples;
@@ -26,8 +27,8 @@ mod view;
 pub use access::{Access, Action};
 pub use entries::{Entry, Kind, Marks, Write};
 pub use explain::{DeliusRow, Explanation, Failure, InvalidRow, Received, explain};
-pub use load::{by_delius_row, load, load_for};
-pub use question::{InvalidTime, Moment, Question};
+pub use load::{by_delius_row, load, load_for, load_person};
+pub use question::{InvalidTime, Moment, PAGE, Question};
 pub use source::{CaseFile, FailedAttempt, OutboxRow, ParkedMessage, Parking, Receipt, StoredEvent};
 pub use timeline::{DatesPeriod, Period};
 pub use view::{Answer, Belief, Counts, Held, History, Page, ParkedDecision, ParkedItem, build};

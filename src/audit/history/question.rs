@@ -5,6 +5,9 @@ use std::str::FromStr;
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeZone, Utc};
 use chrono_tz::Europe::London;
 
+/// Entries listed when nobody asks for another number: a history may have tens of thousands.
+pub const PAGE: usize = 1000;
+
 /// The question put to a history. Nothing fixed asks what we know now of all times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Question {

@@ -58,6 +58,7 @@ impl Story {
     pub(crate) fn new() -> Self {
         Self(CaseFile {
             noms: "A1234BC".parse::<crate::case::NomsNumber>().unwrap(),
+            streams: vec![],
             read_at: utc("2026-12-31T12:00:00Z"),
             unsettled_since: None,
             events: vec![],
@@ -71,7 +72,8 @@ impl Story {
 
     pub(crate) fn event(&mut self, recorded_at: DateTime<Utc>, event: CaseEvent) -> u64 {
         let sequence = self.0.events.len() as u64 + 1;
-        self.0.events.push(StoredEvent { sequence, recorded_at, event });
+        let noms = self.0.noms.clone();
+        self.0.events.push(StoredEvent { sequence, noms, stream_sequence: sequence, recorded_at, event });
         sequence
     }
 

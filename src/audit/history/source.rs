@@ -1,4 +1,4 @@
-//! What a history is made from: everything that the store holds about one case.
+//! What a history is made from: everything that the store holds about one person.
 
 use std::collections::BTreeMap;
 
@@ -12,17 +12,19 @@ use crate::{
     operations::erasure::Erasure,
 };
 
-/// Everything that the store holds about one case.
+/// Everything that the store holds about one person.
 #[derive(Debug, Clone)]
 pub struct CaseFile {
-    /// Whose case.
+    /// The number that the person has now.
     pub noms: NomsNumber,
+    /// The streams that it was read from, each with the journal places of its events.
+    pub streams: Vec<(NomsNumber, BTreeMap<u64, (i64, String)>)>,
     /// The time of the store's clock when the file was read.
     pub read_at: DateTime<Utc>,
     /// Start of the oldest transaction that could still add events with an earlier time of recording; `None`
     /// when there was none.
     pub unsettled_since: Option<DateTime<Utc>>,
-    /// The events of the case's stream, in order.
+    /// The events of all streams, in the order of recording.
     pub events: Vec<StoredEvent>,
     /// The receipts of messages about the case, in the order in which they were recorded.
     pub receipts: Vec<Receipt>,
@@ -47,8 +49,12 @@ impl CaseFile {
 /// An event as stored.
 #[derive(Debug, Clone)]
 pub struct StoredEvent {
-    /// Place in the stream of its case, from 1.
+    /// Place among the events of the person, from 1.
     pub sequence: u64,
+    /// The stream that it is stored in.
+    pub noms: NomsNumber,
+    /// Place in that stream, from 1.
+    pub stream_sequence: u64,
     /// When it was recorded, by the clock of the store.
     pub recorded_at: DateTime<Utc>,
     /// The fact.
@@ -77,7 +83,9 @@ pub struct Receipt {
 pub struct OutboxRow {
     /// Stable identity of the write.
     pub id: Uuid,
-    /// Which write of the case.
+    /// The stream that it was derived from.
+    pub noms: NomsNumber,
+    /// Which write; by the place of its event among those of the person.
     pub write: WriteRef,
     /// What is to be written.
     pub intent: DeliusWrite,

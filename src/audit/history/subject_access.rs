@@ -72,6 +72,9 @@ pub struct RecordedFact {
     pub happened: Option<String>,
     /// When it was recorded here.
     pub recorded: String,
+    /// The number that it came under, for a person who had several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noms_number: Option<String>,
     pub description: String,
     /// What was written to Delius because of it.
     pub in_delius: Vec<String>,
@@ -171,6 +174,7 @@ fn recorded(entry: &Entry) -> RecordedFact {
     RecordedFact {
         happened: entry.occurred_at.map(london::date_time_zone),
         recorded: london::date_time_zone(entry.recorded_at),
+        noms_number: entry.noms_id.as_ref().map(ToString::to_string),
         description: entry.description.clone(),
         in_delius: entry.writes.iter().map(|write| write.description.clone()).collect(),
     }

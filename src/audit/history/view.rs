@@ -19,8 +19,11 @@ const BELIEFS: usize = 20;
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct History {
-    /// Whose case.
+    /// The number that the person has now.
     pub noms_id: String,
+    /// Every number that the person had, where there are several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub numbers: Vec<String>,
     /// What was true in the world at this time; `None` = now.
     pub as_of: Option<DateTime<Utc>>,
     /// What was known at this time; `None` = now.
@@ -195,7 +198,7 @@ pub fn build(file: &CaseFile, question: &Question) -> History {
     if question.known_at.is_some() {
         file.journal.clear();
     }
-    let mut entries = entries::entries(&file.noms, &file.events, &file.receipts, &file.journal);
+    let mut entries = entries::entries(&file.events, &file.receipts, &file.journal);
     // An operator's decision happened when it was recorded.
     entries.retain(|entry| happened(entry.occurred_at.or(Some(entry.recorded_at))));
     let parked: Vec<ParkedItem> =
@@ -207,6 +210,11 @@ pub fn build(file: &CaseFile, question: &Question) -> History {
     let unsettled = |at: DateTime<Utc>| file.unsettled_since.is_some_and(|since| since <= at);
     History {
         noms_id: file.noms.to_string(),
+        numbers: if file.streams.len() > 1 {
+            file.streams.iter().map(|(noms, _)| noms.to_string()).collect()
+        } else {
+            vec![]
+        },
         as_of: question.as_of,
         known_at: question.known_at,
         asked_at: file.read_at,

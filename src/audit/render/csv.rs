@@ -158,7 +158,7 @@ fn record(history: &History, entry: &Entry, write: Option<&Write>) -> Vec<String
     let fetched =
         |of: fn(&FetchedHash) -> String| entry.evidence.fetched.iter().map(of).collect::<Vec<_>>().join("; ");
     vec![
-        history.noms_id.clone(),
+        entry.noms_id.as_ref().map_or_else(|| history.noms_id.clone(), ToString::to_string),
         entry.position.to_string(),
         entry.event.to_owned(),
         text(&entry.description),

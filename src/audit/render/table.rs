@@ -10,7 +10,7 @@ use crate::{
         render::words,
     },
     case::Holder,
-    london::{date_of, date_time},
+    london::{date_of, date_time, date_time_zone},
 };
 
 const WIDTH: u16 = 100;
@@ -28,11 +28,15 @@ pub(crate) fn render(history: &History) -> String {
 
 fn headline(out: &mut String, history: &History) -> std::fmt::Result {
     writeln!(out, "History of case {}   (all times by the clock in London)", history.noms_id)?;
+    if !history.numbers.is_empty() {
+        writeln!(out, "  numbers of the person      {}", history.numbers.join(", "))?;
+    }
+    // The zone matters in the hour that comes twice in autumn.
     if let Some(as_of) = history.as_of {
-        writeln!(out, "  as it was in the world at  {}", date_time(as_of))?;
+        writeln!(out, "  as it was in the world at  {}", date_time_zone(as_of))?;
     }
     if let Some(known_at) = history.known_at {
-        writeln!(out, "  as we knew it at           {}", date_time(known_at))?;
+        writeln!(out, "  as we knew it at           {}", date_time_zone(known_at))?;
     }
     if history.provisional {
         writeln!(
@@ -154,6 +158,9 @@ fn what(entry: &Entry) -> String {
         lines.push(format!("by {by}: {}", entry.why.as_deref().unwrap_or("")));
     } else if let Some(why) = &entry.why {
         lines.push(why.clone());
+    }
+    if let Some(noms) = &entry.noms_id {
+        lines.push(format!("under {noms}"));
     }
     // The hashes do not fit in whole; `--explain` gives them with the bytes.
     let evidence = &entry.evidence;

@@ -206,15 +206,14 @@ fn command_of_message(
         }
         Route::Identity { .. } => Err("the message is about identifiers".into()),
         // Which of the two it was, Delius said then.
-        Route::SentenceChanged(_, message) => Ok(match stored {
-            CaseEvent::MessageNotApplicable { reason, .. } => {
+        Route::SentenceChanged(_, message) => {
+            Ok(if let CaseEvent::MessageNotApplicable { reason, .. } = stored {
                 CaseCommand::RecordNotApplicable { message, reason: reason.clone() }
-            }
-            _ => {
+            } else {
                 let (noms, address) = (noms.clone(), DetailAddress::OfCase);
                 CaseCommand::RecordHandover { noms, message, address, dry_run: false }
-            }
-        }),
+            })
+        }
         Route::ChangeFeed(_) => Err("the message is of the change feed".into()),
         Route::Park(parking) => Err(format!("the message would be parked: {}", parking.detail)),
     }
@@ -243,30 +242,37 @@ fn staff(pom: &Pom) -> StaffMember {
 
 /// What the directory of staff codes must have said when the event was decided.
 fn directory_entry(stored: &CaseEvent) -> Option<StaffMember> {
-    match stored {
-        CaseEvent::PomAllocated { named_by: NameSource::Directory, pom, .. } => Some(staff(pom)),
-        _ => None,
+    if let CaseEvent::PomAllocated { named_by: NameSource::Directory, pom, .. } = stored {
+        Some(staff(pom))
+    } else {
+        None
     }
 }
 
 /// What must have been known about identifiers when the event was decided: that the number was the person's.
 fn facts_then(noms: &NomsNumber, stored: &CaseEvent) -> Vec<IdentityFact> {
-    match stored {
-        // Another person's CRN had the number before, and it was out of use.
-        CaseEvent::IdentifierLinked { provenance, new_person: true, .. } => {
-            former_owner(noms, provenance.occurred_at)
-        }
-        CaseEvent::IdentityChanged { given_on: Some(at), .. } => later_owner(noms, *at),
-        _ => vec![],
+    if let CaseEvent::IdentityChanged { given_on: Some(at), .. } = stored {
+        return later_owner(noms, *at);
     }
+    let CaseEvent::IdentifierLinked { provenance, new_person, .. } = stored else { return vec![] };
+    if provenance.fetched.is_empty() {
+        // Nothing was asked: the person had another number since.
+        return replaced(noms, provenance.occurred_at + TimeDelta::seconds(1));
+    }
+    // Another person's CRN had the number before, and it was out of use.
+    if *new_person { former_owner(noms, provenance.occurred_at) } else { vec![] }
+}
+
+fn replaced(noms: &NomsNumber, at: DateTime<Utc>) -> Vec<IdentityFact> {
+    // Which number took its place does not matter for the decision.
+    let to = "Z0000ZZ".parse().ok();
+    let statement = to.map(|to| IdentityStatement::Replaced { from: noms.clone(), to });
+    statement.map(|statement| IdentityFact { at, statement }).into_iter().collect()
 }
 
 fn former_owner(noms: &NomsNumber, at: DateTime<Utc>) -> Vec<IdentityFact> {
     let before = at - TimeDelta::seconds(1);
-    let replaced = other_number()
-        .map(|to| IdentityStatement::Replaced { from: noms.clone(), to })
-        .map(|statement| IdentityFact { at: before, statement });
-    owned_by("Z000000", noms, before).into_iter().chain(replaced).collect()
+    owned_by("Z000000", noms, before).into_iter().chain(replaced(noms, before)).collect()
 }
 
 fn later_owner(noms: &NomsNumber, at: DateTime<Utc>) -> Vec<IdentityFact> {
@@ -277,11 +283,6 @@ fn later_owner(noms: &NomsNumber, at: DateTime<Utc>) -> Vec<IdentityFact> {
 fn owned_by(crn: &str, noms: &NomsNumber, at: DateTime<Utc>) -> Option<IdentityFact> {
     let statement = IdentityStatement::Holds { crn: crn.parse().ok()?, noms: noms.clone() };
     Some(IdentityFact { at, statement })
-}
-
-/// Which one it was does not matter for the decision.
-fn other_number() -> Option<NomsNumber> {
-    "Z0000ZZ".parse().ok()
 }
 
 struct IdentitiesThen(Vec<IdentityFact>);

@@ -5,7 +5,7 @@ mod compare;
 pub mod decisions;
 mod diff;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use compare::event as derived_writes;
 pub use compare::{Difference, Discrepancy};
@@ -82,6 +82,48 @@ pub async fn one(pool: &PgPool, noms: &NomsNumber) -> Result<Option<Result<Repla
         return Ok(Some(Err(Unlike::Write(Box::new(Difference::orphan(orphan))))));
     }
     Ok(Some(checked.map(|entered| Replayed { events, writes, journal: None, not_entered: events - entered })))
+}
+
+/// Replays every stream of one person; `None` when none has events.
+pub async fn person(
+    pool: &PgPool,
+    numbers: &BTreeSet<NomsNumber>,
+) -> Result<Option<Result<Replayed, Unlike>>, ReadError> {
+    let mut sum: Option<Replayed> = None;
+    for noms in numbers {
+        match one(pool, noms).await? {
+            None => {}
+            Some(Err(unlike)) => return Ok(Some(Err(unlike))),
+            Some(Ok(replayed)) => {
+                sum = Some(match sum {
+                    None => replayed,
+                    Some(sum) => Replayed {
+                        events: sum.events + replayed.events,
+                        writes: sum.writes + replayed.writes,
+                        journal: None,
+                        not_entered: sum.not_entered + replayed.not_entered,
+                    },
+                });
+            }
+        }
+    }
+    Ok(sum.map(Ok))
+}
+
+/// Decides every event of every stream of one person again; how many events were decided.
+pub async fn decisions_of_person(
+    pool: &PgPool,
+    numbers: &BTreeSet<NomsNumber>,
+) -> Result<Result<u64, Box<decisions::OtherDecision>>, ReadError> {
+    let mut decided = 0;
+    for noms in numbers {
+        match decisions_of(pool, noms).await? {
+            None => {}
+            Some(Ok(events)) => decided += events,
+            Some(Err(other)) => return Ok(Err(other)),
+        }
+    }
+    Ok(Ok(decided))
 }
 
 /// Decides every event of one case again; `None` when it has none, else how many events were decided.

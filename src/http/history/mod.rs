@@ -12,11 +12,12 @@ use sqlx::PgPool;
 use utoipa::OpenApi;
 
 use crate::{
-    audit::history::Access,
-    case::{NomsNumber, PersonId},
+    audit::history::{Access, Question},
+    case::{PersonId, identity::Person},
     delius::{Delius, DeliusError},
     event_store::reader::ReadError,
     http::{Authenticator, Caller, Problem, Route},
+    operations::persons::{self, LookupError},
 };
 
 #[derive(Clone)]
@@ -47,12 +48,14 @@ pub fn documentation() -> utoipa::openapi::OpenApi {
 }
 
 impl Sources {
-    /// The case of a person; `None` when Delius has no NOMS number for the CRN.
-    async fn case_of(&self, person: PersonId) -> Result<Option<NomsNumber>, Problem> {
-        match person {
-            PersonId::Noms(noms) => Ok(Some(noms)),
-            PersonId::Crn(crn) => self.delius.noms_of(&crn).await.map_err(delius_problem),
-        }
+    /// The person whom the identifier means at the time asked about, by what was known at the other one; none when
+    /// neither the record nor Delius has a NOMS number for a CRN.
+    async fn person(&self, id: &PersonId, question: &Question) -> Result<Option<Person>, Problem> {
+        let times = (question.as_of, question.known_at);
+        persons::find(&self.store, &self.delius, id, times).await.map_err(|error| match error {
+            LookupError::Delius(error) => delius_problem(error),
+            LookupError::Store(error) => store_problem(error.into()),
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use warp::{Filter, reply::Response};
 
 use crate::{
     audit::{
-        history::{Action, Explanation, explain, load_for},
+        history::{Action, Explanation, Question, explain, load_for},
         render::Format,
     },
     http::{
@@ -62,11 +62,12 @@ async fn case_history_entry(sources: Sources, call: Call<(String, String)>) -> R
         Problem::bad_request("position: expected a number, as `position` of an entry gives it")
     })?;
     let not_found = Problem::not_found(format!("Nothing is recorded for {person}"));
-    let Some(noms) = sources.case_of(person).await? else { return Err(not_found) };
+    let Some(person) = sources.person(&person, &Question::default()).await? else { return Err(not_found) };
     let access = access_of(&call.caller).to(Action::Explain).as_format(Format::Json);
-    let file = load_for(&sources.store, &noms, access).await.map_err(store_problem)?.ok_or(not_found)?;
-    let explanation = explain(&file, position)
-        .ok_or_else(|| Problem::not_found(format!("Case {noms} has nothing at position {position}")))?;
+    let file = load_for(&sources.store, &person, access).await.map_err(store_problem)?.ok_or(not_found)?;
+    let explanation = explain(&file, position).ok_or_else(|| {
+        Problem::not_found(format!("Case {} has nothing at position {position}", person.current))
+    })?;
     let mut response = json(StatusCode::OK, &explanation);
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)

@@ -7,7 +7,7 @@ use warp::{Filter, reply::Response};
 
 use crate::{
     audit::{
-        history::{Action, CaseFile, History, Moment, Question, build, load_for},
+        history::{Action, CaseFile, History, Moment, PAGE, Question, build, load_for},
         render::{self, Format},
     },
     case::NomsNumber,
@@ -48,7 +48,7 @@ pub(crate) fn route(sources: Sources, authenticator: &Arc<Authenticator>) -> Rou
              a time in London, or a time with Z or an offset", example = "2026-03-03"),
            ("known_at" = Option<String>, Query, description = "What we knew at this time, written likewise"),
            ("after" = Option<u64>, Query, description = "List entries after this position only"),
-           ("limit" = Option<u32>, Query, description = "Most entries in the answer; `page.next` is the `after` of the next page"),
+           ("limit" = Option<u32>, Query, description = "List at most so many entries (1000 when absent); `page.next` leads on"),
            ("Accept" = Option<String>, Header, description = "`application/json`, `text/csv` or `text/html`")),
     responses(
         (status = 200, description = "The history", content((History = "application/json"),
@@ -66,9 +66,9 @@ async fn case_history(sources: Sources, call: Call<(String, String)>) -> Result<
     let question = question(&Parameters::parse(query, &["as_of", "known_at", "after", "limit"])?)?;
     let format = accepted(&call.headers)?;
     let not_found = Problem::not_found(format!("Nothing is recorded for {person}"));
-    let Some(noms) = sources.case_of(person).await? else { return Err(not_found) };
+    let Some(person) = sources.person(&person, &question).await? else { return Err(not_found) };
     let access = access_of(&call.caller).to(Action::History).asking(&question).as_format(format);
-    let file = load_for(&sources.store, &noms, access).await.map_err(store_problem)?;
+    let file = load_for(&sources.store, &person, access).await.map_err(store_problem)?;
     respond(&file.ok_or(not_found)?, &question, format)
 }
 
@@ -82,7 +82,7 @@ fn question(parameters: &Parameters) -> Result<Question, Problem> {
         as_of: moment("as_of")?,
         known_at: moment("known_at")?,
         after: parameters.get("after")?.unwrap_or(0),
-        limit: limit.map(|limit| limit as usize),
+        limit: Some(limit.map_or(PAGE, |limit| limit as usize)),
     })
 }
 

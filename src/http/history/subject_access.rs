@@ -13,7 +13,7 @@ use warp::{
 
 use crate::{
     audit::history::{
-        Action, load_for,
+        Action, Question, load_for,
         subject_access::{SubjectAccess, content},
     },
     case::{Crn, NomsNumber, PersonId},
@@ -79,11 +79,12 @@ async fn subject_access_request(sources: Sources, call: Call<String>) -> Result<
         (None, Some(crn)) => PersonId::Crn(crn),
         (None, None) => return Ok(not_our_identifier()),
     };
-    let Some(noms) = sources.case_of(person).await? else {
+    // All numbers that the person ever had: an answer by the present one alone would be incomplete.
+    let Some(person) = sources.person(&person, &Question::default()).await? else {
         return Ok(StatusCode::NO_CONTENT.into_response());
     };
     let access = access_of(&call.caller).to(Action::SubjectAccess);
-    let file = load_for(&sources.store, &noms, access).await.map_err(store_problem)?;
+    let file = load_for(&sources.store, &person, access).await.map_err(store_problem)?;
     Ok(match file.and_then(|file| content(&file, from, to)) {
         None => StatusCode::NO_CONTENT.into_response(),
         Some(content) => {

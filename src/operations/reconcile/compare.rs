@@ -7,6 +7,7 @@ use crate::{
     delius::{HeldBy, Holdings},
     london::wall_clock,
     operations::reconcile::{
+        past::{self, Gap},
         recorded::{Dates, Recorded, RecordedHolding},
         repair::{Repair, Subject},
         words::{Difference, Note},
@@ -31,6 +32,8 @@ pub struct Seen {
     pub recorded: Recorded,
     /// What Delius holds; `None` when not exactly one person has the NOMS number.
     pub delius: Option<Holdings>,
+    /// When the three were looked at.
+    pub at: DateTime<Utc>,
 }
 
 /// What the comparison says.
@@ -93,9 +96,14 @@ fn allocation(seen: &Seen, verdict: &mut Verdict) {
         _ => false,
     };
     let mut lacking = None;
+    let mut gaps = vec![];
     match (&seen.delius, holding, stated) {
         (Some(delius), Some(holding), _) => {
             lacking = against_delius(holding, delius.pom.as_ref(), verdict);
+            gaps = past::gaps(&seen.recorded.periods, &delius.periods, wall_clock(seen.at));
+            // The present one is a difference of its own.
+            let past = gaps.iter().filter(|gap| gap.until.is_some());
+            verdict.differences.extend(past.cloned().map(Difference::PastHeldByAnother));
         }
         (Some(delius), None, Some(stated)) => {
             let pom = stated.map(|(staff, prison)| as_pom(staff, prison));
@@ -109,14 +117,24 @@ fn allocation(seen: &Seen, verdict: &mut Verdict) {
     if verdict.differences.len() == before {
         return;
     }
-    let at = if news { None } else { lacking };
-    match (stated, at) {
-        (None, _) => verdict.notes.push(Note::NotReady),
-        (Some(_), Some(at)) => {
+    if stated.is_none() {
+        verdict.notes.push(Note::NotReady);
+        return;
+    }
+    match lacking.filter(|_| !news) {
+        // The rows are right and one detail of the holding is not: it is stated once more.
+        Some(at) if gaps.is_empty() => {
             let holding = holding.and_then(|holding| holding.pom.clone());
             verdict.repairs.push(Repair { subject: Subject::Holding(holding), at: Some(at) });
         }
-        (Some(_), None) => verdict.repairs.push(Repair { subject: Subject::Allocation, at: None }),
+        None if news || gaps.is_empty() => {
+            verdict.repairs.push(Repair { subject: Subject::Allocation, at: None });
+        }
+        _ => {}
+    }
+    if let Some(first) = gaps.first() {
+        let writes = gaps.iter().map(Gap::write).collect();
+        verdict.repairs.push(Repair { subject: Subject::Timeline(writes), at: Some(first.at) });
     }
 }
 
@@ -129,8 +147,7 @@ fn against_delius(
     if !is_held(holding.pom.as_ref(), held) {
         let difference = Difference::HeldByAnother { recorded: holding.clone(), held: held.cloned() };
         verdict.differences.push(difference);
-        // Whoever began later in Delius was put there by somebody: what we recorded would end before them.
-        return held.is_none_or(|held| held.since <= wall_clock(holding.at)).then_some(holding.at);
+        return None;
     }
     let held = held.filter(|held| !held.unallocated)?;
     if held.since > wall_clock(holding.since) {
@@ -154,7 +171,7 @@ fn is_recorded(stated: Option<(&StaffMember, &PrisonCode)>, recorded: Option<&Po
     }
 }
 
-fn is_held(pom: Option<&Pom>, held: Option<&HeldBy>) -> bool {
+pub(super) fn is_held(pom: Option<&Pom>, held: Option<&HeldBy>) -> bool {
     match (pom, held) {
         (None, held) => held.is_none_or(|held| held.unallocated),
         (Some(pom), Some(held)) => {

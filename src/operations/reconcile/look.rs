@@ -3,12 +3,13 @@
 use chrono::Utc;
 
 use crate::{
-    case::{DetailAddress, FetchError, ManagePomCases, NomsNumber},
+    case::{CaseEvent, DetailAddress, FetchError, ManagePomCases, NomsNumber, PersonId, identity::Person},
+    database,
     delius::{Delius, DeliusError},
-    event_store::{CaseStore, ExecuteError},
+    event_store::{CaseStore, ExecuteError, identities},
     operations::reconcile::{
         compare::{Mpc, Seen},
-        recorded::recorded,
+        recorded::recorded_of,
     },
 };
 
@@ -21,6 +22,9 @@ pub enum LookError {
     /// The store gave no answer.
     #[error(transparent)]
     Store(#[from] ExecuteError),
+    /// The record of identifiers could not be read.
+    #[error("the event store could not be read: {0}")]
+    Identities(#[from] sqlx::Error),
     /// Delius gave no answer.
     #[error(transparent)]
     Delius(#[from] DeliusError),
@@ -32,6 +36,7 @@ impl LookError {
         match self {
             Self::Mpc(error) => matches!(error, FetchError::Unavailable { .. }),
             Self::Store(error) => matches!(error, ExecuteError::Unavailable(_) | ExecuteError::Contended(_)),
+            Self::Identities(error) => database::is_outage(error),
             Self::Delius(error) => error.is_transient(),
         }
     }
@@ -47,12 +52,30 @@ pub async fn look(
     delius: &Delius,
     noms: &NomsNumber,
 ) -> Result<Seen, LookError> {
+    let person = identities::person(store.pool(), &PersonId::Noms(noms.clone()), None, None)
+        .await?
+        .unwrap_or_else(|| Person::only(noms.clone()));
+    let noms = &person.current;
     let (allocation, _) = mpc.allocation(noms, &DetailAddress::OfCase).await?;
     let (handover, _) = mpc.handover(noms, &DetailAddress::OfCase).await?;
-    let events = store.load(noms).await?;
+    let mut events: Vec<(u64, CaseEvent)> = vec![];
+    for part in &person.parts {
+        // The streams are read one after the other, so that each sequence stands for one event.
+        let read = events.last().map_or(0, |(sequence, _)| *sequence);
+        for stored in store.load(&part.noms).await? {
+            let mut event = stored.payload;
+            event.renumber(&|sequence| read + sequence);
+            // An outcome says nothing about who held the case when.
+            if event.valid_at().is_some_and(|at| part.contains(at)) {
+                events.push((read + stored.sequence as u64, event));
+            }
+        }
+    }
+    let at = Utc::now();
     Ok(Seen {
         mpc: Mpc { allocation, handover },
-        recorded: recorded(events.iter().map(|event| &event.payload)),
-        delius: delius.holdings(noms, Utc::now()).await?,
+        recorded: recorded_of(events.iter().map(|(sequence, event)| (*sequence, event))),
+        delius: delius.holdings(noms, at).await?,
+        at,
     })
 }

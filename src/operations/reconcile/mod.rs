@@ -1,16 +1,21 @@
-//! Reconciliation: compares what Manage POM Cases says now, what was last recorded, and what Delius holds.
+//! Reconciliation: what Manage POM Cases says now, the whole recorded timeline, and the rows that Delius holds, side by
+//! side.
 //!
-//! A publish that fails at Manage POM Cases is lost, and people change Delius by hand; so the three can part. The
-//! [comparison](compare) is pure; [`look`] asks the three; a [repair](Repair) is a message like any other, which is
-//! accepted, recorded and written by the same path.
+//! A publish that fails at Manage POM Cases is lost, people change Delius by hand, and Delius can lose its last commits;
+//! so the three can part. The [comparison](compare) is pure; [`look`] asks the three. News of Manage POM Cases are
+//! [repaired](Repair) by a message like any other; where Delius lacks what is recorded, the recorded holdings are written
+//! again from the gap on, by an event of the case.
 //!
 //! What is printed names members of staff by their code, never by name: reports end up in logs.
 
 mod compare;
 mod finding;
 mod look;
+mod past;
 mod recorded;
+mod records;
 mod repair;
+mod run;
 #[cfg(test)]
 mod tests;
 mod three;
@@ -19,7 +24,10 @@ mod words;
 pub use compare::{Mpc, Seen, Verdict, compare};
 pub use finding::{Finding, Tally};
 pub use look::{LookError, look};
+pub use past::Gap;
 pub use recorded::{Dates, Recorded, RecordedDates, RecordedHolding, Unreflected, recorded};
+pub use records::{Decided, accept, record_run};
 pub use repair::{Repair, Subject};
+pub use run::{RunEnd, compare_all};
 pub use three::{NotCompared, Three};
 pub use words::{Difference, Note};

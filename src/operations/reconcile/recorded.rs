@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 
-use crate::case::{CaseEvent, HandoverAnswer, Holder, NameWait, Pom, PrisonCode, Timeline};
+use crate::case::{CaseEvent, HandoverAnswer, Holder, HoldingPeriod, NameWait, Pom, PrisonCode, Timeline};
 
 /// The two handover dates, either of which may be blank.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -51,18 +51,25 @@ pub struct Unreflected {
 pub struct Recorded {
     /// Who holds it, when anything was recorded of that.
     pub holding: Option<RecordedHolding>,
+    /// Who held it when.
+    pub periods: Vec<HoldingPeriod>,
     /// Its handover dates, when any were recorded.
     pub dates: Option<RecordedDates>,
-    /// What could not be written so far for want of a name.
+    /// Allocations that wait for the name behind their staff code.
     pub unreflected: Vec<Unreflected>,
 }
 
-/// Reads the events of a case, in their order.
+/// Reads the events of one stream.
 pub fn recorded<'a>(events: impl IntoIterator<Item = &'a CaseEvent>) -> Recorded {
+    recorded_of((1..).zip(events))
+}
+
+/// Reads events with their sequences.
+pub(super) fn recorded_of<'a>(events: impl IntoIterator<Item = (u64, &'a CaseEvent)>) -> Recorded {
     let mut recorded = Recorded::default();
     let mut timeline = Timeline::default();
     let mut waiting: Vec<(u64, Unreflected)> = vec![];
-    for (sequence, event) in (1..).zip(events) {
+    for (sequence, event) in events {
         timeline.record(sequence, event);
         dates(&mut recorded.dates, event);
         match event.waits_for_name() {
@@ -76,7 +83,8 @@ pub fn recorded<'a>(events: impl IntoIterator<Item = &'a CaseEvent>) -> Recorded
             None => {}
         }
     }
-    recorded.holding = timeline.named().periods(None).pop().map(|period| RecordedHolding {
+    recorded.periods = timeline.named().periods(None);
+    recorded.holding = recorded.periods.last().map(|period| RecordedHolding {
         pom: period.holder.as_ref().and_then(Holder::pom),
         at: period.stated_at,
         since: period.from,

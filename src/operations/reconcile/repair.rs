@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    case::{NomsNumber, Pom},
+    case::{DeliusWrite, NomsNumber, Pom},
     operations::InternalMessage,
 };
 
@@ -16,6 +16,8 @@ pub enum Subject {
     Allocation,
     /// This holding, once more; `None` = nobody.
     Holding(Option<Pom>),
+    /// The recorded holdings, from each gap in Delius on.
+    Timeline(Vec<DeliusWrite>),
     /// The handover dates may have changed.
     Handover,
 }
@@ -34,7 +36,7 @@ impl Repair {
     pub fn message(&self, noms: &NomsNumber, mpc_url: &str, now: DateTime<Utc>) -> InternalMessage {
         let origin = mpc_url.trim_end_matches('/');
         let (event_type, detail_url) = match self.subject {
-            Subject::Allocation | Subject::Holding(_) => (
+            Subject::Allocation | Subject::Holding(_) | Subject::Timeline(_) => (
                 "offender-management.allocation.changed",
                 format!("{origin}/api/allocation/{noms}/primary_pom"),
             ),

@@ -6,10 +6,10 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::{
     case::{
-        AllocationAnswer, CaseEvent, Evidence, HandoverAnswer, Message, NameSource, Pom, Provenance,
-        StaffMember,
+        AllocationAnswer, CaseEvent, DeliusWrite, Evidence, HandoverAnswer, Message, NameSource, Pom,
+        Provenance, StaffMember,
     },
-    delius::{HeldBy, Holdings},
+    delius::{HeldBy, HeldPeriod, Holdings},
     london::wall_clock,
     operations::reconcile::{
         Dates, Difference, Mpc, Note, Recorded, Repair, Seen, Subject, Verdict, compare, recorded,
@@ -99,12 +99,21 @@ fn unallocated(since: &str) -> Option<HeldBy> {
 }
 
 fn delius(pom: Option<HeldBy>) -> Holdings {
-    Holdings { pom, responsible: None, live_custodies: 1, handover_start_date: None, handover_date: None }
+    let open = |holder: &HeldBy| HeldPeriod { holder: holder.clone(), until: None };
+    let periods = pom.iter().map(open).collect();
+    Holdings {
+        pom,
+        periods,
+        responsible: None,
+        live_custodies: 1,
+        handover_start_date: None,
+        handover_date: None,
+    }
 }
 
 fn seen(allocation: AllocationAnswer, events: &[CaseEvent], pom: Option<HeldBy>) -> Seen {
     let mpc = Mpc { allocation, handover: HandoverAnswer::NotFound };
-    Seen { mpc, recorded: recorded(events), delius: Some(delius(pom)) }
+    Seen { mpc, recorded: recorded(events), delius: Some(delius(pom)), at: at("30T12:00") }
 }
 
 /// The kinds of differences, and the repair of the allocation: at which time, or now.
@@ -116,6 +125,7 @@ fn summary(verdict: &Verdict) -> (Vec<&'static str>, Option<Option<DateTime<Utc>
         Difference::NewsOfHolder { .. } => "NewsOfHolder",
         Difference::NewsOfEmail => "NewsOfEmail",
         Difference::HeldByAnother { .. } => "HeldByAnother",
+        Difference::PastHeldByAnother(_) => "PastHeldByAnother",
         Difference::HeldSinceLater { .. } => "HeldSinceLater",
         Difference::Email => "Email",
         Difference::NewsOfDates { .. } => "NewsOfDates",
@@ -190,7 +200,7 @@ fn allocations_are_compared_between_all_three() {
         (
             "somebody put another one in place in Delius afterwards",
             seen(byron(), &[ada()], held("Noether", "LEI", "02T09:00")),
-            (vec!["HeldByAnother"], now),
+            (vec!["HeldByAnother", "PastHeldByAnother"], then("01T09:00")),
         ),
         (
             "Delius still holds who was removed",
@@ -200,7 +210,7 @@ fn allocations_are_compared_between_all_three() {
         (
             "Delius begins too late",
             seen(byron(), &[ada()], held("Byron", "LEI", "01T10:00")),
-            (vec!["HeldSinceLater"], then("01T09:00")),
+            (vec!["HeldSinceLater", "PastHeldByAnother"], then("01T09:00")),
         ),
         (
             "MPC and Delius both differ from the record",
@@ -228,10 +238,11 @@ fn a_holding_that_delius_merely_lacks_is_stated_again_and_news_are_not() {
     let ada = pom(1, "BYRON", "LEI");
     let events = [allocated("01T09:00", ada.clone())];
     let lacking = compare(&seen(says(1, "BYRON", "LEI"), &events, None));
-    let expected = Repair { subject: Subject::Holding(Some(ada)), at: Some(at("01T09:00")) };
+    let write = DeliusWrite::AllocatePom { at: at("01T09:00"), pom: ada, overtaken: false };
+    let expected = Repair { subject: Subject::Timeline(vec![write]), at: Some(at("01T09:00")) };
     assert_eq!(lacking.repairs, [expected]);
     let news = compare(&seen(says(2, "NOETHER", "LEI"), &events, None));
-    assert_eq!(news.repairs, [Repair { subject: Subject::Allocation, at: None }]);
+    assert_eq!(news.repairs[0], Repair { subject: Subject::Allocation, at: None });
 }
 
 #[test]
@@ -335,7 +346,7 @@ fn handover_dates_are_compared_between_all_three() {
         let delius =
             Holdings { handover_start_date: held.start, handover_date: held.handover, ..delius(None) };
         let mpc = Mpc { allocation: AllocationAnswer::NotReady, handover };
-        let seen = Seen { mpc, recorded: recorded(&events), delius: Some(delius) };
+        let seen = Seen { mpc, recorded: recorded(&events), delius: Some(delius), at: at("30T12:00") };
         assert_eq!(summary(&compare(&seen)), expected, "{what}");
     }
 }

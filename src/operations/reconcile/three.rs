@@ -7,13 +7,15 @@ use chrono::Utc;
 use tokio::time::sleep;
 
 use crate::{
-    case::{ManagePomCases, NomsNumber},
+    case::{CaseCommand, CaseEvent, DeliusWrite, Inherited, ManagePomCases, NomsNumber},
     delius::{Delius, NomsCursor},
-    event_store::{CaseStore, cases},
+    event_store::{CaseStore, Cause, cases, identities},
     ingest::Ingest,
     operations::{
         inline::{accept, describe, settle},
-        reconcile::{LookError, Verdict, compare, finding::Finding, look},
+        reconcile::{
+            Decided, Difference, LookError, Subject, Verdict, compare, finding::Finding, look, records,
+        },
     },
     outbox::view,
     relay::Relay,
@@ -53,7 +55,8 @@ pub struct Three {
     pub relay: Relay,
     pub mpc_url: String,
     pub patience: Duration,
-    pub fix: bool,
+    /// Who has differences repaired, and why; `None` only compares.
+    pub fix: Option<Decided>,
 }
 
 impl Three {
@@ -73,6 +76,9 @@ impl Three {
             all.extend(page.numbers);
             next = page.next;
         }
+        // A number that was replaced is compared under the one that took its place.
+        let replaced = identities::replaced_numbers(self.store.pool()).await?;
+        all.retain(|noms| !replaced.contains(noms));
         Ok(all)
     }
 
@@ -97,23 +103,38 @@ impl Three {
             sleep(self.patience).await;
             found = self.compare(noms).await?;
         }
-        let repaired = if self.fix && !found.repairs.is_empty() {
-            Some(self.repair(noms, &found).await.map_err(|error| NotCompared::Case(format!("{error:#}")))?)
-        } else {
-            None
+        let unavailable = |error: sqlx::Error| NotCompared::Unavailable(error.to_string());
+        let accepted = records::accepted(self.store.pool(), noms).await.map_err(unavailable)?;
+        let is_open = |it: &Difference| !accepted.contains(&it.to_string());
+        let to_repair = found.differences.iter().any(is_open) && !found.repairs.is_empty();
+        let repaired = match &self.fix {
+            Some(decided) if to_repair => {
+                let repaired = self.repair(noms, &found, decided).await;
+                Some(repaired.map_err(|error| NotCompared::Case(format!("{error:#}")))?)
+            }
+            _ => None,
         };
         let blocked = if found.differences.is_empty() {
             false
         } else {
             let parked = view::parked_of(self.store.pool(), noms).await;
-            !parked.map_err(|error| NotCompared::Unavailable(error.to_string()))?.is_empty()
+            !parked.map_err(unavailable)?.is_empty()
         };
-        Ok(Finding { noms: noms.clone(), found, repaired, blocked })
+        Ok(Finding { noms: noms.clone(), found, repaired, blocked, accepted, fixes: self.fix.is_some() })
     }
 
-    async fn repair(&self, noms: &NomsNumber, found: &Verdict) -> anyhow::Result<(Vec<String>, Verdict)> {
+    async fn repair(
+        &self,
+        noms: &NomsNumber,
+        found: &Verdict,
+        decided: &Decided,
+    ) -> anyhow::Result<(Vec<String>, Verdict)> {
         let mut done = vec![];
         for repair in &found.repairs {
+            if let Subject::Timeline(writes) = &repair.subject {
+                done.push(self.reassert(noms, writes, decided).await?);
+                continue;
+            }
             let message = repair.message(noms, &self.mpc_url, Utc::now());
             let disposition = accept(&self.ingest, message.delivery())
                 .await
@@ -122,5 +143,19 @@ impl Three {
         }
         settle(&self.store, &self.relay, noms).await?;
         Ok((done, self.compare(noms).await?))
+    }
+
+    async fn reassert(
+        &self,
+        noms: &NomsNumber,
+        writes: &[DeliusWrite],
+        decided: &Decided,
+    ) -> anyhow::Result<String> {
+        let Decided { by, why } = decided.clone();
+        let (writes, inherited) = (writes.to_vec(), Inherited::default());
+        let command = CaseCommand::Reassert { writes, inherited, by, why };
+        let appended = self.store.execute(noms, command, Cause::NoMessage).await?;
+        let names: Vec<&str> = appended.iter().map(CaseEvent::name).collect();
+        Ok(format!("recorded for {noms}: {}", names.join(", ")))
     }
 }

@@ -8,7 +8,10 @@ use crate::{
     case::{Pom, PrisonCode},
     delius::HeldBy,
     london::wall_clock,
-    operations::reconcile::recorded::{Dates, RecordedHolding, Unreflected},
+    operations::reconcile::{
+        past::Gap,
+        recorded::{Dates, RecordedHolding, Unreflected},
+    },
 };
 
 /// What differs.
@@ -39,6 +42,8 @@ pub enum Difference {
         /// What Delius holds.
         held: Option<HeldBy>,
     },
+    /// Delius has somebody else than was recorded for a time in the past.
+    PastHeldByAnother(Gap),
     /// Delius holds who was recorded, but from a later time on.
     HeldSinceLater {
         /// What was recorded.
@@ -87,6 +92,29 @@ pub enum Note {
     EmailWithdrawn,
 }
 
+impl Difference {
+    /// By which differences are grouped and counted.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::NotOnePerson => "personUnknown",
+            Self::NothingRecorded | Self::NeverRecorded { .. } => "neverRecorded",
+            Self::NewsOfHolder { .. } => "holderChangedInMpc",
+            Self::NewsOfEmail => "emailChangedInMpc",
+            Self::HeldByAnother { .. } => "heldByAnother",
+            Self::PastHeldByAnother(_) => "heldByAnotherInThePast",
+            Self::HeldSinceLater { .. } => "heldSinceLater",
+            Self::Email => "email",
+            Self::NewsOfDates { .. } | Self::NoHandover { .. } => "datesChangedInMpc",
+            Self::OtherDates { .. } => "otherDates",
+        }
+    }
+
+    /// Nobody here can repair what Delius does not know.
+    pub fn is_about_person(&self) -> bool {
+        *self == Self::NotOnePerson
+    }
+}
+
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -116,6 +144,7 @@ impl fmt::Display for Difference {
                     Held(held.as_ref())
                 )
             }
+            Self::PastHeldByAnother(gap) => write!(f, "allocation: {gap}"),
             Self::HeldSinceLater { recorded, held } => write!(
                 f,
                 "allocation: recorded is {}, Delius holds the same only since {}",

@@ -57,11 +57,14 @@ impl Golden {
     fn history_today(&self) -> Value {
         let events = self.events.iter().zip(1..).map(|(stored, sequence)| StoredEvent {
             sequence,
+            noms: self.noms.clone(),
+            stream_sequence: sequence,
             recorded_at: stored.recorded_at,
             event: stored.event.clone(),
         });
         let file = CaseFile {
             noms: self.noms.clone(),
+            streams: vec![],
             read_at: "2027-01-01T00:00:00Z".parse().unwrap(),
             unsettled_since: None,
             events: events.collect(),

@@ -7,7 +7,7 @@ use manage_pom_cases_and_delius::{
         journal::{Journal, verify::FindingKind},
         render::Format,
     },
-    case::{NomsNumber, WriteState},
+    case::{NomsNumber, WriteState, identity::Person},
     event_store::receipts::Receipt,
     ingest::{
         Delivery, parked,
@@ -112,8 +112,8 @@ async fn every_reading_is_recorded_whether_the_case_is_known_or_not(pool: PgPool
     a_case(&pool).await;
     let question = Question { known_at: Some(utc("2026-07-02T00:00:00Z")), ..Question::default() };
     let access = Access::http("AUDITOR_GEN", Some("audit-client")).to(Action::History).asking(&question);
-    history::load_for(&pool, &noms("A1234BC"), access.clone()).await.unwrap();
-    history::load_for(&pool, &noms("Z9999ZZ"), access).await.unwrap();
+    history::load_for(&pool, &Person::only(noms("A1234BC")), access.clone()).await.unwrap();
+    history::load_for(&pool, &Person::only(noms("Z9999ZZ")), access).await.unwrap();
     let log: Vec<serde_json::Value> = sqlx::query_scalar(
         "select jsonb_build_array(by_whom, client, action, case_id, known_at, found) from access_log order by id",
     )

@@ -11,13 +11,17 @@ use manage_pom_cases_and_delius::{
     },
 };
 
-const EVENT_TYPES: [&str; 21] = [
+const EVENT_TYPES: [&str; 25] = [
     "offender-management.allocation.changed",
     "offender-management.pom.allocated",
     "offender-management.handover.changed",
     "SENTENCE_CHANGED",
     "probation-case.prison-identifier.added",
     "probation-case.prison-identifier.updated",
+    "prison-offender-events.prisoner.merged",
+    "prison-offender-events.prisoner.booking.moved",
+    "probation-case.merge.completed",
+    "probation-case.unmerge.completed",
     "pom-handover-dates.internal.bulk-update",
     "OFFENDER_MANAGER_CHANGED",
     "OFFENDER_OFFICER_CHANGED",

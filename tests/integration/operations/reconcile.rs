@@ -22,7 +22,8 @@ fn mary(world: &World) {
 }
 
 async fn reconcile(world: &World, arguments: &[&str]) -> Ended {
-    let all: Vec<&str> = ["reconcile", "--patience", "0"].iter().chain(arguments).copied().collect();
+    let all: Vec<&str> =
+        ["reconcile", "--patience", "0", "--by", "op"].iter().chain(arguments).copied().collect();
     command::run(world, &all).await
 }
 
@@ -157,5 +158,118 @@ async fn a_case_whose_answer_cannot_be_understood_is_told_and_the_others_are_com
     let ended = reconcile(&world, &["--all", "--rate", "1000"]).await;
     assert_eq!(ended.code, Some(1));
     assert!(ended.out.contains("A1234BC  NOT COMPARED: "), "{}", ended.out);
+    world.end().await;
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn a_row_ended_by_hand_is_continued_from_where_it_was_ended_and_a_second_run_agrees(store: PgPool) {
+    let world = allocated(store).await;
+    mary(&world);
+    world.apply(&world.allocation("m3", "2026-07-05T09:00:00Z", 2)).await;
+    sqlx::raw_sql(
+        "update prison_offender_manager set end_date = '2026-07-03 10:00:00', active_flag = 0
+         where allocation_date = '2026-07-01 10:00:00'",
+    )
+    .execute(&world.delius)
+    .await
+    .unwrap();
+    let ended = reconcile(&world, &[NOMS]).await;
+    assert_eq!(ended.code, Some(1), "{}", ended.out);
+    assert!(
+        ended.out.contains(
+            "from 2026-07-03 10:00:00 to 2026-07-05 10:00:00 recorded is staff 1 in LEI, Delius holds nobody"
+        ),
+        "{}",
+        ended.out
+    );
+    let fixed = reconcile(&world, &[NOMS, "--fix", "--why", "ended by mistake"]).await;
+    assert_eq!(fixed.code, Some(0), "{}{}", fixed.out, fixed.err);
+    let poms = world.poms(NOMS).await;
+    assert_eq!(
+        poms,
+        [
+            "01.10:00:00 - 03.10:00:00 N03POM Byron",
+            "03.10:00:00 - 05.10:00:00 N03POM Byron",
+            "05.10:00:00 - open N03POM Somerville",
+        ]
+    );
+    let again = reconcile(&world, &[NOMS, "--fix"]).await;
+    assert_eq!((again.code, again.lines()), (Some(0), vec!["A1234BC  in agreement"]));
+    assert_eq!(world.poms(NOMS).await, poms);
+    world.end().await;
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn somebody_put_in_place_by_hand_gives_way_to_what_was_recorded(store: PgPool) {
+    let world = allocated(store).await;
+    sqlx::raw_sql(
+        "update prison_offender_manager set end_date = '2026-07-03 10:00:00', active_flag = 0;
+         insert into prison_offender_manager (offender_id, allocation_date, allocation_reason_id, allocation_staff_id,
+             allocation_team_id, probation_area_id, active_flag)
+         select offender_id, '2026-07-03 10:00:00', allocation_reason_id,
+             (select staff_id from staff where officer_code = 'N03ALLU'), allocation_team_id, probation_area_id, 1
+         from prison_offender_manager",
+    )
+    .execute(&world.delius)
+    .await
+    .unwrap();
+    assert_eq!(reconcile(&world, &[NOMS]).await.code, Some(1));
+    let fixed = reconcile(&world, &[NOMS, "--fix"]).await;
+    assert_eq!(fixed.code, Some(0), "{}{}", fixed.out, fixed.err);
+    let poms = world.poms(NOMS).await;
+    assert!(poms.iter().all(|row| row.ends_with("Byron")), "{poms:?}");
+    assert_eq!(reconcile(&world, &[NOMS]).await.code, Some(0));
+    world.end().await;
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn a_difference_that_somebody_accepted_does_not_fail_later_runs(store: PgPool) {
+    let world = allocated(store).await;
+    sqlx::raw_sql("update prison_offender_manager set soft_deleted = 1")
+        .execute(&world.delius)
+        .await
+        .unwrap();
+    assert_eq!(reconcile(&world, &["--all", "--rate", "1000"]).await.code, Some(1));
+    let accepted =
+        command::run(&world, &["reconcile", "accept", NOMS, "--by", "op", "--why", "deleted on purpose"])
+            .await;
+    assert_eq!(accepted.code, Some(0), "{}{}", accepted.out, accepted.err);
+    let again = reconcile(&world, &["--all", "--rate", "1000"]).await;
+    assert_eq!(again.code, Some(0), "{}{}", again.out, again.err);
+    assert_eq!(world.count("select count(*) from reconcile_runs").await, 2);
+    world.end().await;
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn a_person_whom_delius_does_not_know_is_a_kind_of_its_own(store: PgPool) {
+    let world = allocated(store).await;
+    sqlx::raw_sql("update offender set noms_number = null").execute(&world.delius).await.unwrap();
+    let only_compared = reconcile(&world, &["--all", "--rate", "1000", "--json"]).await;
+    assert_eq!(only_compared.code, Some(1));
+    let report: Value = serde_json::from_str(&only_compared.out).unwrap();
+    assert_eq!(report["summary"]["kinds"]["personUnknown"], 1, "{report:#}");
+    let fixed = reconcile(&world, &["--all", "--rate", "1000", "--fix"]).await;
+    assert_eq!(fixed.code, Some(0), "{}{}", fixed.out, fixed.err);
+    world.end().await;
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn a_delius_that_lost_its_last_commits_gets_the_whole_timeline_again(store: PgPool) {
+    let world = allocated(store).await;
+    mary(&world);
+    world.apply(&world.allocation("m3", "2026-07-05T09:00:00Z", 2)).await;
+    let before = (world.poms(NOMS).await, world.key_dates(NOMS).await);
+    // Rows and ledger go back together, as a restore takes them.
+    sqlx::raw_sql(
+        "delete from responsible_officer; delete from contact; delete from prison_offender_manager;
+         delete from key_date; delete from pom_cases_write_ledger",
+    )
+    .execute(&world.delius)
+    .await
+    .unwrap();
+    let fixed = reconcile(&world, &[NOMS, "--fix", "--why", "Delius was restored"]).await;
+    assert_eq!(fixed.code, Some(0), "{}{}", fixed.out, fixed.err);
+    assert_eq!((world.poms(NOMS).await, world.key_dates(NOMS).await), before);
+    assert_eq!(reconcile(&world, &[NOMS]).await.code, Some(0));
     world.end().await;
 }

@@ -120,6 +120,9 @@ fn one_entry(page: &mut String, entry: &Entry) -> std::fmt::Result {
         write!(page, ", message {}", escape(message_id))?;
     }
     page.push_str("</div>");
+    if let Some(noms) = &entry.noms_id {
+        write!(page, "<div class=\"number\">Came under {noms}</div>")?;
+    }
     let marks = entry.marks.in_words();
     if !marks.is_empty() {
         page.push_str("<ul class=\"marks\" aria-label=\"Marks\">");
