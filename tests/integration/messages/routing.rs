@@ -177,7 +177,7 @@ async fn a_refusal_that_the_link_overtakes_is_written_all_the_same(store: PgPool
     let linked = "probation-case.prison-identifier.added";
     world.apply(&envelope("m2", linked, "2026-07-03T09:00:00Z", None, &Value::Null)).await;
     assert_eq!(world.poms(NOMS).await, ["01.10:00:00 - open N03POM Byron"]);
-    assert_eq!(world.outcomes(NOMS).await, ["PersonNotFound", "PomAllocated"]);
+    assert_eq!(world.outcomes(NOMS).await, ["PersonNotFound", "PomAllocated", "NoPomChange"]);
     world.end().await;
 }
 
