@@ -6,8 +6,8 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use crate::{
     case::{
-        AllocationAnswer, CaseEvent, DeliusWrite, Evidence, HandoverAnswer, Message, NameSource, Pom,
-        Provenance, StaffMember,
+        AllocationAnswer, CaseEvent, DeliusWrite, Evidence, HandoverAnswer, HoldingPeriod, Message,
+        NameSource, Pom, Provenance, StaffMember,
     },
     delius::{HeldBy, HeldPeriod, Holdings},
     london::wall_clock,
@@ -113,7 +113,19 @@ fn delius(pom: Option<HeldBy>) -> Holdings {
 
 fn seen(allocation: AllocationAnswer, events: &[CaseEvent], pom: Option<HeldBy>) -> Seen {
     let mpc = Mpc { allocation, handover: HandoverAnswer::NotFound };
-    Seen { mpc, recorded: recorded(events), delius: Some(delius(pom)), at: at("30T12:00") }
+    let recorded = recorded(events);
+    // Delius has what was recorded before the present holding.
+    let (_, before) = recorded.periods.split_last().unzip();
+    let mut delius = delius(pom);
+    delius.periods.splice(0..0, before.unwrap_or_default().iter().filter_map(row));
+    Seen { mpc, recorded, delius: Some(delius), at: at("30T12:00") }
+}
+
+fn row(period: &HoldingPeriod) -> Option<HeldPeriod> {
+    let holder = period.holder.as_ref()?;
+    let mut held = held(holder.surname.as_deref()?, holder.prison.as_str(), "01T09:00")?;
+    held.since = wall_clock(period.from);
+    Some(HeldPeriod { holder: held, until: period.until.map(wall_clock) })
 }
 
 /// The kinds of differences, and the repair of the allocation: at which time, or now.
