@@ -99,7 +99,8 @@ async fn two_people(world: &World) {
     .execute(pool)
     .await
     .unwrap();
-    history::load_for(pool, &noms(NOMS), Access::cli("auditor").to(Action::History)).await.unwrap().unwrap();
+    let person = manage_pom_cases_and_delius::case::identity::Person::only(noms(NOMS));
+    history::load_for(pool, &person, Access::cli("auditor").to(Action::History)).await.unwrap().unwrap();
     append(pool, &noms("B2222BB"), 0, &[learned("other", "2026-07-01T09:00:00Z", 7)]).await;
     enter_all(pool).await;
 }
