@@ -1,6 +1,6 @@
 # The two main targets are `run` and `test`. Each starts what it needs and removes it at the end.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-faults fuzz mutants soak bench docs fmt lint clean
+.PHONY: help run test test-faults test-oracle-mode fuzz mutants soak bench docs fmt lint clean
 
 help: ## show this list
 	@echo "make TARGET, with TARGET one of"
@@ -22,6 +22,9 @@ fuzz: ## run every fuzz target for SECONDS_EACH=60; TARGETS="token key_set" are 
 
 mutants: ## change the pure core in every small way and see whether a unit test notices (hours); ARGS="-f src/http/path.rs" narrows
 	@exec bash deploy/local/mutants.sh $(ARGS)
+
+test-oracle-mode: ## run the tests of the Delius gateway on H2 in Oracle mode (needs Java, which root gets from Debian)
+	@SUITE=oracle-mode exec bash deploy/local/test.sh $(ARGS)
 
 soak: ## run a stream of messages with random faults for MINUTES=n and print a table; SEED=n repeats a run
 	@SUITE=soak MINUTES=$(MINUTES) SEED=$(SEED) exec bash deploy/local/test.sh

@@ -18,6 +18,8 @@ source "$LOCAL/postgres.sh"
 source "$LOCAL/sqs.sh"
 # shellcheck source=deploy/local/slapd.sh
 source "$LOCAL/slapd.sh"
+# shellcheck source=deploy/local/oracle-mode.sh
+source "$LOCAL/oracle-mode.sh"
 
 STATE_PREFIX="pom-cases-$EUID-"
 CLEANERS=()  # commands that run at the end, in reverse order

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# make test, test-faults, soak: starts PostgreSQL, SQS and SNS, then runs the tests. Arguments go to the test runner.
+# make test, test-faults, test-oracle-mode, soak: starts PostgreSQL, SQS and SNS, then runs the tests. Arguments go to the test runner.
 #
-# SUITE is tests (every test but the long ones), faults (all fault tests) or soak. The tests are built with the feature
+# SUITE is tests (every test but the long ones), faults (all fault tests), oracle-mode (the Delius gateway on H2 in
+# Oracle mode) or soak. The tests are built with the feature
 # `failpoints`: places at which the service kills itself on request. No other build has them.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
@@ -73,9 +74,16 @@ faults)
         run cargo test "${FEATURES[@]}" --test faults --no-fail-fast -- --include-ignored --skip soak::soak "$@"
     fi
     ;;
+oracle-mode)
+    start_h2_bridge
+    # What a scenario checks with a second session or a broken PostgreSQL is not about the engine's dialect.
+    chosen=(writes::allocation writes::handover writes::names reads::fields)
+    step "Compiling the tests" cargo test "${FEATURES[@]}" --test integration --no-run
+    run cargo test "${FEATURES[@]}" --test integration -- "${@:-${chosen[@]}}"
+    ;;
 soak)
     step "Compiling the tests" cargo test "${FEATURES[@]}" --test faults --no-run
     run cargo test "${FEATURES[@]}" --test faults -- --ignored --nocapture --exact soak::soak
     ;;
-*) fail "unknown SUITE ${SUITE}: expected tests, faults or soak" ;;
+*) fail "unknown SUITE ${SUITE}: expected tests, faults, oracle-mode or soak" ;;
 esac

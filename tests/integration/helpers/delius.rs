@@ -8,6 +8,8 @@ use manage_pom_cases_and_delius::{
 use sqlx::PgPool;
 use uuid::Uuid;
 
+use super::oracle_mode;
+
 pub(crate) const NOMS: &str = "A1234BC";
 
 pub(crate) fn instant(text: &str) -> DateTime<Utc> {
@@ -100,7 +102,17 @@ pub(crate) async fn development(pool: &PgPool) -> (Delius, i64) {
     prison(pool, "LEI", "N03").await;
     prison(pool, "MDI", "N04").await;
     let person = person(pool, "X123456", NOMS).await;
-    (Delius::open(pool.clone()).await.unwrap(), person)
+    (gateway(pool).await, person)
+}
+
+/// A gateway over this database, on H2 in Oracle mode where `make test-oracle-mode` runs it.
+pub(crate) async fn gateway(pool: &PgPool) -> Delius {
+    let delius = match oracle_mode::engine(pool) {
+        Some(engine) => Delius::over(engine),
+        None => Delius::new(pool.clone()),
+    };
+    delius.check().await.unwrap();
+    delius
 }
 
 /// Drops every default of the tables that the service writes, but that of `row_version`, which Delius has.

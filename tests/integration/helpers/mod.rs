@@ -2,6 +2,7 @@ pub(crate) mod api;
 pub(crate) mod audit;
 pub(crate) mod command;
 pub(crate) mod delius;
+pub(crate) mod oracle_mode;
 pub(crate) mod people;
 pub(crate) mod scripted;
 pub(crate) mod severable;

@@ -6,6 +6,8 @@ use manage_pom_cases_and_delius::{
 };
 use sqlx::PgPool;
 
+use super::oracle_mode;
+
 /// Ids of the probation area and team that everybody here belongs to.
 pub(crate) struct Ground {
     pub(crate) area: i64,
@@ -160,7 +162,12 @@ pub(crate) async fn decision(delius: &PgPool, person: i64, code: Option<&str>, d
 /// The facts of the one person with this identifier.
 pub(crate) async fn facts(delius: &PgPool, person: &str) -> CaseFacts {
     let person: PersonId = person.parse().unwrap();
-    let mut found = CaseReader::new(delius.clone()).find(&[person]).await.unwrap();
+    let mut found = reader(delius).find(&[person]).await.unwrap();
     assert_eq!(found.len(), 1);
     found.remove(0)
+}
+
+/// A reader of case records, on H2 in Oracle mode where `make test-oracle-mode` runs it.
+pub(crate) fn reader(delius: &PgPool) -> CaseReader {
+    oracle_mode::engine(delius).map_or_else(|| CaseReader::new(delius.clone()), CaseReader::over)
 }
