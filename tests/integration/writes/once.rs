@@ -10,7 +10,7 @@ use sqlx::{PgPool, postgres::PgPoolOptions};
 
 use crate::helpers::delius::{
     NOMS, allocation, apply, count, custody, deallocation, development, everything, ground, handover, held,
-    now, person, run,
+    person, run,
 };
 
 const MORNING: &str = "2026-07-01T09:00:00Z";

@@ -18,7 +18,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use manage_pom_cases_and_delius::delius::engine::{
-    Access, Engine, Failure, FailureKind, Limits, Placeholders, Row, Session, Statement,
+    Access, Connections, Engine, Failure, FailureCause, Limits, Placeholders, Row, Session, Statement,
 };
 use sqlx::PgPool;
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -62,12 +62,16 @@ impl Engine for OracleMode {
         Ok(Box::new(OracleSession { bridge, pool: self.pool.clone(), tables, writes, _turn: turn }))
     }
 
-    fn beside(&self, _: u32, _: Duration) -> Arc<dyn Engine> {
+    fn beside(&self, _: Duration) -> Arc<dyn Engine> {
         Arc::new(Self {
             address: self.address.clone(),
             pool: self.pool.clone(),
             turn: Arc::clone(&self.turn),
         })
+    }
+
+    fn connections(&self) -> Connections {
+        Connections::default()
     }
 }
 
@@ -127,11 +131,11 @@ impl Session for OracleSession {
 fn sorted(refused: Refused) -> Failure {
     let kind = match refused.state.as_str() {
         state if state.starts_with("23") => {
-            FailureKind::Violation { table: None, constraint: constraint(&refused.message) }
+            FailureCause::Violation { table: None, constraint: constraint(&refused.message) }
         }
-        "40001" | "HYT00" => FailureKind::Conflict,
-        "57014" => FailureKind::Outage,
-        _ => FailureKind::Unknown,
+        "40001" | "HYT00" => FailureCause::Conflict,
+        "57014" => FailureCause::Outage,
+        _ => FailureCause::Unknown,
     };
     Failure::new(kind, format!("SQLSTATE {}: {}", refused.state, refused.message))
 }
