@@ -57,8 +57,8 @@ pub struct History {
     #[arg(long, value_name = "TABLE:ID", conflicts_with_all = ["as_of", "known_at"])]
     delius_row: Option<DeliusRow>,
     /// Who asks; recorded
-    #[arg(long, env = "USER", value_parser = somebody)]
-    by: String,
+    #[arg(long, env = "USER", value_parser = somebody, required_unless_present = "from")]
+    by: Option<String>,
     #[command(flatten)]
     store: StoreSettings,
     #[command(flatten)]
@@ -92,7 +92,7 @@ impl History {
         let person = self.id.as_ref().map(|id| self.lookup.person(id)).transpose();
         let (database, person) = both(self.store.database(), person)?;
         let pool = settings::connect_store(database).await?;
-        let access = Access::cli(&self.by);
+        let access = Access::cli(self.by.as_deref().unwrap_or_default());
         if let Some(row) = &self.delius_row {
             let explanations = history::by_delius_row(&pool, row, access).await?;
             if explanations.is_empty() {
@@ -114,6 +114,10 @@ impl History {
         let person = person.context("an identifier is needed")?.find(&pool, times).await?;
         let action = if self.explain.is_some() { Action::Explain } else { Action::History };
         let access = access.to(action).asking(&question).as_format(self.format);
+        let access = match self.explain {
+            Some(position) => access.at_position(position.cast_signed()),
+            None => access,
+        };
         let file =
             history::load_for(&pool, &person, access).await?.ok_or_else(|| not_found(id, &person.current))?;
         print(&self.answer(&file, &question)?)?;

@@ -145,6 +145,10 @@ pub const CATALOGUE: &[Metric] = &[
     counter("journal_events_total", "Events that this process gave a position in the journal"),
     gauge("journal_checkpoint_size", "Entries that the last checkpoint of this process covers"),
     gauge("journal_last_position", "The last position of the journal that this process gave"),
+    gauge(
+        "journal_checkpoint_size",
+        "Size of the journal in the last checkpoint that this process published",
+    ),
     gauge("journal_horizon_age_seconds", "How far the journal is behind the store"),
     gauge("journal_horizon_unknown", "1 while a transaction that we may not see holds the journal back"),
     Metric {
