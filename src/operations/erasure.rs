@@ -51,7 +51,7 @@ pub struct ErasureCandidate {
     pub last_event_at: Option<DateTime<Utc>>,
 }
 
-/// Requests that are not carried out yet, then cases whose last event is older than so many years.
+/// Requests that are not carried out yet (those that are parked because no case of ours is known for them, too), then cases whose last event is older than so many years.
 ///
 /// # Errors
 /// When the store does not answer.
@@ -59,7 +59,16 @@ pub async fn candidates(pool: &PgPool, retention_years: Option<u32>) -> sqlx::Re
     let mut candidates: Vec<ErasureCandidate> = sqlx::query_as(
         "select case_id, crn, requested_at,
                 (select max(recorded_at) from events where aggregate_id = case_id) as last_event_at
-         from erasure_requests order by requested_at, message_id",
+         from erasure_requests
+         union all
+         select coalesce(case_id, (select noms_number from case_records where case_records.crn = parked.crn)), crn,
+                received_at,
+                (select max(recorded_at) from events where aggregate_id = case_id)
+         from (select case_id, received_at,
+                      (regexp_match(encode(body, 'escape'), '[\"\\\\]([A-Z][0-9]{6})[\"\\\\]'))[1] as crn
+               from parked_messages
+               where event_type = 'probation-case.deleted.gdpr' and state = 'parked') parked
+         order by requested_at, crn",
     )
     .fetch_all(pool)
     .await?;

@@ -19,6 +19,9 @@ const POLL: Duration = Duration::from_secs(2);
 const GATHER: Duration = Duration::from_millis(50);
 /// How often it is checked whether a checkpoint is due.
 const CHECKPOINT_POLL: Duration = Duration::from_secs(5);
+/// How often receipts of the change feed are pruned, and how old they are then.
+const PRUNE_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+const PRUNE_AFTER_DAYS: i32 = 30;
 /// How often the root is logged when nothing can be signed.
 const LOG_ROOT: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -34,7 +37,7 @@ impl Journal {
 
     async fn run_while_leader(&self, publisher: &Publisher) {
         let mut listener: Option<PgListener> = None;
-        let mut checkpoint_due = Instant::now();
+        let (mut checkpoint_due, mut prune_due) = (Instant::now(), Instant::now());
         let mut failing = false;
         loop {
             if listener.is_none() {
@@ -63,6 +66,10 @@ impl Journal {
             if Instant::now() >= checkpoint_due {
                 checkpoint_due = Instant::now() + self.checkpoint(publisher).await;
             }
+            if Instant::now() >= prune_due {
+                prune_due = Instant::now() + PRUNE_EVERY;
+                self.prune().await;
+            }
             wait(&mut listener).await;
             sleep_until(stepped_at + GATHER).await;
         }
@@ -90,6 +97,18 @@ impl Journal {
         metrics::gauge!("journal_horizon_age_seconds").set(age.max(0.0));
         metrics::gauge!("journal_horizon_unknown").set(if lag.unknown { 1.0 } else { 0.0 });
         Ok(())
+    }
+
+    /// Receipts of the change feed are many, and no history shows them.
+    async fn prune(&self) {
+        let pruned = sqlx::query_scalar::<_, i64>("select prune_change_feed_receipts($1)")
+            .bind(PRUNE_AFTER_DAYS)
+            .fetch_one(&self.pool);
+        match database::in_time(pruned).await {
+            Ok(0) => {}
+            Ok(pruned) => tracing::info!(pruned, "old receipts of the change feed pruned"),
+            Err(error) => tracing::warn!(%error, "receipts of the change feed not pruned; retrying in a day"),
+        }
     }
 
     /// Publishes a checkpoint if one is due; after how long to look again.

@@ -64,6 +64,7 @@ async fn case_history_entry(sources: Sources, call: Call<(String, String)>) -> R
     let not_found = Problem::not_found(format!("Nothing is recorded for {person}"));
     let Some(person) = sources.person(&person, &Question::default()).await? else { return Err(not_found) };
     let access = access_of(&call.caller).to(Action::Explain).as_format(Format::Json);
+    let access = access.at_position(position.cast_signed());
     let file = load_for(&sources.store, &person, access).await.map_err(store_problem)?.ok_or(not_found)?;
     let explanation = explain(&file, position).ok_or_else(|| {
         Problem::not_found(format!("Case {} has nothing at position {position}", person.current))

@@ -237,3 +237,17 @@ async fn rows_that_are_gone_without_a_recorded_erasure_are_missing(pool: PgPool)
     let finding = check(&pool).await.unwrap_err();
     assert_eq!((finding.position, finding.kind), (5, FindingKind::Edited { source: "caseErased" }));
 }
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn a_request_that_is_parked_is_listed_with_its_crn(store: PgPool) {
+    let world = World::on(store).await;
+    let mut request =
+        envelope("m6", "probation-case.deleted.gdpr", "2026-07-04T09:00:00Z", None, &json!(null));
+    let body = json!({ "eventType": "probation-case.deleted.gdpr", "occurredAt": "2026-07-04T09:00:00Z",
+                       "personReference": { "identifiers": [{ "type": "CRN", "value": CRN }] } });
+    request["Message"] = json!(body.to_string());
+    world.accept(&request).await;
+    let listed = run(&world.store, &["erasure", "list"]).await;
+    assert!(listed.out.contains(&format!("for CRN {CRN}")), "{}{}", listed.out, listed.err);
+    world.end().await;
+}
