@@ -65,6 +65,7 @@ begin
         select noms as name
         union select crn from case_records where noms_number = noms
         union select crn from erasure_requests where case_id = noms
+        union select one from identity_facts where case_id = noms and kind = 'holds'
         union select quoted[1] from events, regexp_matches(payload::text, '[\\"]([A-Z][0-9]{6})[\\"]', 'g') quoted
               where aggregate_id = noms
     ) known;
@@ -74,6 +75,9 @@ begin
         union select message_id from message_receipts
               where case_id = noms or exists (select from unnest(names) name where strpos(detail, name) > 0)
         union select message_id from parked_messages where id = any(parked) or case_id = noms
+        union select message_id from waiting_messages
+              where case_id = noms
+                 or exists (select from unnest(names) name where position(convert_to(name, 'UTF8') in body) > 0)
     ) about where message_id is not null;
     -- Messages that never became known as being about the case, too.
     select array_agg(id) into parked from parked_messages
@@ -111,7 +115,10 @@ begin
     delete from parkings where parked_id = any(parked) or case_id = noms;
     delete from parked_messages where id = any(parked);
     get diagnostics removed = row_count; counts := counts || jsonb_build_object('parkedMessages', removed);
-    delete from unexplained_answers where message_id = any(messages);
+    delete from waiting_decisions where message_id = any(messages);
+    delete from waiting_messages where message_id = any(messages);
+    get diagnostics removed = row_count; counts := counts || jsonb_build_object('waitingMessages', removed);
+    delete from identity_facts where case_id = noms;
     delete from message_receipts where case_id = noms or message_id = any(messages);
     get diagnostics removed = row_count; counts := counts || jsonb_build_object('receipts', removed);
     delete from case_records where noms_number = noms or crn = any(names);
