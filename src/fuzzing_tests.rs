@@ -7,7 +7,9 @@ use std::{fs, path::Path};
 
 use super::*;
 
-const TARGETS: [(&str, fn(&[u8])); 5] = [
+type Target = fn(&[u8]);
+
+const TARGETS: [(&str, Target); 5] = [
     ("envelope", envelope),
     ("event", event),
     ("mpc_answer", mpc_answer),

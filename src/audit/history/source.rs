@@ -12,13 +12,16 @@ use crate::{
     operations::erasure::Erasure,
 };
 
+/// Position and leaf hash of the entries in the journal, by the sequence of the event.
+pub(crate) type JournalPlaces = BTreeMap<u64, (i64, String)>;
+
 /// Everything that the store holds about one person.
 #[derive(Debug, Clone)]
 pub struct CaseFile {
     /// The number that the person has now.
     pub noms: NomsNumber,
     /// The streams that it was read from, each with the journal places of its events.
-    pub streams: Vec<(NomsNumber, BTreeMap<u64, (i64, String)>)>,
+    pub streams: Vec<(NomsNumber, JournalPlaces)>,
     /// The time of the store's clock when the file was read.
     pub read_at: DateTime<Utc>,
     /// Start of the oldest transaction that could still add events with an earlier time of recording; `None`

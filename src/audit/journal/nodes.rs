@@ -53,7 +53,7 @@ fn stored_under(node: Node) -> impl Iterator<Item = Node> {
 }
 
 fn compute(node: Node, known: &Known) -> sqlx::Result<Hash> {
-    if node.level % SPAN == 0 {
+    if node.level.is_multiple_of(SPAN) {
         return known.get(&node).copied().ok_or(sqlx::Error::RowNotFound);
     }
     let child = |side| Node { level: node.level - 1, index: node.index * 2 + side };
@@ -86,7 +86,7 @@ pub(super) async fn append(connection: &mut PgConnection, size: u64, leaves: &[H
     let mut completed = vec![];
     for leaf in leaves {
         growing.push(*leaf, |node, hash| {
-            if node.level % SPAN == 0 {
+            if node.level.is_multiple_of(SPAN) {
                 completed.push((node, hash));
             }
         });

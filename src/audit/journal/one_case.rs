@@ -23,7 +23,8 @@ pub(crate) async fn check(
     noms: &NomsNumber,
     events: &[EventRow],
 ) -> sqlx::Result<Result<u64, VerifyFinding>> {
-    let entries: Vec<(i64, i64, Option<Vec<u8>>, Vec<u8>)> = sqlx::query_as(
+    type Columns = (i64, i64, Option<Vec<u8>>, Vec<u8>);
+    let entries: Vec<Columns> = sqlx::query_as(
         "select sequence, position, salt, leaf from journal where case_id = $1 and sequence > 0",
     )
     .bind(noms.as_str())

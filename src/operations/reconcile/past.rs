@@ -85,7 +85,7 @@ fn pieces(
 /// Who has the case in Delius: the row that started last of those that cover the time.
 fn holder_at(held: &[HeldPeriod], at: NaiveDateTime) -> Option<&HeldBy> {
     let covers = |row: &&HeldPeriod| row.holder.since <= at && row.until.is_none_or(|until| at < until);
-    held.iter().filter(covers).next_back().map(|row| &row.holder)
+    held.iter().rfind(covers).map(|row| &row.holder)
 }
 
 fn utc(wall: NaiveDateTime) -> DateTime<Utc> {

@@ -44,7 +44,7 @@ fn statements(path: &Path) -> Vec<String> {
         return vec![plain(&code.join("\n"))];
     }
     let literals = text.replace("\\\"", "'");
-    let literals = literals.split('"').skip(1).step_by(2).map(|literal| plain(literal));
+    let literals = literals.split('"').skip(1).step_by(2).map(plain);
     let verbs = ["select ", "insert ", "update ", "delete ", "with "];
     literals.filter(|literal| verbs.iter().any(|verb| literal.starts_with(verb))).collect()
 }
