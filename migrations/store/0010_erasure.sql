@@ -144,6 +144,7 @@ begin
     values (erase_case.by_whom, erase_case.why, erase_case.pseudonym, coalesce(erased, '{}'), counts);
     return counts;
 end $$;
+-- older versions survive this: only operators erase and only the service prunes, and older versions do neither.
 revoke all on function erase_case(text, text, text, text) from public;
 
 -- Receipts of the change feed are no part of a history and no leaves of the journal: they are kept for a while to
@@ -164,4 +165,5 @@ begin
     perform set_config('pom_cases.erasing', 'off', true);
     return pruned;
 end $$;
+-- older versions survive this: only operators erase and only the service prunes, and older versions do neither.
 revoke all on function prune_change_feed_receipts(integer) from public;

@@ -47,7 +47,7 @@ appended as (
     join granted using (append)
     -- Always in the order of the cases, so that two batches cannot wait for each other.
     order by event.append, event.place
-    returning sequence
+    returning aggregate_id, sequence, recorded_at
 ),
 -- The lowest unfinished write of the case, if there is one beside those that are added below. Two appends to one case
 -- never run at the same time (the key of `events` orders them), so nobody changes this meanwhile.
@@ -132,6 +132,16 @@ noticed as (
         as notice (append, write_id, sequence, outcome, applied_at)
     join granted using (append)
     on conflict do nothing
+),
+-- $44-$50: what the events say about the identifiers of persons.
+identified as (
+    insert into identity_facts (case_id, sequence, ordinal, kind, one, other, at, recorded_at)
+    select granted.case_id, appended.sequence, fact.ordinal, fact.kind, fact.one, fact.other, fact.at,
+           appended.recorded_at
+    from unnest($44::integer[], $45::bigint[], $46::integer[], $47::text[], $48::text[], $49::text[], $50::timestamptz[])
+        as fact (append, place, ordinal, kind, one, other, at)
+    join granted using (append)
+    join appended on appended.aggregate_id = granted.case_id and appended.sequence = granted.expected + fact.place
 )
 select request.append,
        exists (select from based where based.append = request.append) as based,

@@ -59,8 +59,9 @@ impl Caller {
     /// One metric of the process.
     pub(crate) async fn figure(&self, api: &str, name: &str) -> Option<f64> {
         let figures = self.http.get(format!("{api}/metrics")).send().await.ok()?.text().await.ok()?;
-        let line = figures.lines().find_map(|line| line.strip_prefix(name));
-        line.and_then(|rest| rest.trim().parse().ok())
+        // Every figure is labelled with the application.
+        let line = figures.lines().find(|line| line.starts_with(&format!("{name}{{")));
+        line.and_then(|line| line.rsplit(' ').next()?.parse().ok())
     }
 
     async fn send(&self, request: reqwest::RequestBuilder) -> reqwest::Result<Answered> {

@@ -11,7 +11,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::{
-    ground::{Ground, noms, within},
+    ground::{Ground, noms, until, within},
     model,
     stream::{STAFF, Stream},
 };
@@ -86,6 +86,12 @@ pub(crate) async fn check(ground: &Ground, stream: &Stream) -> Findings {
             findings.others.push(format!("{count} {what}"));
         }
     }
+    // The last receipts and decisions are entered a moment after the last event.
+    until("the journal has every row", async || {
+        let verified = verify(&ground.store, &VerifyRequest::default(), |_, _| {}).await.unwrap();
+        verified.is_err() || verified.is_ok_and(|intact| intact.waiting == 0)
+    })
+    .await;
     match verify(&ground.store, &VerifyRequest::default(), |_, _| {}).await.unwrap() {
         Ok(intact) if intact.waiting == 0 => {}
         journal => findings.others.push(format!("the journal: {journal:?}")),

@@ -143,7 +143,6 @@ pub const CATALOGUE: &[Metric] = &[
         "An append of one or more cases: events, outbox rows and receipts",
     ),
     counter("journal_events_total", "Events that this process gave a position in the journal"),
-    gauge("journal_checkpoint_size", "Entries that the last checkpoint of this process covers"),
     gauge("journal_last_position", "The last position of the journal that this process gave"),
     gauge(
         "journal_checkpoint_size",

@@ -9,8 +9,8 @@ use uuid::Uuid;
 
 use super::Append;
 use crate::{
-    case::{CaseEvent, DeliusWrite},
-    event_store::effects::Effects,
+    case::{CaseEvent, DeliusWrite, identity},
+    event_store::{effects::Effects, identities},
     outbox::{Transition, notices, projector},
 };
 
@@ -29,6 +29,18 @@ pub(super) struct Columns<'a> {
     unreflected: (Vec<i32>, Vec<i64>, Vec<i64>),
     reflected: (Vec<i32>, Vec<i64>),
     notices: Notices<'a>,
+    identities: Identities,
+}
+
+#[derive(Default)]
+struct Identities {
+    append: Vec<i32>,
+    place: Vec<i64>,
+    ordinal: Vec<i32>,
+    kind: Vec<&'static str>,
+    one: Vec<String>,
+    other: Vec<String>,
+    at: Vec<DateTime<Utc>>,
 }
 
 #[derive(Default)]
@@ -138,6 +150,7 @@ impl<'a> Columns<'a> {
             self.reflected.0.push(index);
             self.reflected.1.push(sequence.cast_signed());
         }
+        self.identities.add(index, append);
         if append.keeps_notices {
             self.notices.add(index, append);
         }
@@ -189,6 +202,13 @@ impl<'a> Columns<'a> {
             .bind(self.notices.sequence)
             .bind(self.notices.outcome)
             .bind(self.notices.applied_at)
+            .bind(self.identities.append)
+            .bind(self.identities.place)
+            .bind(self.identities.ordinal)
+            .bind(self.identities.kind)
+            .bind(self.identities.one)
+            .bind(self.identities.other)
+            .bind(self.identities.at)
             .fetch_all(pool)
             .await
     }
@@ -247,6 +267,23 @@ impl Writes {
             self.kind.push(projector::kind(intent));
             self.intent.push(Json(intent.clone()));
             self.first.push(position == 0);
+        }
+    }
+}
+
+impl Identities {
+    fn add(&mut self, index: i32, append: &Append) {
+        for (place, event) in (1..).zip(&append.events) {
+            for (ordinal, fact) in (0..).zip(identity::facts(&append.noms, event)) {
+                let (kind, one, other) = identities::columns(&fact.statement);
+                self.append.push(index);
+                self.place.push(place);
+                self.ordinal.push(ordinal);
+                self.kind.push(kind);
+                self.one.push(one.to_owned());
+                self.other.push(other.to_owned());
+                self.at.push(fact.at);
+            }
         }
     }
 }

@@ -147,7 +147,7 @@ async fn errors_have_one_shape_and_404_means_that_there_is_no_such_thing(store: 
         assert_eq!(answer.headers()[header::ALLOW], allow, "{method} {path}");
         let (status, body) = read(answer).await;
         assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
-        assert_eq!(body, json!({"status": 405, "message": "The route does not answer to this method"}));
+        assert_eq!(body, json!({"status": 405, "message": "The route does not take this method"}));
     }
 }
 
