@@ -92,7 +92,11 @@ async fn a_case_is_replayed_by_its_crn(store: PgPool) {
     assert_eq!(by_crn.code, Some(0), "{}{}", by_crn.out, by_crn.err);
     assert_eq!(by_crn.out, run(&world, &["replay", NOMS, "--decisions"]).await.out);
     let unknown = run(&world, &["replay", "X999999"]).await;
-    assert!(unknown.err.contains("neither the record nor Delius has a NOMS number for CRN X999999"), "{}", unknown.err);
+    assert!(
+        unknown.err.contains("neither the record nor Delius has a NOMS number for CRN X999999"),
+        "{}",
+        unknown.err
+    );
     world.end().await;
 }
 

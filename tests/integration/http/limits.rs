@@ -265,7 +265,9 @@ async fn an_address_in_use_is_said_with_the_remedy(store: PgPool) {
     let records = Arc::clone(&replica.records);
     let second = api(&records, ApiConfig { bind: taken, ..config() }, authenticator(&auth));
     match Server::bind(&second).await {
-        Err(error @ BindError::InUse(_)) => assert!(error.to_string().contains("choose another address"), "{error}"),
+        Err(error @ BindError::InUse(_)) => {
+            assert!(error.to_string().contains("choose another address"), "{error}")
+        }
         Err(other) => panic!("{other}"),
         Ok(_) => panic!("two servers on one port"),
     }
