@@ -67,13 +67,13 @@ async fn two_people(world: &World) {
     let pool = &world.store;
     world.mpc.mpc().allocation(NOMS, Answer::allocated(485_926, "ADA", "BYRON", None, "LEI"));
     world.mpc.mpc().handover(NOMS, Answer::handover(NOMS, Some("2026-09-01"), None));
-    world.apply(&world.allocation("m1", "2026-07-01T09:00:00Z", 485_926)).await;
-    world.apply(&world.handover("m2", "2026-07-02T09:00:00Z")).await;
-    world.accept(&world.allocation("m1", "2026-07-01T09:00:00Z", 485_926)).await;
+    world.apply(&world.allocation("message-1", "2026-07-01T09:00:00Z", 485_926)).await;
+    world.apply(&world.handover("message-2", "2026-07-02T09:00:00Z")).await;
+    world.accept(&world.allocation("message-1", "2026-07-01T09:00:00Z", 485_926)).await;
     let foreign = "https://elsewhere.example/api";
     world
         .accept(&envelope(
-            "m3",
+            "message-3",
             "offender-management.allocation.changed",
             "2026-07-03T09:00:00Z",
             Some(foreign),
@@ -81,16 +81,18 @@ async fn two_people(world: &World) {
         ))
         .await;
     // Never known as being about the case: only its bytes name the person.
-    world.accept(&envelope("m4", "some.other.event", "2026-07-04T09:00:00Z", None, &json!(null))).await;
+    world
+        .accept(&envelope("message-4", "some.other.event", "2026-07-04T09:00:00Z", None, &json!(null)))
+        .await;
     world.accept(&offender_event("OFFENDER_MANAGER_CHANGED", CRN)).await;
     sqlx::raw_sql(&format!(
         "insert into parked_decisions (parked_id, decision, by_whom, why)
-         select id, 'skipped', 'operator', 'why' from parked_messages where message_id = 'm3';
+         select id, 'skipped', 'operator', 'why' from parked_messages where message_id = 'message-3';
          insert into outbox_attempts (outbox_id, attempt, worker, error) select id, 9, 'w', 'e' from outbox limit 1;
          insert into case_records (crn, noms_number, generation, facts, loaded_at)
          values ('{CRN}', '{NOMS}', 1, '{{}}', now())
          on conflict (crn) do update set noms_number = excluded.noms_number;
-         insert into erasure_requests (message_id, crn, case_id, requested_at) values ('m5', '{CRN}', '{NOMS}', now());
+         insert into erasure_requests (message_id, crn, case_id, requested_at) values ('message-5', '{CRN}', '{NOMS}', now());
          insert into outcome_notices (write_id, case_id, outcome, applied_at)
          select id, case_id, 'PomAllocated', now() from outbox limit 1;
          insert into bulk_runs (id, dry_run, started_at, cursor)
@@ -111,7 +113,7 @@ async fn nothing_that_is_kept_names_the_person_and_everything_else_verifies(stor
     let pool = &world.store;
     two_people(&world).await;
     let before = check(pool).await.unwrap();
-    let names = [NOMS, CRN, "BYRON", "m1", "m2", "m3", "m4", "m5"];
+    let names = [NOMS, CRN, "BYRON", "message-1", "message-2", "message-3", "message-4", "message-5"];
     let dumped = dump(pool).await;
     for name in names {
         assert!(!mentions(&dumped, name).is_empty(), "{name} is there to be erased");
@@ -125,7 +127,7 @@ async fn nothing_that_is_kept_names_the_person_and_everything_else_verifies(stor
     // Of the other person the same invented names are kept.
     let dumped: String =
         dumped.lines().filter(|line| !line.contains("B2222BB")).map(|it| format!("{it}\n")).collect();
-    for name in [NOMS, CRN, "m1,", "m2,", "m3", "m4", "m5", "485926"] {
+    for name in [NOMS, CRN, "message-1", "message-2", "message-3", "message-4", "message-5", "485926"] {
         assert_eq!(mentions(&dumped, name), Vec::<String>::new(), "{name}");
     }
     assert_eq!(world.count("select count(*) from staff_directory").await, 1, "staff of the other case stay");
