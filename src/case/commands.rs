@@ -124,7 +124,7 @@ pub enum CaseCommand {
         intent: DeliusWrite,
         /// The attempt that settled it.
         attempt: u32,
-        /// What came of it.
+        /// The outcome of the attempt.
         outcome: WriteOutcome,
     },
     /// The relay gave a write up after this many attempts.

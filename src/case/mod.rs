@@ -1,7 +1,7 @@
 //! The case: one person in prison, one stream of events.
 //!
 //! A message becomes a [`CaseCommand`]; [`Case`] decides with the help of its [`CaseServices`] and answers with
-//! [`CaseEvent`]s; from those the outbox derives [`DeliusWrite`]s, and what came of each comes back as an event.
+//! [`CaseEvent`]s; from those the outbox derives [`DeliusWrite`]s, and the outcome of each is recorded as an event.
 //!
 //! Architecture invariant: this room knows no other room. It is pure but for its `Services`.
 

@@ -1,5 +1,5 @@
 //! Every metric of the service, in one place: name, kind, help, and the label values that exist from the start. Rooms
-//! record them by name with the macros of the `metrics` crate; a test holds that they use no name that is not here, and
+//! record them by name with the macros of the `metrics` crate; a test checks that they use no name that is not here, and
 //! that alert rules, dashboard and runbooks name none either.
 //!
 //! Names end in their base unit (`_seconds`, `_bytes`), counters in `_total`. Labels take few values: never an identifier

@@ -152,7 +152,7 @@ impl Marks {
     }
 }
 
-/// A write to Delius and what came of it.
+/// A write to Delius and its outcome.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 #[schema(as = EntryWrite)]

@@ -140,7 +140,7 @@ pub(crate) fn outcome(name: OutcomeName) -> &'static str {
     }
 }
 
-/// What came of a write, or where it stands. A late holding's second write asserts again what follows it.
+/// The outcome of a write, or its state. The second write of a late holding asserts again what follows it.
 pub(crate) fn result(write: &Write, kind: Kind) -> String {
     let result = match write.outcome {
         None => state(write.state).to_owned(),
