@@ -6,7 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use manage_pom_cases_and_delius::{
     audit::journal::{
         Journal,
-        verify::{IntactJournal, VerifyFinding, VerifyRequest, verify},
+        verify::{FindingKind, IntactJournal, VerifyFinding, VerifyRequest, verify},
     },
     case::{
         CaseEvent, DeliusWrite, Evidence, Fetched, NameSource, NomsNumber, OutcomeName, Pom, PrisonCode,
@@ -151,6 +151,23 @@ pub(crate) async fn enter(pool: &PgPool, journal: &Journal, events: i64) {
 pub(crate) async fn enter_until(pool: &PgPool, journal: &Journal, entered: &str) {
     let entering = async {
         while !sqlx::query_scalar::<_, bool>(entered).fetch_one(pool).await.unwrap() {
+            journal.step().await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(120), entering).await.expect("entered in time");
+}
+
+/// Steps until the journal has everything that is committed.
+pub(crate) async fn enter_all(pool: &PgPool) {
+    let journal = Journal::new(pool.clone());
+    let entering = async {
+        loop {
+            match check(pool).await {
+                Ok(intact) if intact.waiting == 0 => break,
+                // Nothing is entered yet: a transaction of another test may hold back the first step.
+                Ok(_) | Err(VerifyFinding { kind: FindingKind::Empty { .. }, .. }) => {}
+                Err(finding) => panic!("{finding}"),
+            }
             journal.step().await.unwrap();
         }
     };

@@ -6,7 +6,6 @@ use manage_pom_cases_and_delius::audit::{
     evidence::{self, EvidenceError, EvidenceFile},
     history::{self, Access, Question},
     journal::{
-        Journal,
         checkpoint::{Signer, Verifier},
         publish::Publisher,
     },
@@ -18,7 +17,7 @@ use tokio::process::Command;
 use crate::{
     cli::audit::run,
     helpers::{
-        audit::{allocated, append, check, noms},
+        audit::{allocated, append, enter_all, noms},
         world::{NOMS, World, envelope},
     },
     stand_ins::Answer,
@@ -44,32 +43,16 @@ async fn covered(world: &World) {
     publish(pool).await;
 }
 
+/// Enters everything into the journal and publishes a checkpoint over all of it.
 async fn publish(pool: &PgPool) {
-    let journal = Journal::new(pool.clone());
     let publisher =
         Publisher { signer: Some(signer().into()), every: std::time::Duration::ZERO, ..Publisher::default() };
-    tokio::time::timeout(std::time::Duration::from_secs(60), async {
-        loop {
-            journal.step().await.unwrap();
-            let published = publisher.publish_if_due(pool).await.unwrap();
-            if published.is_some() && check(pool).await.unwrap().waiting == 0 {
-                break;
-            }
-            if check(pool).await.unwrap().waiting == 0 && published.is_none() {
-                let all: bool = sqlx::query_scalar(
-                    "select coalesce(max(size), 0) = (select max(position) from journal) from checkpoints",
-                )
-                .fetch_one(pool)
-                .await
-                .unwrap();
-                if all {
-                    break;
-                }
-            }
-        }
-    })
-    .await
-    .expect("entered and published in time");
+    enter_all(pool).await;
+    let covered =
+        "select coalesce((select max(size) from checkpoints), 0) = (select max(position) from journal)";
+    while !sqlx::query_scalar::<_, bool>(covered).fetch_one(pool).await.unwrap() {
+        publisher.publish_if_due(pool).await.unwrap();
+    }
 }
 
 async fn exported(pool: &PgPool) -> EvidenceFile {

@@ -3,7 +3,7 @@
 use manage_pom_cases_and_delius::{
     audit::{
         history::{self, Access, Action, subject_access},
-        journal::{Journal, verify::FindingKind},
+        journal::verify::FindingKind,
     },
     operations::erasure,
 };
@@ -13,7 +13,7 @@ use sqlx::{Executor, PgPool};
 use crate::{
     cli::audit::run,
     helpers::{
-        audit::{allocated, append, check, enter_until, learned, noms, tamper},
+        audit::{allocated, append, check, enter_all, learned, noms, tamper},
         world::{CRN, NOMS, World, envelope, offender_event},
     },
     stand_ins::Answer,
@@ -46,20 +46,6 @@ async fn dump(pool: &PgPool) -> String {
 
 fn mentions(dump: &str, name: &str) -> Vec<String> {
     dump.lines().filter(|line| line.contains(name)).map(str::to_owned).collect()
-}
-
-async fn enter_all(pool: &PgPool) {
-    let journal = Journal::new(pool.clone());
-    let all = "select (select count(*) from journal where salt is not null) >=
-               (select count(*) from events) + (select count(*) from access_log where case_id is not null)";
-    enter_until(pool, &journal, all).await;
-    tokio::time::timeout(std::time::Duration::from_secs(60), async {
-        while check(pool).await.unwrap().waiting > 0 {
-            journal.step().await.unwrap();
-        }
-    })
-    .await
-    .expect("entered in time");
 }
 
 /// One person with everything that can be recorded about them, and another person.
