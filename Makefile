@@ -32,7 +32,8 @@ soak: ## run a stream of messages with random faults for MINUTES=n and print a t
 bench: ## measure the service beside the floors of the same work, five rounds (under 20 minutes); QUICK=1 is one short round
 	@QUICK=$(QUICK) exec bash deploy/local/bench.sh $(ARGS)
 
-docs: ## write docs/CONFIGURATION.md again, from the definition of the command line
+docs: ## write docs/CONFIGURATION.md and tests/golden/help again, from the definition of the command line
+	UPDATE_DOCS=1 cargo test --features failpoints --lib cli::help_tests
 	UPDATE_DOCS=1 cargo test --features failpoints --test integration docs::configuration
 
 fmt: ## format the code

@@ -9,7 +9,7 @@ use crate::{app::Failure, cli::Arguments};
 
 /// Arguments of `completions`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  source <(manage-pom-cases-and-delius completions bash)")]
+#[command(after_help = "Example:\n  completions bash > /etc/bash_completion.d/manage-pom-cases-and-delius")]
 pub struct Completions {
     /// Which shell
     shell: Shell,

@@ -38,6 +38,7 @@ enum ErasureAction {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  erasure list\n  erasure list --retention-years 7 --json")]
 struct ListArgs {
     /// List cases whose last event is older than so many years as well
     #[arg(long, env = "RETENTION_YEARS", value_parser = value_parser!(u32).range(1..=200))]
@@ -50,6 +51,7 @@ struct ListArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  erasure apply A1234BC --why \"request 42 of the probation service\"")]
 struct ApplyArgs {
     /// NOMS number (A1234BC)
     #[arg(value_name = "ID")]

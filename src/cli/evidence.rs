@@ -39,6 +39,9 @@ enum EvidenceAction {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  evidence export A1234BC --out A1234BC.evidence.json\n  evidence export A1234BC --as-of 2026-03-03 --key NAME+ID+KEY"
+)]
 struct ExportArgs {
     /// NOMS number (A1234BC) or CRN (X123456; needs DELIUS_DATABASE_URL)
     #[arg(value_name = "ID")]
@@ -65,6 +68,7 @@ struct ExportArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  evidence verify A1234BC.evidence.json --key NAME+ID+KEY")]
 struct VerifyFileArgs {
     /// File that `evidence export` wrote
     #[arg(value_name = "FILE")]

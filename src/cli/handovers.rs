@@ -18,7 +18,7 @@ use crate::{
         stop_on_signal,
     },
     case::{NomsNumber, PersonId},
-    cli::{people, progress::Progress},
+    cli::{listing::confirmed_on_terminal, people, progress::Progress},
     delius::Delius,
     event_store::CaseStore,
     ingest::{Disposition, Ingest},
@@ -50,6 +50,9 @@ enum Action {
 
 #[derive(Debug, Args)]
 #[group(skip)]
+#[command(
+    after_help = "Examples:\n  handovers refresh A1234BC --dry-run\n  handovers refresh --all --dry-run\n  handovers refresh --all --yes --why \"dates were corrected in bulk\""
+)]
 struct Refresh {
     /// NOMS number or CRN of one person
     #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
@@ -60,6 +63,9 @@ struct Refresh {
     /// Dry run: show what would be written, and write nothing to Delius
     #[arg(long)]
     dry_run: bool,
+    /// Do not ask before --all; without a terminal nobody is asked
+    #[arg(long)]
+    yes: bool,
     /// Abandon the run that was stopped, and begin another
     #[arg(long, requires = "all")]
     restart: bool,
@@ -126,6 +132,10 @@ impl Refresh {
     }
 
     async fn everybody(&self) -> Result<ExitCode, Failure> {
+        let question = "refresh the handover dates of everybody in custody";
+        if !self.dry_run && !confirmed_on_terminal(question, self.yes)? {
+            return Ok(ExitCode::FAILURE);
+        }
         let stop = stop_on_signal()?;
         // Without a queue this process asks Manage POM Cases itself.
         let worked_off = match self.queue_url() {

@@ -9,8 +9,8 @@ use crate::app::{Failure, settings::check};
 
 /// Arguments of `healthcheck`.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit code 0: it answers. 1: it does not.\n\nExample, in a Dockerfile:\n  \
-                        HEALTHCHECK CMD [\"manage-pom-cases-and-delius\", \"healthcheck\"]")]
+#[command(after_help = "Exit code 0: it answers. 1: it does not.\n\nExamples:\n  healthcheck\n  \
+                        healthcheck --ready --bind 0.0.0.0:8081")]
 pub struct Healthcheck {
     /// Address on which the service listens
     #[arg(long, env = "BIND", default_value = "0.0.0.0:8080")]

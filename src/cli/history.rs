@@ -26,7 +26,9 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(
     after_help = "Times: 2026-03-03 (the end of that day), 2026-03-03T10:00 (London time) or 2026-03-03T10:00:00Z.\n\
-    Every reading is recorded in the access log."
+    Every reading is recorded in the access log.\n\n\
+    Examples:\n  history A1234BC\n  history A1234BC --as-of 2026-03-03 --known-at 2026-03-10\n  \
+    history A1234BC --explain 4\n  history X123456 --format html > case.html"
 )]
 pub struct History {
     /// NOMS number (A1234BC) or CRN (X123456; needs DELIUS_DATABASE_URL)

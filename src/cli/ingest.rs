@@ -25,6 +25,9 @@ use crate::{
 
 /// Arguments of `ingest`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  ingest event-samples/allocation-changed.json\n  ingest event-samples/*.json"
+)]
 pub struct IngestFiles {
     /// Message files: an SNS envelope, or the bare event.
     #[arg(required = true)]

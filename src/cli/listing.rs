@@ -107,6 +107,12 @@ fn since(text: &str) -> Result<DateTime<Utc>, String> {
     Utc::now().checked_sub_signed(span).ok_or_else(wrong)
 }
 
+/// Asks before a command that changes many cases and says so itself (`--all`): scripts and scheduled jobs have no
+/// terminal and are not asked.
+pub(super) fn confirmed_on_terminal(question: &str, yes: bool) -> Result<bool, Failure> {
+    if std::io::stdin().is_terminal() { confirmed(question, yes) } else { Ok(true) }
+}
+
 /// Asks before something that changes many cases. Without a terminal nobody can answer, so `--yes` has to say it.
 pub(super) fn confirmed(question: &str, yes: bool) -> Result<bool, Failure> {
     if yes {

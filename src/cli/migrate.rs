@@ -15,6 +15,9 @@ use crate::{
 
 /// Arguments of `migrate`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  migrate --database-url postgres://owner@store.example/store\n  migrate --delius"
+)]
 pub struct Migrate {
     /// Build the development Delius schema instead, with its reference data and audit user. Never on a Delius that
     /// others use: there the schema is theirs.

@@ -5,6 +5,8 @@ mod erasure;
 mod evidence;
 mod handovers;
 mod healthcheck;
+#[cfg(test)]
+mod help_tests;
 mod history;
 mod ingest;
 mod listing;

@@ -67,6 +67,7 @@ enum Action {
         store: StoreSettings,
     },
     /// Show one with its attempts
+    #[command(after_help = "Example:\n  outbox show 0195f3c2-6d1e-7c4a-9b1e-3f5a7c9d1e2f")]
     Show {
         /// Its id
         id: Uuid,

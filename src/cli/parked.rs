@@ -59,7 +59,8 @@ pub struct Parked {
 enum Action {
     /// List the parked messages, oldest first
     #[command(
-        after_help = "Examples:\n  parked list --reason ForeignDetailUrl\n  parked list --since 1d --json"
+        after_help = "Examples:\n  parked list --reason ForeignDetailUrl\n  parked list --since 1d --json\n  \
+                            parked list --waiting --case A1234BC"
     )]
     List {
         /// Those already retried or skipped too
@@ -76,7 +77,8 @@ enum Action {
         #[command(flatten)]
         store: StoreSettings,
     },
-    /// Show one with its bytes and the decisions on it.
+    /// Show one with its bytes and the decisions on it
+    #[command(after_help = "Example:\n  parked show 7")]
     Show {
         /// Its number in the list.
         id: i64,
@@ -106,6 +108,9 @@ enum Action {
         mpc: MpcSettings,
     },
     /// Make a waiting message due now
+    #[command(
+        after_help = "Example:\n  parked retry-waiting 7 --why \"Manage POM Cases has mended the case\""
+    )]
     RetryWaiting {
         /// Its number in the list of waiting messages
         id: i64,
@@ -115,6 +120,7 @@ enum Action {
         store: StoreSettings,
     },
     /// Park a waiting message: it is not tried again until an operator retries it
+    #[command(after_help = "Example:\n  parked park-waiting 7 --why \"its team looks into it\"")]
     ParkWaiting {
         /// Its number in the list of waiting messages
         id: i64,
@@ -123,7 +129,8 @@ enum Action {
         #[command(flatten)]
         store: StoreSettings,
     },
-    /// Give one up.
+    /// Give one up
+    #[command(after_help = "Example:\n  parked skip 7 --why \"written by hand\"")]
     Skip {
         /// Its number in the list.
         id: i64,
@@ -137,7 +144,7 @@ enum Action {
 impl Parked {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
         match self.action {
-            Action::List { waiting: true, store, .. } => waiting::list(&store).await,
+            Action::List { waiting: true, filters, store, .. } => waiting::list(&store, &filters).await,
             Action::List { all, state, filters, store, .. } => list(&store, all, state, &filters).await,
             Action::RetryWaiting { id, decision, store } => {
                 waiting::decide(&store, id, WaitingDecision::Retry, &decision).await

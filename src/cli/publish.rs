@@ -14,6 +14,7 @@ use crate::app::{
 
 /// Arguments of `publish`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  publish event-samples/allocation-changed.json")]
 pub struct Publish {
     /// Message files: an SNS envelope (its Message and MessageAttributes are published) or the bare event.
     #[arg(required = true)]

@@ -18,6 +18,7 @@ use crate::{
 
 /// Arguments of `rebuild`.
 #[derive(Debug, Args)]
+#[command(after_help = "Example:\n  rebuild")]
 pub struct Rebuild {
     #[command(flatten)]
     store: StoreSettings,

@@ -18,7 +18,7 @@ use crate::{
         stop_on_signal,
     },
     case::{NomsNumber, PersonId},
-    cli::{people, progress::Progress},
+    cli::{listing::confirmed_on_terminal, people, progress::Progress},
     ingest::Ingest,
     operations::reconcile::{Decided, RunEnd, Tally, Three, accept, compare_all, record_run},
     relay::{Relay, RelayConfig},
@@ -27,7 +27,11 @@ use crate::{
 /// Arguments of `reconcile`.
 #[derive(Debug, Args)]
 #[group(skip)]
-#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = "Examples:\n  reconcile A1234BC\n  reconcile A1234BC --fix --why \"a row was ended by hand\"\n  reconcile --all --json > report.json\n  reconcile --all --fix --yes --why \"the nightly repair\""
+)]
 pub struct Reconcile {
     #[command(subcommand)]
     action: Option<ReconcileAction>,
@@ -52,6 +56,9 @@ pub struct Reconcile {
     /// Print the findings and the summary as one JSON document
     #[arg(long)]
     json: bool,
+    /// Do not ask before --all --fix; without a terminal nobody is asked
+    #[arg(long)]
+    yes: bool,
     /// Why; recorded with the run and its repairs
     #[arg(long, value_parser = not_blank, default_value = "reconciliation")]
     why: String,
@@ -67,6 +74,9 @@ enum ReconcileAction {
 
 /// Arguments of `reconcile accept`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  reconcile accept A1234BC --why \"Delius is right: agreed with the prison\""
+)]
 struct AcceptArgs {
     /// NOMS number or CRN of one person
     #[arg(value_name = "ID")]
@@ -143,6 +153,11 @@ impl Reconcile {
     async fn everybody(&self, three: &Three) -> Result<ExitCode, Failure> {
         let (stop, started_at) = (stop_on_signal()?, Utc::now());
         let cases = three.cases(self.after.as_ref()).await?;
+        if self.fix
+            && !confirmed_on_terminal(&format!("repair what differs in {} cases", cases.len()), self.yes)?
+        {
+            return Ok(ExitCode::FAILURE);
+        }
         let mut progress = Progress::new("comparing", cases.len() as u64);
         let mut findings: Vec<Value> = vec![];
         let (tally, end) = compare_all(three, cases, self.rate, &stop, |noms, finding| {

@@ -19,6 +19,7 @@ use crate::{
 /// Arguments of `replay`.
 #[derive(Debug, Args)]
 #[group(skip)]
+#[command(after_help = "Examples:\n  replay A1234BC\n  replay --all --decisions")]
 pub struct Replay {
     /// NOMS number (A1234BC) or CRN (X123456; needs DELIUS_DATABASE_URL) of one case
     #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]

@@ -8,6 +8,9 @@ use crate::app::{App, Failure, ServeSettings, stop_on_signal};
 
 /// Arguments of `serve`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  serve\n  serve --roles api --bind 0.0.0.0:8081\n  serve --roles ingest,relay"
+)]
 pub struct Serve {
     #[command(flatten)]
     settings: ServeSettings,

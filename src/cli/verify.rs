@@ -20,6 +20,9 @@ use crate::{
 
 /// Arguments of `verify`.
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  verify\n  verify --checkpoint kept-outside.txt --key NAME+ID+KEY\n  verify --since 1000000"
+)]
 pub struct VerifyArgs {
     /// Prove that the log only grew since the checkpoints in this file, which holds one or several as the service
     /// publishes them. Keep it where nobody who can change the database can change it: it shows what the log alone

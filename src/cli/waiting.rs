@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 
-use super::listing::time;
+use super::listing::{Filters, time};
 use crate::{
     app::{
         Failure,
@@ -13,32 +13,22 @@ use crate::{
     ingest::waiting::{self, WaitingDecision},
 };
 
-/// Messages read at once.
-const PAGE: u32 = 500;
-
-/// Lists every waiting message, those that began to wait first at the top.
-pub(super) async fn list(store: &StoreSettings) -> Result<ExitCode, Failure> {
+/// Lists the waiting messages that match, those that began to wait first at the top.
+pub(super) async fn list(store: &StoreSettings, filters: &Filters) -> Result<ExitCode, Failure> {
     let pool = store.connect().await?;
-    let (mut after, mut count) = (0, 0);
-    loop {
-        let page = waiting::list(&pool, after, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = last.id;
-        count += page.len();
-        for message in &page {
-            println!(
-                "{}  {}  {}  {}  attempts {}, next {}\n    {}",
-                message.id,
-                time(message.received_at),
-                message.event_type.as_deref().unwrap_or("(no event type)"),
-                message.case_id.as_deref().unwrap_or("(no NOMS number)"),
-                message.attempts,
-                time(message.next_attempt_at),
-                message.last_answer,
-            );
-        }
-    }
-    println!("{count} messages wait");
+    let found = waiting::list(&pool, &filters.select(&pool, None).await?).await?;
+    let headings = ["no", "received", "event type", "case", "attempts", "next attempt", "last answer"];
+    filters.print(&found, ("waiting messages", &headings), |message| {
+        vec![
+            message.id.to_string(),
+            time(message.received_at),
+            message.event_type.clone().unwrap_or_default(),
+            message.case_id.clone().unwrap_or_default(),
+            message.attempts.to_string(),
+            time(message.next_attempt_at),
+            message.last_answer.clone(),
+        ]
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -140,6 +140,7 @@ pub(super) fn case_file(file: &EvidenceFile) -> Result<CaseFile, EvidenceError> 
             })
             .collect(),
         parked: parked(&entries)?,
+        waiting: vec![],
         erasures: vec![],
         journal: places,
     })

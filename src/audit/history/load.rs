@@ -17,6 +17,7 @@ use crate::{
     case::{NomsNumber, WriteRef, identity::Person},
     database,
     event_store::reader::{self, ReadError, told},
+    ingest::waiting,
     operations::erasure,
 };
 
@@ -44,6 +45,7 @@ pub async fn load_person(pool: &PgPool, person: &Person) -> Result<Option<CaseFi
         file.events.is_empty()
             && file.receipts.is_empty()
             && file.parked.is_empty()
+            && file.waiting.is_empty()
             && file.erasures.is_empty()
     };
     Ok(file.filter(|file| !is_empty(file)))
@@ -72,6 +74,7 @@ async fn stream(
         events.iter().filter_map(|stored| Some(stored.event.provenance()?.message_id.clone())).collect();
     let receipts = receipts(transaction, noms, &messages).await?;
     let parked = parked(transaction, noms).await?;
+    let waiting = waiting::of_case(transaction, noms).await?;
     let outbox = outbox(transaction, noms).await?;
     let journal = journal::places_of(transaction, noms).await?;
     let erasures = erasure::of(transaction, noms).await?;
@@ -86,6 +89,7 @@ async fn stream(
         receipts,
         outbox,
         parked,
+        waiting,
         erasures,
         journal,
     })

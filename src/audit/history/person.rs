@@ -33,6 +33,7 @@ pub(crate) fn restrict(file: &mut CaseFile, part: &Part) {
         .collect();
     file.receipts.retain(|receipt| messages.contains(&receipt.message_id.as_str()));
     file.parked.retain(|parked| part.contains(parked.received_at));
+    file.waiting.retain(|waiting| part.contains(waiting.received_at));
 }
 
 /// The files of one person as one; `None` for no file.
@@ -50,6 +51,7 @@ pub(crate) fn merge(files: Vec<CaseFile>) -> Option<CaseFile> {
             }
         }
         merged.parked.extend(file.parked);
+        merged.waiting.extend(file.waiting);
         merged.erasures.extend(file.erasures);
         merged.streams.extend(file.streams);
     }

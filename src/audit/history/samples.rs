@@ -65,6 +65,7 @@ impl Story {
             receipts: vec![],
             outbox: vec![],
             parked: vec![],
+            waiting: vec![],
             erasures: vec![],
             journal: BTreeMap::new(),
         })

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     case::{CaseEvent, DeliusWrite, NomsNumber, WriteRef},
+    ingest::waiting::WaitingSummary,
     operations::erasure::Erasure,
 };
 
@@ -35,6 +36,8 @@ pub struct CaseFile {
     pub outbox: Vec<OutboxRow>,
     /// Messages about the case that could not become events.
     pub parked: Vec<ParkedMessage>,
+    /// Messages about the case that could not be accepted yet, as they stand now.
+    pub waiting: Vec<WaitingSummary>,
     /// What was erased under this number: nothing of that time is held any more.
     pub erasures: Vec<Erasure>,
     /// By sequence of the event: its position in the journal and the hash there, once it is entered.
@@ -44,7 +47,10 @@ pub struct CaseFile {
 impl CaseFile {
     /// Whether nothing but the record of an erasure is held.
     pub fn is_erased(&self) -> bool {
-        let holds_nothing = self.events.is_empty() && self.receipts.is_empty() && self.parked.is_empty();
+        let holds_nothing = self.events.is_empty()
+            && self.receipts.is_empty()
+            && self.parked.is_empty()
+            && self.waiting.is_empty();
         holds_nothing && !self.erasures.is_empty()
     }
 }

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use crate::{
     audit::history::{CaseFile, DatesPeriod, Entry, ParkedMessage, Period, Question, entries, timeline},
     case::{Holder, WriteState},
+    ingest::waiting::WaitingSummary,
     operations::erasure::Erasure,
 };
 
@@ -46,6 +47,9 @@ pub struct History {
     pub entries: Vec<Entry>,
     /// Messages about the case that could not become facts.
     pub parked: Vec<ParkedItem>,
+    /// Messages about the case that could not be accepted yet; not in an answer about what was known at a time.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub waiting: Vec<WaitingSummary>,
     /// How many of what, over all pages.
     pub counts: Counts,
     /// Which part of the entries this is.
@@ -225,6 +229,7 @@ pub fn build(file: &CaseFile, question: &Question) -> History {
         knowledge,
         entries,
         parked,
+        waiting: if question.known_at.is_none() { file.waiting } else { vec![] },
         counts,
         page,
         erasures: file.erasures,

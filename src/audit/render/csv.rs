@@ -100,6 +100,14 @@ fn lines_behind(history: &History) -> Vec<Vec<String>> {
         &[("description", answer(history)), ("occurredAt", utc(history.answer.since))],
     )];
     lines.extend(history.parked.iter().map(|item| parked(history, item)));
+    for item in &history.waiting {
+        let columns = [
+            ("description", format!("tried {} times: {}", item.attempts, item.last_answer)),
+            ("messageId", item.message_id.clone()),
+            ("receivedAt", utc(Some(item.received_at))),
+        ];
+        lines.push(line(history, "WaitingMessage", &columns));
+    }
     for erasure in &history.erasures {
         let columns = [("description", erasure.described()), ("recordedAt", utc(Some(erasure.at)))];
         lines.push(line(history, "Erasure", &columns));

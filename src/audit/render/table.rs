@@ -23,6 +23,7 @@ pub(crate) fn render(history: &History) -> String {
     let _ = periods(&mut out, history);
     let _ = entries(&mut out, history);
     let _ = parked(&mut out, history);
+    let _ = waiting(&mut out, history);
     out.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
@@ -239,6 +240,19 @@ fn parked(out: &mut String, history: &History) -> std::fmt::Result {
         ]);
     }
     writeln!(out, "\nMessages about this case that could not become facts\n{table}")
+}
+
+fn waiting(out: &mut String, history: &History) -> std::fmt::Result {
+    if history.waiting.is_empty() {
+        return Ok(());
+    }
+    let mut table = new_table(&["waiting", "received", "last answer", "tried again"], &[8, 21, 47, 24]);
+    for item in &history.waiting {
+        let next = format!("{} after {} attempts", date_time(item.next_attempt_at), item.attempts);
+        let (id, answer) = (item.id.to_string(), item.last_answer.clone());
+        table.add_row(vec![id, date_time(item.received_at), answer, next]);
+    }
+    writeln!(out, "\nMessages about this case that could not be accepted yet\n{table}")
 }
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
 //! What operators see of the waiting messages, and what they decide.
 
 use chrono::{DateTime, Utc};
-use sqlx::PgPool;
+use serde::Serialize;
+use sqlx::{PgConnection, PgPool};
+use utoipa::ToSchema;
 
-use crate::database;
+use crate::{case::NomsNumber, database, outbox::view::Select};
 
 /// A waiting message without its bytes.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema, sqlx::FromRow)]
+#[serde(rename_all = "camelCase")]
 pub struct WaitingSummary {
     pub id: i64,
     pub message_id: String,
@@ -25,12 +28,28 @@ const SUMMARY: &str =
     "select id, message_id, event_type, case_id, dependency, last_answer, attempts, received_at,
          next_attempt_at from waiting_messages";
 
-/// A page of the waiting messages, in the order in which they began to wait, after this number.
-pub async fn list(pool: &PgPool, after: i64, limit: u32) -> sqlx::Result<Vec<WaitingSummary>> {
-    sqlx::query_as(&format!("{SUMMARY} where id > $1 order by id limit $2"))
-        .bind(after)
-        .bind(i64::from(limit))
-        .fetch_all(pool)
+/// The waiting messages that match, in the order in which they began to wait. The reason is looked for in the last
+/// answer and in the dependency.
+pub async fn list(pool: &PgPool, select: &Select) -> sqlx::Result<Vec<WaitingSummary>> {
+    sqlx::query_as(&format!(
+        "{SUMMARY} where ($1::text[] is null or case_id = any($1))
+           and ($2::text is null or strpos(lower(concat(last_answer, ' ', dependency)), lower($2)) > 0)
+           and ($3::timestamptz is null or received_at >= $3)
+         order by id limit $4"
+    ))
+    .bind(&select.case)
+    .bind(&select.reason)
+    .bind(select.since)
+    .bind(i64::from(select.limit))
+    .fetch_all(pool)
+    .await
+}
+
+/// Those that name this NOMS number.
+pub async fn of_case(connection: &mut PgConnection, noms: &NomsNumber) -> sqlx::Result<Vec<WaitingSummary>> {
+    sqlx::query_as(&format!("{SUMMARY} where case_id = $1 order by id"))
+        .bind(noms.as_str())
+        .fetch_all(connection)
         .await
 }
 

@@ -9,7 +9,7 @@ mod table;
 mod treatment;
 mod worker;
 
-pub use inspect::{WaitingDecision, WaitingSummary, backlog, decide, find, list};
+pub use inspect::{WaitingDecision, WaitingSummary, backlog, decide, find, list, of_case};
 pub use table::{Waiting, WaitingMessage, claim, claim_probe, finish, keep, make_due, release, reschedule};
 pub use treatment::{Attempts, MAX_FAULTS, MAX_UNDOCUMENTED, Seen, Treatment, treat};
 pub use worker::{Worker, WorkerConfig};

@@ -4,7 +4,7 @@
 use std::process::Output;
 
 use chrono::{DateTime, Utc};
-use manage_pom_cases_and_delius::case::CaseEvent;
+use manage_pom_cases_and_delius::{breakers::Breakers, case::CaseEvent};
 use sqlx::PgPool;
 
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
     stand_ins::Answer,
 };
 
+const OTHER_NOMS: &str = "B2345CD";
 const RECEIVED: &str = "2026-07-01T10:00:00Z";
 
 /// A message that was parked for a wrong address; the address is right now.
@@ -97,6 +98,54 @@ async fn a_case_is_replayed_by_its_crn(store: PgPool) {
         "{}",
         unknown.err
     );
+    world.end().await;
+}
+
+/// Two messages of two cases that could not be accepted, because Manage POM Cases answered with an error.
+async fn with_waiting_messages(store: PgPool) -> World {
+    let world = World::on(store).await;
+    world.mpc.mpc().break_down(Some(crate::stand_ins::Breakdown::ServerError));
+    for (id, noms) in [("m1", NOMS), ("m2", OTHER_NOMS)] {
+        let text = world.allocation(id, "2026-07-01T09:00:00Z", 1).to_string().replace(NOMS, noms);
+        let mut message = delivery(text);
+        message.received_at = RECEIVED.parse().unwrap();
+        let failure = world.ingest.accept(&message).await.unwrap_err();
+        world.ingest.keep_waiting(&message, &failure, &Breakers::default()).await.unwrap();
+    }
+    world
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn waiting_messages_are_listed_by_the_same_filters_and_shown_in_the_history(store: PgPool) {
+    let world = with_waiting_messages(store).await;
+    let listed = async |more: &[&str]| -> Vec<String> {
+        let ended = run(&world, &[&["parked", "list", "--waiting", "--json"], more].concat()).await;
+        let found: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+        let ids = found.as_array().unwrap().iter().map(|each| each["messageId"].as_str().unwrap().to_owned());
+        ids.collect()
+    };
+    assert_eq!(listed(&[]).await, ["m1", "m2"]);
+    assert_eq!(listed(&["--case", OTHER_NOMS]).await, ["m2"]);
+    assert_eq!(listed(&["--limit", "1"]).await, ["m1"]);
+    assert!(listed(&["--reason", "no such answer"]).await.is_empty());
+    assert!(listed(&["--since", "2026-07-01T11:00:00Z"]).await.is_empty(), "received at 10:00");
+    let table = run(&world, &["parked", "list", "--waiting", "--case", NOMS]).await.out;
+    assert!(table.contains("attempts") && table.ends_with("1 waiting messages\n"), "{table}");
+
+    let history = run(&world, &["history", NOMS]).await;
+    assert!(
+        history.out.contains("Messages about this case that could not be accepted yet"),
+        "{}",
+        history.err
+    );
+    for (format, shows) in
+        [("json", "\"waiting\""), ("csv", "WaitingMessage"), ("html", "could not be accepted yet")]
+    {
+        let history = run(&world, &["history", NOMS, "--format", format]).await;
+        assert!(history.out.contains(shows), "{format}: {}", history.out);
+    }
+    let past = run(&world, &["history", NOMS, "--known-at", "2026-12-01", "--format", "json"]).await;
+    assert!(!past.out.contains("waiting\""), "what can change takes no part in an answer about a past time");
     world.end().await;
 }
 

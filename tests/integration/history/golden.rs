@@ -71,6 +71,7 @@ impl Golden {
             receipts: vec![],
             outbox: vec![],
             parked: vec![],
+            waiting: vec![],
             erasures: vec![],
             journal: BTreeMap::new(),
         };
@@ -85,6 +86,7 @@ fn directory() -> PathBuf {
 fn golden_files() -> Vec<(PathBuf, Golden)> {
     let mut paths: Vec<PathBuf> =
         fs::read_dir(directory()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     paths.sort();
     let read = |path: PathBuf| {
         let golden = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();

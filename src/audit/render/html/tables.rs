@@ -226,3 +226,27 @@ pub(crate) fn parked(page: &mut String, history: &History) -> std::fmt::Result {
     }
     page.write_str("</tbody>\n</table>\n</section>\n")
 }
+
+pub(crate) fn waiting(page: &mut String, history: &History) -> std::fmt::Result {
+    if history.waiting.is_empty() {
+        return Ok(());
+    }
+    page.push_str(
+        "<section aria-labelledby=\"waiting\">\n<h2 id=\"waiting\">Messages that could not be accepted yet</h2>\n<table>\n\
+         <thead><tr><th scope=\"col\">Waiting</th><th scope=\"col\">Received</th><th scope=\"col\">Last answer</th>\
+         <th scope=\"col\">Tried again</th></tr></thead>\n<tbody>\n",
+    );
+    for item in &history.waiting {
+        writeln!(
+            page,
+            "<tr><th scope=\"row\">{}</th><td data-label=\"Received\">{}</td><td data-label=\"Last answer\">{}</td>\
+             <td data-label=\"Tried again\">{} after {} attempts</td></tr>",
+            item.id,
+            time(item.received_at),
+            escape(&item.last_answer),
+            time(item.next_attempt_at),
+            item.attempts
+        )?;
+    }
+    page.write_str("</tbody>\n</table>\n</section>\n")
+}
