@@ -48,7 +48,7 @@ impl Format {
     /// leaves the choice; `None` when it accepts none of them.
     ///
     /// ```
-    /// use manage_pom_cases_and_delius::audit::history::Format;
+    /// use manage_pom_cases_and_delius::audit::render::Format;
     /// assert_eq!(Format::accepted(None), Some(Format::Json));
     /// assert_eq!(Format::accepted(Some("text/html,application/xhtml+xml,*/*;q=0.8")), Some(Format::Html));
     /// assert_eq!(Format::accepted(Some("image/png")), None);
