@@ -77,7 +77,9 @@ faults)
 oracle-mode)
     start_h2_bridge
     # What a scenario checks with a second session or a broken PostgreSQL is not about the engine's dialect.
-    chosen=(writes::allocation writes::handover writes::names reads::fields)
+    chosen=(writes::allocation writes::handover writes::names writes::constraints writes::lookups reads::fields
+        writes::once::applying_every_write_twice writes::once::the_same_write_from_many
+        writes::once::the_development_schema writes::once::without_audit_user)
     step "Compiling the tests" cargo test "${FEATURES[@]}" --test integration --no-run
     run cargo test "${FEATURES[@]}" --test integration -- "${@:-${chosen[@]}}"
     ;;

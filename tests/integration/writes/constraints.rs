@@ -216,7 +216,7 @@ async fn a_violation_that_no_attempt_of_ours_can_cause_is_named_and_not_tried_ag
     assert_eq!(everything(&pool).await, before);
 
     // A unique key that is not one of ours is no contention either.
-    run(&pool, "create unique index key_date_one_per_custody on key_date (custody_id)").await;
+    run(&pool, "alter table key_date add constraint key_date_one_per_custody unique (custody_id)").await;
     let error = delius.apply(&handover(Some("2026-09-01"), Some("2026-10-01"), false)).await.unwrap_err();
     assert!(!error.is_transient() && error.to_string().contains("key_date_one_per_custody"), "{error}");
 }

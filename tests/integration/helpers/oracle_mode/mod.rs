@@ -94,7 +94,10 @@ impl Session for OracleSession {
 
     async fn execute(&mut self, statement: &Statement) -> Result<u64, Failure> {
         let rendered = statement.render(Placeholders::Question);
-        self.bridge.update(&rendered.sql, &rendered.values).await.map_err(sorted)
+        match self.bridge.update(&rendered.sql, &rendered.values).await {
+            Ok(changed) => Ok(changed),
+            Err(refused) => Err(with_table(sorted(refused), &self.pool).await),
+        }
     }
 
     async fn next_ids(&mut self, wanted: &[(&'static str, usize)]) -> Result<Vec<Vec<i64>>, Failure> {
@@ -138,6 +141,17 @@ fn sorted(refused: Refused) -> Failure {
         _ => FailureCause::Unknown,
     };
     Failure::new(kind, format!("SQLSTATE {}: {}", refused.state, refused.message))
+}
+
+/// H2 names the constraint; the table that it belongs to stands in the catalogue that H2's was made from.
+async fn with_table(failure: Failure, pool: &PgPool) -> Failure {
+    let FailureCause::Violation { constraint: Some(name), .. } = &failure.kind else { return failure };
+    let table = sqlx::query_scalar("select conrelid::regclass::text from pg_constraint where conname = $1")
+        .bind(name)
+        .fetch_optional(pool)
+        .await
+        .unwrap();
+    Failure::new(FailureCause::Violation { table, constraint: Some(name.clone()) }, failure.reason)
 }
 
 /// `… violation: "PUBLIC.STAFF_TEAM_PKEY ON …` or `"STAFF_TEAM_PKEY: …`.
