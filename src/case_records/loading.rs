@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use chrono::{DateTime, Utc};
+
 use super::{
     document::{Origin, RecordAnswer, RenderedRecord},
     memory::{ReadStart, RecordMemory},
@@ -42,6 +44,32 @@ impl Inner {
         Ok(Arc::new(answers))
     }
 
+    /// Reads through to Delius for a caller who wants nothing cached. The answer is as new as its request, so it does not
+    /// wait for the store: it is cached behind the answer, where there is room for that.
+    pub(super) async fn read_through(self: &Arc<Self>, people: Vec<PersonId>) -> ReadThroughResult {
+        let before = RecordMemory::before(&self.coherence);
+        let mark = store::mark(&self.store).await.inspect_err(|error| {
+            tracing::warn!(%error, "the store did not answer; the record is served and not cached");
+        });
+        let readings = self.read_source(&people).await?;
+        let at = mark.as_ref().map_or_else(|_| Utc::now(), |mark| mark.at);
+        let documents = readings.iter().map(|reading| rendered(reading.clone(), at, NOT_KEPT));
+        let answers = Arc::new(matched(&people, documents.collect::<Result<_, _>>()?, Origin::Delius));
+        if let (Ok(mark), Ok(place)) = (mark, Arc::clone(&self.caching).try_acquire_owned()) {
+            let this = Arc::clone(self);
+            tokio::spawn(async move {
+                // What cannot be cached is served all the same, and has been.
+                if let Ok((documents, _)) = this.keep(readings, Some(mark)).await {
+                    let answers = matched(&people, documents, Origin::Delius);
+                    this.hold(&people, &answers, before).await;
+                    this.drop_unknown(&people, &answers).await;
+                }
+                drop(place);
+            });
+        }
+        Ok(answers)
+    }
+
     async fn read_source(&self, people: &[PersonId]) -> Result<Vec<RecordReading>, Unavailable> {
         match tokio::time::timeout(self.config.load_timeout, self.source.read(people)).await {
             Ok(Ok(readings)) => {
@@ -70,14 +98,14 @@ impl Inner {
         readings: Vec<RecordReading>,
         mark: Option<GenerationMark>,
     ) -> Result<(Vec<Arc<RenderedRecord>>, bool), Unavailable> {
-        let (generation, at) = mark.map_or((NOT_KEPT, chrono::Utc::now()), |it| (it.generation, it.at));
+        let (generation, at) = mark.map_or((NOT_KEPT, Utc::now()), |it| (it.generation, it.at));
         let (kept, invalidated_since) = match mark {
             Some(mark) => self.store_marked(&readings, mark).await,
             None => (vec![], false),
         };
         let document = |reading: RecordReading| {
             let generation = if kept.contains(&reading.facts.record.crn) { generation } else { NOT_KEPT };
-            RenderedRecord::new(reading.facts, at, generation).map(Arc::new).map_err(|_| Unavailable)
+            rendered(reading, at, generation)
         };
         Ok((readings.into_iter().map(document).collect::<Result<_, _>>()?, invalidated_since))
     }
@@ -131,4 +159,12 @@ impl Inner {
             tracing::warn!(%error, "the store did not answer; cached records of unknown people stay");
         }
     }
+}
+
+fn rendered(
+    reading: RecordReading,
+    at: DateTime<Utc>,
+    generation: i64,
+) -> Result<Arc<RenderedRecord>, Unavailable> {
+    RenderedRecord::new(reading.facts, at, generation).map(Arc::new).map_err(|_| Unavailable)
 }

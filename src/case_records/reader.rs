@@ -3,6 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use sqlx::PgPool;
+use tokio::sync::Semaphore;
 
 use super::{
     CaseRecordsConfig, FeedHealth, RecordSource,
@@ -14,6 +15,9 @@ use super::{
     store,
 };
 use crate::case::PersonId;
+
+/// Records that are cached behind the answers of read-throughs at the same time. Past that, answers are not cached.
+const CACHED_BEHIND: usize = 8;
 
 /// How fresh an answer the caller wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +54,8 @@ pub(super) struct Inner {
     pub(super) memory: RecordMemory,
     pub(super) flights: SingleFlight<ReadThroughResult>,
     pub(super) outage: Outage,
+    /// Places for what is cached behind an answer.
+    pub(super) caching: Arc<Semaphore>,
     pub(super) config: CaseRecordsConfig,
 }
 
@@ -65,6 +71,7 @@ impl CaseRecords {
             memory,
             flights: SingleFlight::new(),
             outage: Outage::new(config.load_timeout),
+            caching: Arc::new(Semaphore::new(CACHED_BEHIND)),
             config,
         };
         Self { inner: Arc::new(inner) }
@@ -78,6 +85,11 @@ impl CaseRecords {
     /// Whether invalidations reach this replica.
     pub fn receives_invalidations(&self) -> bool {
         self.inner.coherence.receives_invalidations()
+    }
+
+    /// Whether every answer that is cached behind its read-through has been.
+    pub fn is_idle(&self) -> bool {
+        self.inner.caching.available_permits() == CACHED_BEHIND
     }
 
     pub(super) fn store(&self) -> &PgPool {
@@ -111,7 +123,7 @@ impl CaseRecords {
             FreshnessDemand::Current => {
                 inner.flights.join(person, move || async move { reading.load(people).await }).await
             }
-            FreshnessDemand::ReadThrough => inner.load(people).await,
+            FreshnessDemand::ReadThrough => inner.read_through(people).await,
         };
         match (loaded, demand) {
             (Ok(answers), _) => Ok(answers.get(person).cloned().unwrap_or(RecordAnswer::NotFound)),
@@ -150,7 +162,11 @@ impl CaseRecords {
         if open.is_empty() {
             return Ok(answers);
         }
-        match inner.load(open.clone()).await {
+        let loaded = match demand {
+            FreshnessDemand::Current => inner.load(open.clone()).await,
+            FreshnessDemand::ReadThrough => inner.read_through(open.clone()).await,
+        };
+        match loaded {
             Ok(loaded) => {
                 let answer = |person: PersonId| {
                     let answer = loaded.get(&person).cloned().unwrap_or(RecordAnswer::NotFound);
