@@ -40,6 +40,16 @@ create table staff_directory (
     learned_at timestamptz not null
 );
 
+-- Which member of staff in Delius each staff code of a prison was written to last. Delius has no column for the code, and
+-- a name alone neither tells two people apart nor recognises one whose name changed.
+create table delius_staff (
+    prison     text        not null,
+    staff_code bigint      not null,
+    staff_id   bigint      not null,
+    written_at timestamptz not null,
+    primary key (prison, staff_code)
+);
+
 -- Allocations that wait until the name behind their staff code is known.
 create table unreflected_allocations (
     case_id    text   not null,

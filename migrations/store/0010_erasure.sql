@@ -122,6 +122,7 @@ begin
     delete from message_receipts where case_id = noms or message_id = any(messages);
     get diagnostics removed = row_count; counts := counts || jsonb_build_object('receipts', removed);
     delete from case_records where noms_number = noms or crn = any(names);
+    delete from delius_staff where staff_code = any(codes);
     delete from staff_directory where staff_code = any(codes);
     get diagnostics removed = row_count; counts := counts || jsonb_build_object('staff', removed);
     delete from erasure_requests where case_id = noms or crn = any(names);

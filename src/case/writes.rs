@@ -67,6 +67,14 @@ impl DeliusWrite {
         }
     }
 
+    /// The POM whom a case is allocated to.
+    pub fn pom(&self) -> Option<&Pom> {
+        match self {
+            Self::AllocatePom { pom, .. } => Some(pom),
+            Self::DeallocatePom { .. } | Self::SetHandoverDates { .. } => None,
+        }
+    }
+
     /// The holding that is written; `None` for handover dates.
     pub fn holding(&self) -> Option<Holding> {
         match self {

@@ -25,8 +25,17 @@ pub(super) type Found = Result<(Holder, Vec<Change>), OutcomeName>;
 pub struct StaffRows {
     /// `staff_id` that the POM's own staff code was written to before.
     pub of_pom: Option<i64>,
-    /// `staff_id`s that other staff codes were written to: never this POM, whatever the name.
-    pub of_others: Vec<i64>,
+    /// Those that other staff codes were written to: not this POM, whatever the name.
+    pub of_others: Vec<OtherStaff>,
+}
+
+/// A member of staff whom another staff code stands for, by the name that Manage POM Cases gives to that code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherStaff {
+    /// `staff_id` that the code was written to.
+    pub staff_id: i64,
+    pub forename: String,
+    pub surname: String,
 }
 
 /// The POM whom a message names, in the POM team of the prison's provider.
@@ -172,11 +181,75 @@ async fn candidates(
         })
     })
     .during("while looking up a member of staff")?;
-    if let Some(known) = staff.iter().find(|staff| Some(staff.id) == rows.of_pom) {
-        return Ok(vec![known.clone()]);
-    }
-    let of_name = |staff: &Candidate| {
-        !rows.of_others.contains(&staff.id) && name.is_of(&staff.forename, &staff.surname)
+    Ok(may_be(staff, name, rows))
+}
+
+/// What is recorded about a row counts while the row still has one of the names of the person: after a restore of Delius
+/// its id can be another person's.
+fn may_be(staff: Vec<Candidate>, name: &StaffName, rows: &StaffRows) -> Vec<Candidate> {
+    let is_recorded = |staff: &&Candidate| {
+        Some(staff.id) == rows.of_pom && name.shares_a_name(&staff.forename, &staff.surname)
     };
-    Ok(staff.into_iter().filter(of_name).collect())
+    if let Some(known) = staff.iter().find(is_recorded) {
+        return vec![known.clone()];
+    }
+    let is_another = |staff: &Candidate| {
+        rows.of_others.iter().any(|other| {
+            other.staff_id == staff.id
+                && StaffName::new(&other.forename, &other.surname)
+                    .shares_a_name(&staff.forename, &staff.surname)
+        })
+    };
+    let of_name = |staff: &Candidate| name.is_of(&staff.forename, &staff.surname) && !is_another(staff);
+    staff.into_iter().filter(of_name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(id: i64, forename: &str, surname: &str) -> Candidate {
+        Candidate { id, forename: forename.into(), surname: surname.into(), in_team: true }
+    }
+
+    fn other(staff_id: i64, forename: &str, surname: &str) -> OtherStaff {
+        OtherStaff { staff_id, forename: forename.into(), surname: surname.into() }
+    }
+
+    #[test]
+    fn a_recorded_row_counts_while_it_has_a_name_of_the_person_and_the_name_decides_else() {
+        let ada = StaffName::new("ADA", "BYRON");
+        let cases = [
+            ("nothing is recorded", vec![row(1, "Ada", "Byron")], None, vec![], vec![1]),
+            ("renamed in MPC", vec![row(1, "Ada", "King"), row(2, "Ada", "Byron")], Some(1), vec![], vec![1]),
+            ("another person has the id now", vec![row(1, "Emmy", "Noether")], Some(1), vec![], vec![]),
+            ("the row is gone", vec![row(2, "Ada", "Byron")], Some(1), vec![], vec![2]),
+            ("a namesake's row", vec![row(1, "Ada", "Byron")], None, vec![other(1, "ADA", "BYRON")], vec![]),
+            (
+                "a namesake who was renamed",
+                vec![row(1, "Ada", "Byron")],
+                None,
+                vec![other(1, "ADA", "KING")],
+                vec![],
+            ),
+            (
+                "no longer the namesake's",
+                vec![row(1, "Ada", "Byron")],
+                None,
+                vec![other(1, "EMMY", "NOETHER")],
+                vec![1],
+            ),
+            (
+                "one row, two codes",
+                vec![row(1, "Ada", "Byron")],
+                Some(1),
+                vec![other(1, "ADA", "BYRON")],
+                vec![1],
+            ),
+        ];
+        for (case, staff, of_pom, of_others, expected) in cases {
+            let found = may_be(staff, &ada, &StaffRows { of_pom, of_others });
+            assert_eq!(found.iter().map(|staff| staff.id).collect::<Vec<_>>(), expected, "{case}");
+        }
+    }
 }

@@ -29,7 +29,7 @@ mod staff_name;
 pub use engine::Limits;
 pub use error::{DeliusError, ErrorKind};
 pub use gateway::Delius;
-pub use holders::StaffRows;
+pub use holders::{OtherStaff, StaffRows};
 pub use holdings::{HeldBy, HeldPeriod, Holdings, Responsible};
 pub use lookups::{LiveCustody, NomsCursor, NomsPage};
 pub use reference::AUDIT_USER;

@@ -45,6 +45,12 @@ impl StaffName {
         let [wanted_forename, wanted_surname] = &self.wanted;
         wanted_surname.is(surname) && wanted_forename.is(forename)
     }
+
+    /// Whether forename or surname is that of this member of staff: one of them stays when a person changes the other.
+    pub(crate) fn shares_a_name(&self, forename: &str, surname: &str) -> bool {
+        let [wanted_forename, wanted_surname] = &self.wanted;
+        wanted_surname.is(surname) || wanted_forename.is(forename)
+    }
 }
 
 /// The normal form of a name that is looked for.

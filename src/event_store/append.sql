@@ -142,6 +142,23 @@ identified as (
         as fact (append, place, ordinal, kind, one, other, at)
     join granted using (append)
     join appended on appended.aggregate_id = granted.case_id and appended.sequence = granted.expected + fact.place
+),
+-- $51-$55: whom in Delius a staff code of a prison was written to.
+written as (
+    insert into delius_staff as known (prison, staff_code, staff_id, written_at)
+    select distinct on (officer.prison, officer.staff_code)
+           officer.prison, officer.staff_code, officer.staff_id, officer.written_at
+    from unnest($51::integer[], $52::text[], $53::bigint[], $54::bigint[], $55::timestamptz[])
+        as officer (append, prison, staff_code, staff_id, written_at)
+    join granted using (append)
+    where not exists (
+        select from delius_staff known
+        where (known.prison, known.staff_code) = (officer.prison, officer.staff_code)
+          and (known.written_at >= officer.written_at or known.staff_id = officer.staff_id))
+    order by officer.prison, officer.staff_code, officer.written_at desc
+    on conflict (prison, staff_code) do update
+    set staff_id = excluded.staff_id, written_at = excluded.written_at
+    where known.written_at < excluded.written_at
 )
 select request.append,
        exists (select from based where based.append = request.append) as based,

@@ -88,6 +88,25 @@ pub(crate) async fn learn(connection: &mut PgConnection, effects: &Effects) -> s
     Ok(())
 }
 
+/// Adds whom in Delius the staff codes were written to, for a rebuild.
+pub(crate) async fn learn_officers(connection: &mut PgConnection, effects: &Effects) -> sqlx::Result<()> {
+    for ((prison, staff_code), (staff_id, written_at)) in &effects.officers {
+        sqlx::query(
+            "insert into delius_staff as known (prison, staff_code, staff_id, written_at) values ($1, $2, $3, $4)
+             on conflict (prison, staff_code) do update
+             set staff_id = excluded.staff_id, written_at = excluded.written_at
+             where known.written_at < excluded.written_at",
+        )
+        .bind(prison.as_str())
+        .bind(staff_code)
+        .bind(staff_id)
+        .bind(written_at)
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}
+
 /// Makes the list of allocations without a name follow the events, for a rebuild.
 pub(crate) async fn keep_waiting(
     connection: &mut PgConnection,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 
 use crate::{
-    case::{CaseEvent, DeliusWrite, NameWait, StaffMember, WriteChange, WriteRef},
+    case::{CaseEvent, DeliusWrite, NameWait, PrisonCode, StaffMember, WriteChange, WriteRef},
     outbox::{Transition, projector},
 };
 
@@ -18,6 +18,8 @@ pub(crate) struct Effects {
     pub(crate) transitions: Vec<(WriteRef, Transition)>,
     /// Names behind staff codes, with the time at which we learned them.
     pub(crate) learned: BTreeMap<i64, (StaffMember, DateTime<Utc>)>,
+    /// Members of staff in Delius that a staff code of a prison was written to, and when.
+    pub(crate) officers: BTreeMap<(PrisonCode, i64), (i64, DateTime<Utc>)>,
     /// Allocations that wait for a name: sequence and staff code.
     pub(crate) waiting: Vec<(u64, i64)>,
     /// Sequences of those that wait no longer.
@@ -40,6 +42,13 @@ impl Effects {
             if let Some(staff) = &fetched.staff {
                 self.learned.insert(staff.code, (staff.clone(), fetched.at));
             }
+        }
+        if let Some((result, pom)) =
+            event.write_result().and_then(|result| Some((result, result.intent.pom()?)))
+            && let Some(staff_id) = result.outcome.staff_id()
+        {
+            let key = (pom.prison.clone(), pom.staff_code);
+            self.officers.insert(key, (staff_id, result.outcome.applied_at));
         }
         match event.waits_for_name() {
             Some(NameWait::Begins { staff_code }) => self.waiting.push((sequence, staff_code)),

@@ -44,6 +44,7 @@ pub use self::{
     cases::cases,
     cause::Cause,
     directory::{StoredStaffDirectory, reflectable},
+    failure::ExecuteError,
     identities::StoredIdentities,
     load::Standing,
 };
@@ -51,7 +52,7 @@ pub use self::{
 use self::{
     append::{Append, AppendError},
     batcher::Batcher,
-    failure::StoreError,
+    failure::{Attempt, StoreError},
     known::{Known, KnownCases},
     load::{Answer, Question},
     turns::Turns,
@@ -88,26 +89,6 @@ const WORKERS: usize = 2;
 const TURN: Duration = Duration::from_secs(2);
 /// Other processes are told of appends this often at most: `NOTIFY` takes a lock of the whole server at the commit.
 const ANNOUNCE_EVERY: Duration = Duration::from_millis(50);
-
-/// Why a command was not executed.
-#[derive(Debug, thiserror::Error)]
-pub enum ExecuteError {
-    /// The case could not decide.
-    #[error(transparent)]
-    Case(#[from] CaseError),
-    /// Other changes of the same case always came first: try again soon. The store is well.
-    #[error("the case changes too fast: {0}")]
-    Contended(String),
-    /// The store cannot be reached, or is too busy: try again later.
-    #[error("the event store is unavailable: {0}")]
-    Unavailable(String),
-    /// Another worker holds the write now, or it is finished: nothing is to be done.
-    #[error("the lease on the write was lost; another worker has it")]
-    LeaseLost,
-    /// A stored event cannot be read, or something else that trying again does not mend.
-    #[error("the event store failed: {0}")]
-    Fault(String),
-}
 
 /// The event store of the cases.
 pub struct CaseStore {
@@ -372,48 +353,8 @@ fn grown(known: Arc<Known>, events: Vec<CaseEvent>) -> Arc<Known> {
     Arc::new(known)
 }
 
-/// Why an attempt at a command appended nothing.
-enum Attempt {
-    Conflict,
-    Failed(ExecuteError),
-}
-
-impl From<ExecuteError> for Attempt {
-    fn from(error: ExecuteError) -> Self {
-        Self::Failed(error)
-    }
-}
-
-impl From<AppendError> for Attempt {
-    fn from(error: AppendError) -> Self {
-        match error {
-            AppendError::Conflict => Self::Conflict,
-            AppendError::LeaseLost => Self::Failed(ExecuteError::LeaseLost),
-            AppendError::Store(error) => Self::Failed(error.into()),
-        }
-    }
-}
-
 /// Lifts stored events of older versions to the present shape, oldest version first. There is only one version
 /// so far.
 fn upcasters() -> Vec<Box<dyn cqrs_es::persist::EventUpcaster>> {
     vec![]
-}
-
-impl From<AggregateError<CaseError>> for ExecuteError {
-    fn from(error: AggregateError<CaseError>) -> Self {
-        match error {
-            AggregateError::UserError(error) => Self::Case(error),
-            AggregateError::AggregateConflict => Self::Contended("conflict".into()),
-            AggregateError::DeserializationError(error) => Self::Fault(error.to_string()),
-            // The framework sorts errors of the database by their type alone: a server that shuts down would be a fault
-            // of ours, and a value that it cannot store would be an outage.
-            AggregateError::DatabaseConnectionError(error) | AggregateError::UnexpectedError(error) => {
-                match error.downcast_ref::<sqlx::Error>() {
-                    Some(error) => StoreError::from(error).into(),
-                    None => Self::Fault(error.to_string()),
-                }
-            }
-        }
-    }
 }

@@ -99,6 +99,7 @@ impl Rebuild {
         restore::restore(&mut transaction, &noms, &settled).await?;
         restore::restore_head(&mut transaction, &noms).await?;
         directory::learn(&mut transaction, &effects).await?;
+        directory::learn_officers(&mut transaction, &effects).await?;
         keep_waiting(&mut transaction, &noms).await?;
         let stream: Vec<_> = events.iter().map(|(sequence, event, _)| (*sequence, event.clone())).collect();
         identities::rebuild(&mut transaction, &noms, &stream).await?;

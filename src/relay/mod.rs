@@ -3,9 +3,13 @@
 
 mod address;
 mod announcer;
+mod attempt;
+mod config;
 #[allow(clippy::module_inception)]
 mod relay;
+mod staff;
 mod telemetry;
 
 pub use announcer::{Announcer, KEPT as NOTICES_KEPT, Round};
-pub use relay::{Relay, RelayConfig, Step};
+pub use config::RelayConfig;
+pub use relay::{Relay, Step};

@@ -6,88 +6,35 @@
 
 use std::{
     convert::Infallible,
-    panic::AssertUnwindSafe,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures_util::{FutureExt, future::join_all};
+use futures_util::future::join_all;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     breakers::{Admission, Breakers, DELIUS, STORE},
     case::{CaseCommand, WriteOutcome},
     database::{self, in_time},
-    delius::{Delius, DeliusError, Limits},
+    delius::Delius,
     event_store::{CaseStore, Cause, ExecuteError},
     outbox::{
         projector,
         table::{self, Claim},
     },
-    relay::address::addressed,
+    relay::{
+        RelayConfig,
+        address::addressed,
+        attempt::{AttemptFailure, LastSettled, unpanicked},
+        staff,
+    },
     retry::Backoff,
 };
 
 /// How long a relay with little room waits for more of it before it claims: one claim of many rows costs as much as a
 /// claim of one. Not for long, so that writes that take their time do not delay the others.
 const LINGER: Duration = Duration::from_millis(2);
-
-/// How the relay works.
-#[derive(Debug, Clone)]
-pub struct RelayConfig {
-    /// Name of this worker, unique to the process.
-    pub worker: String,
-    /// Writes applied at once, each of another case.
-    pub concurrency: u32,
-    /// How long a claim holds; renewed while the write is applied.
-    pub lease: Duration,
-    /// How long to sleep when nothing is due and nobody wakes the relay.
-    pub poll: Duration,
-    /// After so many attempts that failed for an unknown reason, a write is parked.
-    pub park_after: u32,
-    /// A write that fails the same way for so long while other writes succeed is parked, although the failure looks like
-    /// one that passes.
-    pub park_after_failing_for: Duration,
-    /// Longest pause between two attempts.
-    pub longest_backoff: Duration,
-    /// How long writes in work may take after a stop was asked for.
-    pub drain: Duration,
-}
-
-impl RelayConfig {
-    /// The usual settings for a worker.
-    pub fn of(worker: impl Into<String>) -> Self {
-        Self {
-            worker: worker.into(),
-            concurrency: 8,
-            lease: Duration::from_secs(15),
-            poll: Duration::from_secs(1),
-            park_after: table::PARK_AFTER,
-            park_after_failing_for: Duration::from_secs(60 * 60),
-            longest_backoff: Duration::from_secs(60),
-            drain: Duration::from_secs(15),
-        }
-    }
-
-    /// Settings that do not fit together or those of Delius, each with what it leads to.
-    pub fn risks(&self, delius: Limits) -> Vec<&'static str> {
-        let risks = [
-            (
-                self.lease <= delius.write,
-                "the lease is not longer than a write to Delius may take: a renewal that fails makes two workers try the \
-                 same write",
-            ),
-            (
-                self.drain > Duration::from_secs(20),
-                "the drain takes so long that a stop may not end within 30 s: leases have to run out",
-            ),
-        ];
-        risks.into_iter().filter_map(|(risky, why)| risky.then_some(why)).collect()
-    }
-}
 
 /// What became of one claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,38 +59,14 @@ pub struct Relay {
     config: RelayConfig,
     breakers: Arc<Breakers>,
     abandon: CancellationToken,
-    settled: Settled,
-}
-
-/// When this process last settled a write.
-#[derive(Debug, Clone)]
-struct Settled {
-    began: Instant,
-    /// Milliseconds since `began`, plus one; zero for never.
-    last: Arc<AtomicU64>,
-}
-
-impl Settled {
-    fn never() -> Self {
-        Self { began: Instant::now(), last: Arc::default() }
-    }
-
-    fn now(&self) {
-        let elapsed = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
-        self.last.store(elapsed + 1, Ordering::Relaxed);
-    }
-
-    fn within(&self, span: Duration) -> bool {
-        let last = self.last.load(Ordering::Relaxed);
-        last > 0 && self.began.elapsed().saturating_sub(Duration::from_millis(last - 1)) <= span
-    }
+    settled: LastSettled,
 }
 
 impl Relay {
     /// A relay from the store's outbox to Delius.
     pub fn new(store: Arc<CaseStore>, delius: Delius, config: RelayConfig) -> Self {
         let (breakers, abandon) = (Arc::default(), CancellationToken::new());
-        Self { store, delius, config, breakers, abandon, settled: Settled::never() }
+        Self { store, delius, config, breakers, abandon, settled: LastSettled::never() }
     }
 
     /// With the breakers that it shares with the rest of the process.
@@ -279,7 +202,7 @@ impl Relay {
     }
 
     /// Whether to give up.
-    fn is_final(&self, claim: &Claim, failure: &Failure) -> bool {
+    fn is_final(&self, claim: &Claim, failure: &AttemptFailure) -> bool {
         if !failure.known {
             return claim.unknown_failures + 1 >= self.config.park_after;
         }
@@ -290,7 +213,7 @@ impl Relay {
 
     /// Applies and records, and keeps the lease all the while: one that ran out while the store was slow to take the
     /// outcome would count as an attempt that died.
-    async fn attempt(&self, claim: &Claim) -> Result<Step, Failure> {
+    async fn attempt(&self, claim: &Claim) -> Result<Step, AttemptFailure> {
         // An attempt that is dropped in the middle rolls back, or has committed and is found by the ledger.
         tokio::select! {
             step = self.apply_and_record(claim) => step,
@@ -298,11 +221,12 @@ impl Relay {
         }
     }
 
-    async fn apply_and_record(&self, claim: &Claim) -> Result<Step, Failure> {
+    async fn apply_and_record(&self, claim: &Claim) -> Result<Step, AttemptFailure> {
         let write = addressed(self.store.pool(), claim).await?;
+        let staff = staff::recorded(self.store.pool(), &write.write).await?;
         let began = Instant::now();
         let applied = tokio::select! {
-            applied = self.delius.apply(&write) => applied,
+            applied = self.delius.apply_for(&write, &staff) => applied,
             () = self.abandon.cancelled() => return Ok(self.release(claim).await),
         };
         metrics::histogram!("delius_write_duration_seconds").record(began.elapsed());
@@ -317,8 +241,8 @@ impl Relay {
             Err(_) => self.breakers.failed(DELIUS, claim.write.noms.as_str(), Instant::now()),
         }
         let outcome = applied.map_err(|error| {
-            let failure = Failure::from(error);
-            Failure { known: failure.known || self.breakers.is_open(DELIUS), ..failure }
+            let failure = AttemptFailure::from(error);
+            AttemptFailure { known: failure.known || self.breakers.is_open(DELIUS), ..failure }
         })?;
         self.record(claim, outcome).await
     }
@@ -342,7 +266,7 @@ impl Relay {
         }
     }
 
-    async fn record(&self, claim: &Claim, outcome: WriteOutcome) -> Result<Step, Failure> {
+    async fn record(&self, claim: &Claim, outcome: WriteOutcome) -> Result<Step, AttemptFailure> {
         let command = CaseCommand::RecordOutcome {
             write: claim.reference,
             intent: claim.write.write.clone(),
@@ -379,7 +303,7 @@ impl Relay {
             match self.store.execute(noms, command, Cause::NoMessage).await {
                 Ok(_) => Ok(Step::Parked),
                 Err(ExecuteError::LeaseLost) => Ok(Step::LeaseLost),
-                Err(error) => Err(Failure::from(error)),
+                Err(error) => Err(AttemptFailure::from(error)),
             }
         });
         let parked = tokio::select! {
@@ -395,16 +319,16 @@ impl Relay {
             Ok(step) => step,
             Err(failure) => {
                 let error = format!("{error}; and it cannot be parked: {}", failure.error);
-                self.defer(claim, &Failure { error, ..failure }).await
+                self.defer(claim, &AttemptFailure { error, ..failure }).await
             }
         }
     }
 
-    async fn defer(&self, claim: &Claim, failure: &Failure) -> Step {
+    async fn defer(&self, claim: &Claim, failure: &AttemptFailure) -> Step {
         let backoff = Backoff::new(Duration::from_millis(500), self.config.longest_backoff);
         let delay = backoff.after(claim.attempt);
         let (noms, write_id, attempt) = (&claim.write.noms, claim.write.id, claim.attempt);
-        let Failure { error, known } = failure;
+        let AttemptFailure { error, known } = failure;
         tracing::warn!(error, %noms, %write_id, attempt, delay_ms = delay.as_millis(), "write not applied; trying again");
         metrics::counter!("relay_deferrals_total").increment(1);
         let defer = table::defer(self.store.pool(), claim, &self.config.worker, error, *known, delay);
@@ -417,35 +341,4 @@ impl Relay {
             }
         }
     }
-}
-
-/// An attempt that settled nothing.
-struct Failure {
-    /// Without personal data.
-    error: String,
-    /// It passes by itself: no reason to park.
-    known: bool,
-}
-
-impl From<DeliusError> for Failure {
-    fn from(error: DeliusError) -> Self {
-        Self { error: error.to_string(), known: error.is_transient() }
-    }
-}
-
-impl From<ExecuteError> for Failure {
-    fn from(error: ExecuteError) -> Self {
-        Self {
-            error: error.to_string(),
-            known: matches!(error, ExecuteError::Unavailable(_) | ExecuteError::Contended(_)),
-        }
-    }
-}
-
-/// A panic is a failure like another: its write is tried again and parked, and the other cases go on. What the panic
-/// says of itself can be anybody's data, so it is not kept.
-async fn unpanicked(work: impl Future<Output = Result<Step, Failure>>) -> Result<Step, Failure> {
-    AssertUnwindSafe(work).catch_unwind().await.unwrap_or_else(|_| {
-        Err(Failure { error: "the attempt panicked; standard error says where".to_owned(), known: false })
-    })
 }

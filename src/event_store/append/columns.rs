@@ -30,6 +30,16 @@ pub(super) struct Columns<'a> {
     reflected: (Vec<i32>, Vec<i64>),
     notices: Notices<'a>,
     identities: Identities,
+    officers: Officers,
+}
+
+#[derive(Default)]
+struct Officers {
+    append: Vec<i32>,
+    prison: Vec<String>,
+    staff_code: Vec<i64>,
+    staff_id: Vec<i64>,
+    written_at: Vec<DateTime<Utc>>,
 }
 
 #[derive(Default)]
@@ -141,6 +151,13 @@ impl<'a> Columns<'a> {
             self.names.email.push(staff.email);
             self.names.learned_at.push(learned_at);
         }
+        for ((prison, staff_code), (staff_id, written_at)) in effects.officers {
+            self.officers.append.push(index);
+            self.officers.prison.push(prison.to_string());
+            self.officers.staff_code.push(staff_code);
+            self.officers.staff_id.push(staff_id);
+            self.officers.written_at.push(written_at);
+        }
         for (sequence, staff_code) in effects.waiting {
             self.unreflected.0.push(index);
             self.unreflected.1.push(place(append, sequence));
@@ -209,6 +226,11 @@ impl<'a> Columns<'a> {
             .bind(self.identities.one)
             .bind(self.identities.other)
             .bind(self.identities.at)
+            .bind(self.officers.append)
+            .bind(self.officers.prison)
+            .bind(self.officers.staff_code)
+            .bind(self.officers.staff_id)
+            .bind(self.officers.written_at)
             .fetch_all(pool)
             .await
     }

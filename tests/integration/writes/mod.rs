@@ -11,3 +11,4 @@ mod outcome_topic;
 mod relay;
 mod relay_parks;
 mod relay_stops;
+mod staff_codes;

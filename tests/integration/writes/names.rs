@@ -2,7 +2,7 @@
 
 use manage_pom_cases_and_delius::{
     case::{AddressedWrite, DeliusWrite, OutcomeName},
-    delius::StaffRows,
+    delius::{OtherStaff, StaffRows},
 };
 use sqlx::PgPool;
 
@@ -63,13 +63,16 @@ async fn people_whom_only_the_staff_code_tells_apart_are_told_apart_by_what_it_w
     let (delius, _) = ground(&pool).await;
     let first = apply(&delius, &named("ADA", "BYRON")).await.staff_id().unwrap();
     // The other Ada Byron of the same prison: not the row of the first one's code.
-    let other = StaffRows { of_pom: None, of_others: vec![first] };
+    let of_others = |staff_id, surname: &str| {
+        vec![OtherStaff { staff_id, forename: "ADA".to_owned(), surname: surname.to_owned() }]
+    };
+    let other = StaffRows { of_pom: None, of_others: of_others(first, "BYRON") };
     let second = delius.apply_for(&named("ADA", "BYRON"), &other).await.unwrap().staff_id().unwrap();
     assert_ne!(first, second);
     assert_eq!(count(&pool, "staff where surname = 'Byron'").await, 2);
 
     // A name that changed is still the same person.
-    let known = StaffRows { of_pom: Some(first), of_others: vec![second] };
+    let known = StaffRows { of_pom: Some(first), of_others: of_others(second, "BYRON") };
     let married = delius.apply_for(&named("ADA", "LOVELACE"), &known).await.unwrap();
     assert_eq!((married.name, married.staff_id()), (OutcomeName::PomAllocated, Some(first)));
     let again = delius.apply_for(&named("ADA", "LOVELACE"), &known).await.unwrap();
