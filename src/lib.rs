@@ -26,7 +26,7 @@
 //! | 4 | [`delius`] | write to plan to SQL; the case record's query |
 //! | 3 | [`mpc`] | the client of Manage POM Cases |
 //! | 2 | [`case`] | the aggregate: events, decisions, timeline; pure |
-//! | 1 | `database`, `breakers`, `retry`, `london`, `failpoint` | outage classification, circuit breakers, backoff, London time |
+//! | 1 | `database`, `breakers`, `retry`, `london`, `trace`, `failpoint` | outage classification, circuit breakers, backoff, London time, traces |
 
 #[macro_use]
 mod failpoint;
@@ -50,3 +50,4 @@ pub mod operations;
 pub mod outbox;
 pub mod relay;
 pub mod retry;
+pub mod trace;

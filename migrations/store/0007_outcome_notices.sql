@@ -7,6 +7,7 @@ create table outcome_notices (
     outcome      text        not null,
     occurred_at  timestamptz, -- of the message that the write goes back to; none for one that an operator released
     applied_at   timestamptz not null,
+    traceparent  text, -- the trace of the message, sent with the notice
     attempt      integer     not null default 0,
     available_at timestamptz not null default clock_timestamp(), -- also the end of the lease of who is sending it
     last_error   text,

@@ -41,6 +41,12 @@ pub enum Role {
     Relay,
 }
 
+/// As they are given on the command line.
+fn names(roles: &[Role]) -> String {
+    let values: Vec<_> = roles.iter().filter_map(Role::to_possible_value).collect();
+    values.iter().map(clap::builder::PossibleValue::get_name).collect::<Vec<_>>().join(",")
+}
+
 /// The settings of the service.
 #[derive(Debug, Args)]
 pub struct ServeSettings {
@@ -137,14 +143,14 @@ impl App {
             tasks.ended().await;
             return Err(failure);
         }
-        tracing::info!(roles = ?settings.roles, version = CODE_VERSION, "started");
+        tracing::info!(roles = names(&settings.roles), version = CODE_VERSION, "started");
         Ok(Self { roles: settings.roles, tasks, stop })
     }
 
     /// Runs until `stop` is cancelled, then drains: work in flight is finished, the rest is given back.
     pub async fn run_until_stopped(self) -> ExitCode {
         self.stop.cancelled().await;
-        tracing::info!(roles = ?self.roles, "stopping: finishing the work in flight");
+        tracing::info!(roles = names(&self.roles), "stopping: finishing the work in flight");
         if tokio::time::timeout(STOPPED_WITHIN, self.tasks.ended()).await.is_err() {
             let unfinished = self.tasks.left();
             tracing::warn!(unfinished, "not everything was finished in time; it will be tried again");

@@ -14,6 +14,7 @@ use super::{Cause, failure::StoreError};
 use crate::{
     case::{CaseEvent, NomsNumber},
     database::in_time,
+    trace::TraceContext,
 };
 
 /// Events to be appended to one case.
@@ -24,6 +25,8 @@ pub(super) struct Append {
     pub(super) expected_sequence: u64,
     pub(super) events: Vec<CaseEvent>,
     pub(super) cause: Cause,
+    /// The trace that the append belongs to.
+    pub(super) trace: Option<TraceContext>,
     /// Whether notices of applied writes are kept for the outcome topic.
     pub(super) keeps_notices: bool,
 }

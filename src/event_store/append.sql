@@ -120,25 +120,25 @@ reflected as (
     join granted using (append)
     where unreflected_allocations.case_id = granted.case_id and unreflected_allocations.sequence = reflected.sequence
 ),
--- $39-$43: notices of applied writes for the outcome topic.
+-- $39-$44: notices of applied writes for the outcome topic.
 noticed as (
-    insert into outcome_notices (write_id, case_id, outcome, occurred_at, applied_at)
+    insert into outcome_notices (write_id, case_id, outcome, occurred_at, applied_at, traceparent)
     select notice.write_id, granted.case_id, notice.outcome,
            (select (payload -> 'provenance' ->> 'occurredAt')::timestamptz
             from events
             where aggregate_type = 'case' and aggregate_id = granted.case_id and sequence = notice.sequence),
-           notice.applied_at
-    from unnest($39::integer[], $40::uuid[], $41::bigint[], $42::text[], $43::timestamptz[])
-        as notice (append, write_id, sequence, outcome, applied_at)
+           notice.applied_at, notice.traceparent
+    from unnest($39::integer[], $40::uuid[], $41::bigint[], $42::text[], $43::timestamptz[], $44::text[])
+        as notice (append, write_id, sequence, outcome, applied_at, traceparent)
     join granted using (append)
     on conflict do nothing
 ),
--- $44-$50: what the events say about the identifiers of persons.
+-- $45-$51: what the events say about the identifiers of persons.
 identified as (
     insert into identity_facts (case_id, sequence, ordinal, kind, one, other, at, recorded_at)
     select granted.case_id, appended.sequence, fact.ordinal, fact.kind, fact.one, fact.other, fact.at,
            appended.recorded_at
-    from unnest($44::integer[], $45::bigint[], $46::integer[], $47::text[], $48::text[], $49::text[], $50::timestamptz[])
+    from unnest($45::integer[], $46::bigint[], $47::integer[], $48::text[], $49::text[], $50::text[], $51::timestamptz[])
         as fact (append, place, ordinal, kind, one, other, at)
     join granted using (append)
     join appended on appended.aggregate_id = granted.case_id and appended.sequence = granted.expected + fact.place

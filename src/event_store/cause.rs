@@ -1,8 +1,12 @@
 //! What led to an append. It is stored with each of its events as their metadata.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::receipts::Receipt;
+use crate::{
+    outbox::table::MESSAGE_ID,
+    trace::{TRACEPARENT, TraceContext},
+};
 
 /// What led to an append.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -22,25 +26,30 @@ impl Cause {
         }
     }
 
-    /// The metadata of the events: texts by name, empty without a message.
-    pub(super) fn metadata(&self) -> Value {
-        let Some(receipt) = self.receipt() else { return Value::Object(Map::new()) };
-        let mut metadata = json!({
-            "messageId": receipt.message_id,
-            "bodySha256": receipt.body_sha256,
-            "receiveCount": receipt.receive_count.to_string(),
-            "receivedAt": receipt.received_at.to_rfc3339(),
-        });
-        if let (Some(event_type), Some(members)) = (&receipt.event_type, metadata.as_object_mut()) {
-            members.insert("eventType".to_owned(), Value::from(event_type.as_str()));
-        }
-        metadata
+    /// The metadata of the events, as texts by name: the message and the trace.
+    pub(super) fn metadata(&self, trace: Option<TraceContext>) -> Value {
+        let mut metadata = self.receipt().map_or_else(Map::new, message);
+        metadata.extend(trace.map(|trace| (TRACEPARENT.to_owned(), Value::from(trace.to_string()))));
+        Value::Object(metadata)
     }
+}
+
+fn message(receipt: &Receipt) -> Map<String, Value> {
+    let members = [
+        (MESSAGE_ID, Some(receipt.message_id.clone())),
+        ("bodySha256", Some(receipt.body_sha256.clone())),
+        ("receiveCount", Some(receipt.receive_count.to_string())),
+        ("receivedAt", Some(receipt.received_at.to_rfc3339())),
+        ("eventType", receipt.event_type.clone()),
+    ];
+    members.into_iter().filter_map(|(name, text)| Some((name.to_owned(), Value::from(text?)))).collect()
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use serde_json::json;
 
     use super::*;
 
@@ -60,7 +69,9 @@ mod tests {
             "receiveCount": "3",
             "receivedAt": "2026-07-01T09:00:01.250+00:00",
         });
-        assert_eq!(Cause::Message(receipt).metadata(), expected);
-        assert_eq!(Cause::NoMessage.metadata(), json!({}));
+        assert_eq!(Cause::Message(receipt).metadata(None), expected);
+        assert_eq!(Cause::NoMessage.metadata(None), json!({}));
+        let trace = TraceContext::of_identity("a message");
+        assert_eq!(Cause::NoMessage.metadata(Some(trace)), json!({ "traceparent": trace.to_string() }));
     }
 }

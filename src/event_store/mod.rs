@@ -59,7 +59,7 @@ use self::{
 };
 use crate::{
     case::{Case, CaseCommand, CaseError, CaseEvent, CaseServices, NomsNumber},
-    database,
+    database, trace,
 };
 
 /// The migrations of our store. Those of a newer version that is being rolled out are none of our business.
@@ -226,6 +226,7 @@ impl CaseStore {
             expected_sequence: sequence,
             events: events.clone(),
             cause,
+            trace: trace::current(),
             keeps_notices: self.keeps_notices,
         };
         let appended = self.batchers().appends.submit(append).await;
@@ -330,6 +331,7 @@ pub async fn append(
         expected_sequence,
         events: events.to_vec(),
         cause,
+        trace: None,
         keeps_notices: false,
     };
     let appended = append::batch(pool, vec![append]).await.pop();

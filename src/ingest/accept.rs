@@ -15,8 +15,9 @@ use super::{
     known,
     message::{Delivery, Malformed, Parsed, parse},
     not_accepted::undocumented,
-    parked,
+    note_case, parked,
     route::{ParkReason, Parking, Route, drops_again, outdated, route},
+    traced,
     waiting::MAX_UNDOCUMENTED,
 };
 use crate::{
@@ -78,7 +79,7 @@ impl Ingest {
     /// Makes one attempt to accept a delivery from the queue.
     pub async fn accept(&self, delivery: &Delivery) -> Result<Disposition, NotAccepted> {
         let began = Instant::now();
-        let disposition = self.accept_untimed(delivery).await?;
+        let disposition = traced(delivery, self.accept_untimed(delivery)).await?;
         metrics::histogram!("ingest_message_duration_seconds").record(began.elapsed());
         Ok(disposition)
     }
@@ -124,7 +125,8 @@ impl Ingest {
     /// Accepts a parked message once more, under the id that it was parked with.
     pub async fn retry(&self, delivery: &Delivery, message_id: &str) -> Result<Disposition, NotAccepted> {
         let (_, parsed) = parse(delivery);
-        self.accept_parsed(delivery, message_id.to_owned(), parsed, Origin::Operator).await
+        let accepted = self.accept_parsed(delivery, message_id.to_owned(), parsed, Origin::Operator);
+        traced(delivery, accepted).await
     }
 
     /// The end of a message whose id is known: a duplicate, or another message under the same id.
@@ -310,6 +312,7 @@ impl Ingest {
     ) -> Result<Disposition, NotAccepted> {
         let noms = answer_of_delius("while looking up a NOMS number", self.delius.noms_of(&crn)).await?;
         if let Some(noms) = noms {
+            note_case(&noms);
             if let Some(former) = former.filter(|former| *former != noms) {
                 let (from, to) = (PersonId::Noms(former), PersonId::Noms(noms));
                 let change =
@@ -339,12 +342,14 @@ impl Ingest {
             answer_of_delius("while looking up a live custody", self.delius.live_custody(crn)).await?;
         match custody {
             LiveCustody::One(noms) => {
+                note_case(&noms);
                 let address = DetailAddress::OfCase;
                 let command =
                     CaseCommand::RecordHandover { noms: noms.clone(), message, address, dry_run: false };
                 self.command(in_work, noms, command).await
             }
             LiveCustody::NotApplicable { noms: Some(noms), reason } => {
+                note_case(&noms);
                 let command = CaseCommand::RecordNotApplicable { message, reason };
                 self.command(in_work, noms, command).await
             }

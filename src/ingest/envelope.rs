@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::message::{Malformed, is_plain};
+use crate::trace::TRACEPARENT;
 
 /// The members that SNS writes beside `Message`.
 const MEMBERS: [&str; 11] = [
@@ -29,6 +30,8 @@ pub(super) struct Unwrapped {
     pub(super) id: Option<String>,
     /// Attribute `eventType` of the outermost envelope that has one.
     pub(super) event_type: Option<String>,
+    /// Attribute `traceparent` of the outermost envelope that has one.
+    pub(super) traceparent: Option<String>,
     /// The event; what is wrong with it where there is none.
     pub(super) event: Option<Map<String, Value>>,
 }
@@ -46,7 +49,8 @@ fn unwrap_into(unwrapped: &mut Unwrapped, body: &str) -> Result<(), Malformed> {
         let Some(inner) = message_of(&object) else { break };
         what = "Message";
         unwrapped.id = unwrapped.id.take().or_else(|| id_of(&object));
-        unwrapped.event_type = unwrapped.event_type.take().or_else(|| attribute_of(&object));
+        unwrapped.event_type = unwrapped.event_type.take().or_else(|| attribute_of(&object, "eventType"));
+        unwrapped.traceparent = unwrapped.traceparent.take().or_else(|| attribute_of(&object, TRACEPARENT));
         object = match inner {
             Value::Object(event) => event.clone(),
             text => self::object(what, text.as_str().unwrap_or_default())?,
@@ -77,9 +81,9 @@ fn id_of(envelope: &Map<String, Value>) -> Option<String> {
     envelope.get("MessageId").and_then(Value::as_str).filter(|id| is_plain(id)).map(str::to_owned)
 }
 
-/// The attribute `eventType`, as SNS writes it (`{"Type", "Value"}`), as SQS does (`StringValue`), or as plain text.
-fn attribute_of(envelope: &Map<String, Value>) -> Option<String> {
-    let attribute = envelope.get("MessageAttributes")?.get("eventType")?;
+/// An attribute, as SNS writes it (`{"Type", "Value"}`), as SQS does (`StringValue`), or as plain text.
+fn attribute_of(envelope: &Map<String, Value>, name: &str) -> Option<String> {
+    let attribute = envelope.get("MessageAttributes")?.get(name)?;
     let value = ["Value", "StringValue"].iter().find_map(|name| attribute.get(name)).unwrap_or(attribute);
     let text = match value {
         Value::String(text) => trimmed(text).to_owned(),

@@ -10,7 +10,10 @@ use serde_json::Value;
 
 use super::envelope::{self, Unwrapped, trimmed};
 pub use super::event::{Event, IdentifierFault};
-use crate::case::sha256_hex;
+use crate::{
+    case::sha256_hex,
+    trace::{TRACEPARENT, TraceContext},
+};
 
 /// SQS carries at most 1 MiB; a longer body is not a message.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -76,7 +79,7 @@ pub fn parse(delivery: &Delivery) -> (String, Result<Parsed, Malformed>) {
         };
         return (id_without_envelope(delivery), malformed(what));
     };
-    let (Unwrapped { id, event_type, event }, result) = envelope::unwrap(text);
+    let (Unwrapped { id, event_type, event, .. }, result) = envelope::unwrap(text);
     let id = id.unwrap_or_else(|| id_without_envelope(delivery));
     let Some(event) = event else {
         let malformed = result.err().unwrap_or_else(|| Malformed("the message has no event".to_owned()));
@@ -89,6 +92,15 @@ pub fn parse(delivery: &Delivery) -> (String, Result<Parsed, Malformed>) {
         stated.into_iter().find(|text| !text.is_empty()).filter(|text| is_plain(text)).map(str::to_owned)
     };
     (id.clone(), Ok(Parsed { message_id: id, event_type, event: Event::of(event) }))
+}
+
+/// The trace that the message brings in its attribute, or else the one that follows from its id.
+pub(super) fn trace(delivery: &Delivery, message_id: &str) -> TraceContext {
+    let text = std::str::from_utf8(&delivery.body).unwrap_or_default();
+    let in_envelope = envelope::unwrap(text).0.traceparent;
+    let on_queue = delivery.attributes.get(TRACEPARENT).cloned();
+    let stated = in_envelope.into_iter().chain(on_queue).find_map(|text| TraceContext::parse(&text));
+    stated.unwrap_or_else(|| TraceContext::of_identity(message_id))
 }
 
 /// Whether a text may be logged and stored as an identifier of a message.

@@ -30,8 +30,35 @@ pub use accept::{Disposition, Ingest, NotAccepted};
 pub use message::Delivery;
 
 use chrono::{DateTime, Utc};
+use futures_util::{FutureExt, future::BoxFuture};
 
-use crate::{case::NomsNumber, london};
+use crate::{case::NomsNumber, london, trace};
+
+/// Works on a message within its trace: each log line has the trace, the message and the case, as far as it is known.
+pub(crate) fn traced<'a, T: 'a>(
+    delivery: &Delivery,
+    work: impl Future<Output = T> + Send + 'a,
+) -> BoxFuture<'a, T> {
+    if trace::current().is_some() {
+        return work.boxed();
+    }
+    let (message_id, parsed) = message::parse(delivery);
+    let noms = parsed.ok().and_then(|parsed| parsed.event.noms().ok());
+    let context = message::trace(delivery, &message_id);
+    // Of the highest level, so that no filter of levels takes the labels off a line.
+    let span = tracing::error_span!(
+        "message",
+        trace_id = context.trace_id(),
+        message_id,
+        noms = noms.as_ref().map(NomsNumber::as_str)
+    );
+    trace::within(span, context, work)
+}
+
+/// The case of a message that names only a CRN is known now.
+pub(crate) fn note_case(noms: &NomsNumber) {
+    tracing::Span::current().record("noms", noms.as_str());
+}
 
 /// Logs and counts how a message ended, once, where it is handled, and returns its event type.
 pub(crate) fn report(delivery: &Delivery, message_id: &str, disposition: &Disposition) -> Option<String> {
@@ -41,7 +68,8 @@ pub(crate) fn report(delivery: &Delivery, message_id: &str, disposition: &Dispos
     let event_type = known_type.as_deref().unwrap_or("unknown");
     let name = match disposition {
         Disposition::Recorded { noms, events } => {
-            tracing::info!(message_id, event_type, noms = %noms, ?events, "message recorded");
+            let events_recorded = events.join(",");
+            tracing::info!(message_id, event_type, noms = %noms, events_recorded, "message recorded");
             if events.contains(&"AllocationNotReady") {
                 telemetry("NotReadyToAllocate", noms, occurred_at);
             }

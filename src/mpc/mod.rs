@@ -28,6 +28,7 @@ use crate::{
         AllocationAnswer, DetailAddress, Evidence, FetchError, Fetched, HandoverAnswer, ManagePomCases,
         NomsNumber, UndocumentedAnswer,
     },
+    trace::{self, TRACEPARENT},
 };
 
 /// Documented answers have a few hundred bytes. The limit keeps a misrouted download out of memory.
@@ -140,8 +141,11 @@ impl MpcClient {
     ) -> Result<(Url, Response), FetchError> {
         let mut last_status = 0;
         for _ in 0..=MAX_REDIRECTS {
-            let request =
+            let mut request =
                 self.http.get(url.clone()).bearer_auth(token).header(header::ACCEPT, "application/json");
+            if let Some(trace) = trace::current() {
+                request = request.header(TRACEPARENT, trace.to_string());
+            }
             let response = request.send().await.map_err(|error| unavailable(&describe(&error)))?;
             let status = response.status();
             if !status.is_redirection() {

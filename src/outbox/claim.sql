@@ -27,4 +27,6 @@ where outbox.id = due.id
 returning outbox.id, case_id, sequence, ordinal, intent, outbox.attempt, unknown_failures, created_at, last_error,
           extract(epoch from clock_timestamp() - failing_since)::double precision as failing_seconds,
           exists (select from identity_facts known where known.one = outbox.case_id)
-              or exists (select from identity_facts known where known.other = outbox.case_id) as identity_known
+              or exists (select from identity_facts known where known.other = outbox.case_id) as identity_known,
+          (select metadata from events
+           where aggregate_type = 'case' and aggregate_id = outbox.case_id and events.sequence = outbox.sequence) as cause

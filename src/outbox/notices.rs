@@ -28,6 +28,8 @@ pub struct Notice {
     pub occurred_at: Option<DateTime<Utc>>,
     /// When Delius was written.
     pub applied_at: DateTime<Utc>,
+    /// The trace that it belongs to, sent as an attribute.
+    pub traceparent: Option<String>,
     /// Which attempt at sending it this is, from 1.
     pub attempt: i32,
 }
@@ -75,7 +77,8 @@ pub async fn claim(pool: &PgPool, limit: u32, lease: Duration) -> sqlx::Result<V
          update outcome_notices
          set attempt = attempt + 1, available_at = clock_timestamp() + make_interval(secs => $2)
          from due where outcome_notices.write_id = due.write_id
-         returning outcome_notices.write_id, case_id, outcome, occurred_at, applied_at, attempt",
+         returning outcome_notices.write_id, case_id, outcome, occurred_at, applied_at, traceparent,
+                   attempt",
     )
     .bind(i64::from(limit))
     .bind(lease.as_secs_f64())
@@ -140,6 +143,7 @@ mod tests {
             outcome: "PomAllocated".into(),
             occurred_at: Some("2026-07-01T09:00:00Z".parse().unwrap()),
             applied_at: "2026-07-01T09:00:02.120Z".parse().unwrap(),
+            traceparent: None,
             attempt: 1,
         }
     }

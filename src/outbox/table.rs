@@ -4,13 +4,19 @@
 //! Architecture invariant: every change after the claim is guarded by (id, attempt, state), so a worker that was
 //! paused beyond its lease changes nothing when it wakes up.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use sqlx::{PgPool, Row, postgres::PgRow, types::Json};
 use uuid::Uuid;
 
-use crate::case::{AddressedWrite, DeliusWrite, NomsNumber, WriteRef};
+use crate::{
+    case::{AddressedWrite, DeliusWrite, NomsNumber, WriteRef},
+    trace::{TRACEPARENT, TraceContext},
+};
+
+/// Under this name the metadata of an event hold the message that it goes back to.
+pub const MESSAGE_ID: &str = "messageId";
 
 /// How a row leaves or re-enters the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,6 +78,10 @@ pub struct Claim {
     pub unknown_failures: u32,
     /// The last error, and for how long it has been the same.
     pub failing: Option<(String, Duration)>,
+    /// The trace that it belongs to: that of its event.
+    pub trace: TraceContext,
+    /// The message that its event goes back to, if it goes back to one.
+    pub message_id: Option<String>,
     /// When the write was derived.
     pub derived_at: DateTime<Utc>,
     /// Whether anything is recorded about the identifiers of the person: only then the person may have another number.
@@ -128,8 +138,14 @@ fn claimed(row: &PgRow) -> sqlx::Result<Claim> {
     let noms: String = row.try_get("case_id")?;
     let noms: NomsNumber = noms.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
     let Json(write): Json<DeliusWrite> = row.try_get("intent")?;
+    let id: Uuid = row.try_get("id")?;
+    let cause: Option<Json<BTreeMap<String, String>>> = row.try_get("cause")?;
+    let mut cause = cause.unwrap_or_default().0;
+    let trace = cause.get(TRACEPARENT).and_then(|text| TraceContext::parse(text));
     Ok(Claim {
-        write: AddressedWrite { id: row.try_get("id")?, noms, write },
+        trace: trace.unwrap_or_else(|| TraceContext::of_identity(&id.to_string())),
+        message_id: cause.remove(MESSAGE_ID),
+        write: AddressedWrite { id, noms, write },
         reference: WriteRef {
             sequence: row.try_get::<i64, _>("sequence")?.cast_unsigned(),
             ordinal: row.try_get::<i32, _>("ordinal")?.cast_unsigned(),

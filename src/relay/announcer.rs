@@ -15,6 +15,7 @@ use crate::{
     database::in_time,
     outbox::notices::{self, EVENT_TYPE, Notice},
     retry::Backoff,
+    trace::{TRACEPARENT, TraceContext},
 };
 
 const BATCH: u32 = 50;
@@ -97,9 +98,13 @@ impl Announcer {
     }
 
     async fn tell(&self, notice: Notice) -> sqlx::Result<bool> {
+        let (write_id, attempt, noms) = (notice.write_id, notice.attempt, notice.case_id.as_str());
+        let trace = notice.traceparent.as_deref().and_then(TraceContext::parse);
+        let trace_id = trace.map(TraceContext::trace_id);
         let reason = match tokio::time::timeout(ATTEMPT, self.publish(&notice)).await {
             Ok(Ok(())) => {
                 in_time(notices::sent(&self.store, &notice)).await?;
+                tracing::info!(trace_id, noms, %write_id, outcome = notice.outcome, "outcome notice published");
                 metrics::counter!("outcome_notices_sent_total").increment(1);
                 return Ok(true);
             }
@@ -107,8 +112,7 @@ impl Announcer {
             Err(_) => "no answer in time".to_owned(),
         };
         let delay = BACKOFF.after(notice.attempt.max(0).cast_unsigned().saturating_add(1));
-        let (write_id, attempt) = (notice.write_id, notice.attempt);
-        tracing::warn!(reason, %write_id, attempt, delay_ms = delay.as_millis(), "outcome notice not published; retrying");
+        tracing::warn!(reason, trace_id, noms, %write_id, attempt, delay_ms = delay.as_millis(), "outcome notice not published; retrying");
         metrics::counter!("outcome_notices_deferred_total").increment(1);
         in_time(notices::defer(&self.store, &notice, &reason, delay)).await?;
         Ok(false)
@@ -116,7 +120,10 @@ impl Announcer {
 
     async fn publish(&self, notice: &Notice) -> Result<(), String> {
         let mut request = self.sns.publish().topic_arn(&self.topic_arn).message(notice.body());
-        for (name, value) in [("eventType", EVENT_TYPE), ("outcome", &notice.outcome)] {
+        let traceparent = notice.traceparent.as_deref().map(|value| (TRACEPARENT, value));
+        let attributes =
+            [("eventType", EVENT_TYPE), ("outcome", &notice.outcome)].into_iter().chain(traceparent);
+        for (name, value) in attributes {
             let value = MessageAttributeValue::builder().data_type("String").string_value(value);
             let value = value.build().map_err(|error| error.to_string())?;
             request = request.message_attributes(name, value);

@@ -176,28 +176,32 @@ impl Relay {
         }
     }
 
-    /// Applies one claimed write and finishes, defers or parks its row.
+    /// Applies one claimed write and finishes, defers or parks its row, within the trace of its message.
     async fn settle(&self, claim: Claim) -> Step {
+        super::telemetry::traced(&claim, self.settle_traced(&claim)).await
+    }
+
+    async fn settle_traced(&self, claim: &Claim) -> Step {
         // Somebody changed the row, or mixed rows of two stores: its outcome in Delius would be that of another write.
         let (noms, reference, write) = (&claim.write.noms, claim.reference, &claim.write.write);
         if claim.write.id != projector::write_id(noms, reference, write) {
             return self
-                .park(&claim, "its identity is not that of what it is to write; compare it with its event")
+                .park(claim, "its identity is not that of what it is to write; compare it with its event")
                 .await;
         }
         // So many attempts were never heard of again: one more could crash the process once more.
         if claim.unknown_failures >= self.config.park_after {
-            return self.park(&claim, "its attempts ended without a result or could not be recorded").await;
+            return self.park(claim, "its attempts ended without a result or could not be recorded").await;
         }
-        match unpanicked(self.attempt(&claim)).await {
+        match unpanicked(self.attempt(claim)).await {
             Ok(step) => {
                 if matches!(step, Step::LeaseLost) {
                     metrics::counter!("relay_lease_losses_total").increment(1);
                 }
                 step
             }
-            Err(failure) if self.is_final(&claim, &failure) => self.park(&claim, &failure.error).await,
-            Err(failure) => self.defer(&claim, &failure).await,
+            Err(failure) if self.is_final(claim, &failure) => self.park(claim, &failure.error).await,
+            Err(failure) => self.defer(claim, &failure).await,
         }
     }
 

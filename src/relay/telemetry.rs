@@ -2,8 +2,25 @@
 //! what dashboards query.
 
 use chrono::Utc;
+use futures_util::future::BoxFuture;
 
-use crate::{case::WriteOutcome, outbox::table::Claim};
+use crate::{case::WriteOutcome, outbox::table::Claim, trace};
+
+/// Works on a write within its trace: each log line has the trace, the message, the case and the write.
+pub(crate) fn traced<'a, T: 'a>(
+    claim: &Claim,
+    work: impl Future<Output = T> + Send + 'a,
+) -> BoxFuture<'a, T> {
+    // Of the highest level, so that no filter of levels takes the labels off a line.
+    let span = tracing::error_span!(
+        "write",
+        trace_id = claim.trace.trace_id(),
+        message_id = claim.message_id,
+        noms = %claim.write.noms,
+        write_id = %claim.write.id
+    );
+    trace::within(span, claim.trace, work)
+}
 
 pub(crate) fn applied(claim: &Claim, outcome: &WriteOutcome) {
     let name = outcome.name.as_str();

@@ -113,6 +113,7 @@ struct Notices<'a> {
     sequence: Vec<i64>,
     outcome: Vec<&'a str>,
     applied_at: Vec<DateTime<Utc>>,
+    traceparent: Vec<Option<String>>,
 }
 
 /// An append that would finish two writes: the statement can guard only one.
@@ -219,6 +220,7 @@ impl<'a> Columns<'a> {
             .bind(self.notices.sequence)
             .bind(self.notices.outcome)
             .bind(self.notices.applied_at)
+            .bind(self.notices.traceparent)
             .bind(self.identities.append)
             .bind(self.identities.place)
             .bind(self.identities.ordinal)
@@ -267,7 +269,7 @@ impl<'a> Appends<'a> {
 
 impl<'a> Events<'a> {
     fn add(&mut self, index: i32, append: &'a Append) {
-        let metadata = append.cause.metadata();
+        let metadata = append.cause.metadata(append.trace);
         for (place, event) in (1..).zip(&append.events) {
             self.append.push(index);
             self.place.push(place);
@@ -319,6 +321,7 @@ impl<'a> Notices<'a> {
             self.sequence.push(result.write.sequence.cast_signed());
             self.outcome.push(result.outcome.name.as_str());
             self.applied_at.push(result.outcome.applied_at);
+            self.traceparent.push(append.trace.map(|trace| trace.to_string()));
         }
     }
 }

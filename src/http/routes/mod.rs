@@ -1,6 +1,7 @@
 //! The routes of case records and of operations, one file each. Routes that need more than the case records (history,
 //! queue administration) are handed to [`crate::http::Api::with_routes`].
 
+pub(super) mod api_page;
 pub(super) mod batch;
 pub(super) mod case_record;
 pub(super) mod health;
@@ -29,7 +30,7 @@ pub(super) fn reads(api: &Api) -> Vec<Route> {
 /// The routes that every process has, whatever its roles.
 pub(super) fn operational(health: &Health, metrics: &PrometheusHandle) -> Vec<Route> {
     let mut routes: Vec<Route> = health::routes(health).into();
-    routes.extend([info::route(), metrics::route(metrics)]);
+    routes.extend([info::route(), metrics::route(metrics), api_page::route()]);
     routes
 }
 

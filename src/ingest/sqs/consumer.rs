@@ -207,7 +207,8 @@ impl Consumer {
             Admission::Probe => Some(1),
             Admission::Paused(pause) => {
                 let down = self.breakers.open();
-                tracing::warn!(?down, pause_ms = pause.as_millis(), "a dependency is down; polling pauses");
+                let down = down.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+                tracing::warn!(down, pause_ms = pause.as_millis(), "a dependency is down; polling pauses");
                 stop.run_until_cancelled(sleep(pause)).await;
                 None
             }

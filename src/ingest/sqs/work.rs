@@ -22,6 +22,7 @@ use crate::{
         message::{Delivery, parse},
         report, route,
         sqs::{consumer::Consumer, deleter::PendingDelete, in_flight::InFlightMessage, received::delivery},
+        traced,
     },
     retry::Backoff,
 };
@@ -67,7 +68,7 @@ impl Consumer {
         let MessageInProgress { message, in_flight, feed } = in_progress;
         let (delivery, in_flight) = (delivery(&message), Arc::new(in_flight));
         let heartbeat = self.visibility.extend(&in_flight, self.config.visibility);
-        let end = self.accept(&delivery, shutdown).await;
+        let end = traced(&delivery, self.accept(&delivery, shutdown)).await;
         // Before anything is decided on the visibility: a beat under way must not come after it.
         heartbeat.stop().await;
         match end {

@@ -20,6 +20,7 @@ use crate::{
         accept::NotAccepted,
         attempt::{attempt, seen, tell_breakers},
         route::ParkReason,
+        traced,
         waiting::{Treatment, treat},
     },
     retry::Backoff,
@@ -158,7 +159,7 @@ impl Worker {
     }
 
     async fn work(&self, message: &WaitingMessage, stop: &CancellationToken) {
-        if let Err(error) = self.accept(message, stop).await {
+        if let Err(error) = traced(&message.delivery(), self.accept(message, stop)).await {
             self.breakers.unreachable(STORE, Instant::now());
             let message_id = &message.message_id;
             tracing::warn!(%error, message_id, "could not record the end of an attempt; the lease ends by itself");

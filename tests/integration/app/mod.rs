@@ -5,3 +5,4 @@ mod cron_jobs;
 mod listening;
 mod process;
 mod starting;
+mod tracing;

@@ -70,6 +70,15 @@ impl Process {
     }
 }
 
+/// What it logged helps to understand a test that fails.
+impl Drop for Process {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.log());
+        }
+    }
+}
+
 pub(super) async fn get(url: impl AsRef<str>) -> (u16, String) {
     let answer = reqwest::get(url.as_ref()).await.unwrap();
     (answer.status().as_u16(), answer.text().await.unwrap())

@@ -11,7 +11,7 @@ use sqlx::PgPool;
 
 use self::{failure::connecting, session::PostgresSession};
 use super::{Access, Connections, Engine, Failure, Limits, Session};
-use crate::database;
+use crate::{database, trace};
 
 /// A pool of connections to a Delius on PostgreSQL.
 #[derive(Debug, Clone)]
@@ -40,10 +40,15 @@ impl Postgres {
             Access::Statement if self.context.is_some() => " read only",
             Access::Statement => return None,
         };
+        // Who looks at the sessions of Delius sees which message one works for. The name has 60 bytes of at most 63.
+        let name = trace::current().map(|trace| {
+            format!("set local application_name = '{} {}';", env!("CARGO_PKG_NAME"), trace.trace_id())
+        });
         Some(format!(
-            "begin isolation level read committed{mode}; set local lock_timeout = {}; set local statement_timeout = {}; {}",
+            "begin isolation level read committed{mode}; set local lock_timeout = {}; set local statement_timeout = {}; {}{}",
             limits.lock.as_millis(),
             limits.statement.as_millis(),
+            name.unwrap_or_default(),
             self.context.as_deref().unwrap_or_default(),
         ))
     }

@@ -97,6 +97,7 @@ pub struct Answers {
 struct Inner {
     answers: HashMap<String, Answer>,
     calls: Vec<String>,
+    traces: Vec<String>,
     breakdown: Option<Breakdown>,
 }
 
@@ -149,6 +150,16 @@ impl Answers {
     /// All calls, in order.
     pub fn all_calls(&self) -> Vec<String> {
         self.lock().calls.clone()
+    }
+
+    /// The header `traceparent` of each call that had one, in order.
+    pub fn traces(&self) -> Vec<String> {
+        self.lock().traces.clone()
+    }
+
+    /// Records the header `traceparent` of a call.
+    pub fn note_trace(&self, traceparent: String) {
+        self.lock().traces.push(traceparent);
     }
 
     /// Records the call and returns the present breakdown.

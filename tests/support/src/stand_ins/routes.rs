@@ -36,10 +36,14 @@ pub fn all(mpc: Arc<Answers>, auth: Arc<Auth>) -> BoxedFilter<(impl Reply + use<
             }
         })
     };
-    let detail = warp::get().and(warp::path::full()).and(warp::header::optional("authorization")).then(
-        move |path: FullPath, authorization: Option<String>| {
+    let headers = warp::header::optional("authorization").and(warp::header::optional("traceparent"));
+    let detail = warp::get().and(warp::path::full()).and(headers).then(
+        move |path: FullPath, authorization: Option<String>, trace: Option<String>| {
             let (mpc, auth) = (Arc::clone(&mpc), Arc::clone(&auth));
-            async move { detail(&mpc, &auth, path.as_str(), authorization.as_deref()).await }
+            async move {
+                trace.into_iter().for_each(|trace| mpc.note_trace(trace));
+                detail(&mpc, &auth, path.as_str(), authorization.as_deref()).await
+            }
         },
     );
     token.or(keys).unify().or(detail).unify().boxed()
