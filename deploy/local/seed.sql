@@ -136,15 +136,15 @@ create function pg_temp.registered(number int, type text, level text, category t
     from r_register_type where code = type
 $$;
 
--- Persons 1 to 24, without 18, whom Delius does not know. 20 has no NOMS number yet. The COM of 2 is the placeholder.
+-- Persons 1 to 28, without 18 and 25, whom Delius does not know. 20 has no NOMS number yet. The COM of 2 is the placeholder.
 select pg_temp.person(number,
                       case when number = 2 then 'N07UATU' when number % 2 = 1 then 'N07A007' else 'N07A008' end,
                       (array['UB2', 'UA1', 'UC3', 'UD0'])[1 + number % 4],
                       number <> 20)
-from generate_series(1, 24) as number where number <> 18;
+from generate_series(1, 28) as number where number not in (18, 25);
 
 -- One sentence each; the dates of 12, 13 and 14 are known. 16 has no sentence, 17 has two.
-select pg_temp.sentence(number) from generate_series(1, 24) as number where number not in (12, 13, 14, 16, 18);
+select pg_temp.sentence(number) from generate_series(1, 28) as number where number not in (12, 13, 14, 16, 18, 25);
 select pg_temp.sentence(17),
        pg_temp.sentence(12, '2027-01-04', '2027-03-01'),
        pg_temp.sentence(13, '2027-01-04', '2027-03-01'),

@@ -5,7 +5,7 @@ create table message_receipts (
     event_type    text,
     case_id       text, -- NOMS number, when the message is about a case
     disposition   text        not null
-        check (disposition in ('recorded', 'duplicate', 'parked', 'changeFeed', 'notApplicable')),
+        check (disposition in ('recorded', 'duplicate', 'parked', 'changeFeed', 'notApplicable', 'erasureRequested')),
     detail        text, -- in one line, without personal data
     body_sha256   text        not null,
     receive_count integer     not null default 1,
@@ -121,8 +121,11 @@ create table waiting_decisions (
     decision   text        not null check (decision in ('retried', 'parked')),
     by_whom    text        not null,
     why        text        not null,
-    at         timestamptz not null default clock_timestamp()
+    at         timestamptz not null default clock_timestamp(),
+    xid        xid8        not null default pg_current_xact_id() -- the order of the journal
 );
+create index waiting_decisions_by_message on waiting_decisions (message_id);
+create index waiting_decisions_by_commit on waiting_decisions (xid, id);
 create trigger waiting_decisions_are_append_only before update or delete on waiting_decisions
     for each row execute function refuse_change();
 create trigger waiting_decisions_are_never_truncated before truncate on waiting_decisions

@@ -39,11 +39,11 @@ create table erasures (
     at        timestamptz not null default clock_timestamp(),
     by_whom   text        not null,
     why       text        not null,
-    pseudonym text        not null, -- derived from the NOMS number at a cost that makes trying all numbers slow
+    pseudonyms text[]     not null, -- derived from the NOMS numbers at a cost that makes trying all numbers slow
     positions bigint[]    not null, -- of the journal
     removed   jsonb       not null  -- how many rows of which table
 );
-create index erasures_by_pseudonym on erasures (pseudonym);
+create index erasures_by_pseudonym on erasures using gin (pseudonyms);
 
 create trigger journal_is_append_only before update or delete on journal
     for each row execute function refuse_change();

@@ -31,8 +31,10 @@ create table bulk_decisions (
     decision text        not null check (decision in ('begun', 'resumed', 'restarted')),
     by_whom  text        not null,
     why      text, -- where a reason was given
-    at       timestamptz not null default clock_timestamp()
+    at       timestamptz not null default clock_timestamp(),
+    xid      xid8        not null default pg_current_xact_id() -- the order of the journal
 );
+create index bulk_decisions_by_commit on bulk_decisions (xid, id);
 create trigger bulk_decisions_are_append_only before update or delete on bulk_decisions
     for each row execute function refuse_change();
 create trigger bulk_decisions_are_never_truncated before truncate on bulk_decisions

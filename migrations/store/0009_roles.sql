@@ -17,7 +17,8 @@ begin
         where table_schema = current_schema() and table_type = 'BASE TABLE'
     loop
         if kept in ('events', 'journal', 'journal_subtrees', 'checkpoints', 'access_log', 'message_receipts',
-                    'parked_decisions', 'outbox_attempts', 'parkings', 'erasure_requests')
+                    'parked_decisions', 'outbox_attempts', 'parkings', 'erasure_requests', 'waiting_decisions',
+                    'bulk_decisions', 'reconcile_runs', 'reconcile_accepted')
         then
             execute format('revoke all on %s from %I', kept, service);
             execute format('grant select, insert on %s to %I', kept, service);
@@ -32,7 +33,7 @@ begin
         end if;
     end loop;
     -- The only ways to remove data: an erasure, which records what it does, and the pruning of what no history shows.
-    execute format('grant execute on function erase_case(text, text, text, text) to %I', service);
+    execute format('grant execute on function erase_person(text[], text[], text[], text, text) to %I', service);
     execute format('grant execute on function prune_change_feed_receipts(integer) to %I', service);
     execute format('grant usage, select on all sequences in schema %I to %I', current_schema(), service);
     begin

@@ -1,4 +1,4 @@
-//! `erasure`: who is due for erasure, and the erasure of one case.
+//! `erasure`: who is due for erasure, and the erasure of one person.
 
 use std::{
     io::{BufRead as _, Write as _},
@@ -17,9 +17,9 @@ use crate::{
             check::{not_blank, somebody},
         },
     },
-    case::NomsNumber,
+    case::PersonId,
     london::date_time_zone,
-    operations::erasure::{self, ErasureCandidate, RemovedRows},
+    operations::erasure::{self, ErasureCandidate, RemovedRows, Subject},
 };
 
 /// Arguments of `erasure`.
@@ -31,16 +31,17 @@ pub struct ErasureArgs {
 
 #[derive(Debug, Subcommand)]
 enum ErasureAction {
-    /// Requests of the probation service, and cases past their retention
+    /// Requests of the probation service, and persons past their retention
     List(ListArgs),
-    /// Remove the personal data of a case from our store. Delius is not touched; the journal stays verifiable
+    /// Remove the personal data of a person, under every number that they ever had, from our store. Delius is not touched;
+    /// the journal stays verifiable
     Apply(ApplyArgs),
 }
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  erasure list\n  erasure list --retention-years 7 --json")]
 struct ListArgs {
-    /// List cases whose last event is older than so many years as well
+    /// List persons about whom nothing was recorded for so many years as well
     #[arg(long, env = "RETENTION_YEARS", value_parser = value_parser!(u32).range(1..=200))]
     retention_years: Option<u32>,
     /// As JSON
@@ -53,16 +54,19 @@ struct ListArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  erasure apply A1234BC --why \"request 42 of the probation service\"")]
 struct ApplyArgs {
-    /// NOMS number (A1234BC)
+    /// NOMS number (A1234BC) or CRN (X123456); any that the person ever had
     #[arg(value_name = "ID")]
-    noms: NomsNumber,
+    id: PersonId,
     /// Who decided; kept
     #[arg(long, env = "USER", value_parser = somebody)]
     by: String,
     /// Why; kept, so it must not name the person
     #[arg(long, value_parser = not_blank)]
     why: String,
-    /// Do not ask for the number once more
+    /// Also where another person had or has one of the numbers: what is recorded of that person under it goes as well
+    #[arg(long)]
+    with_shared_numbers: bool,
+    /// Do not ask for the identifier once more
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
@@ -99,7 +103,7 @@ impl ListArgs {
 
 fn as_json(candidate: &ErasureCandidate) -> serde_json::Value {
     json!({
-        "nomsId": candidate.case_id,
+        "numbers": candidate.numbers,
         "crn": candidate.crn,
         "requestedAt": candidate.requested_at,
         "lastEventAt": candidate.last_event_at,
@@ -107,27 +111,38 @@ fn as_json(candidate: &ErasureCandidate) -> serde_json::Value {
 }
 
 fn as_line(candidate: &ErasureCandidate) -> String {
-    let noms = candidate.case_id.as_deref().unwrap_or("no case known");
+    let numbers: Vec<String> = candidate.numbers.iter().map(ToString::to_string).collect();
+    let numbers = if numbers.is_empty() { "no case known".to_owned() } else { numbers.join(", ") };
     let last = match candidate.last_event_at {
         Some(at) => format!("last event {}", date_time_zone(at)),
         None => "no events".to_owned(),
     };
     match (candidate.requested_at, &candidate.crn) {
-        (Some(at), Some(crn)) => format!("{noms}  requested {} for CRN {crn}; {last}", date_time_zone(at)),
-        _ => format!("{noms}  past its retention; {last}"),
+        (Some(at), Some(crn)) => format!("{numbers}  requested {} for CRN {crn}; {last}", date_time_zone(at)),
+        _ => format!("{numbers}  past its retention; {last}"),
     }
 }
 
 impl ApplyArgs {
     async fn run(self) -> Result<ExitCode, Failure> {
-        if !self.yes && !confirmed(&self.noms)? {
-            return Err(anyhow!("not erased: the number was not repeated").into());
-        }
         let pool = self.store.connect().await?;
-        let removed = erasure::apply(&pool, &self.noms, &self.by, &self.why)
+        let subject = erasure::subject(&pool, &self.id).await.context("nothing was erased")?;
+        if !self.with_shared_numbers && !subject.shared.is_empty() {
+            let shared: Vec<String> = subject.shared.iter().map(ToString::to_string).collect();
+            let shared = shared.join(", ");
+            return Err(anyhow!(
+                "not erased: another person had or has the number {shared}, and what is recorded under one number can \
+                 only be erased together; repeat it with --with-shared-numbers to erase both"
+            )
+            .into());
+        }
+        if !self.yes && !confirmed(&self.id, &subject)? {
+            return Err(anyhow!("not erased: the identifier was not repeated").into());
+        }
+        let removed = erasure::apply(&pool, &subject, &self.by, &self.why)
             .await
             .context("nothing was erased")?
-            .with_context(|| format!("nothing is held for NOMS number {}", self.noms))?;
+            .with_context(|| format!("nothing is held for {}", self.id))?;
         println!("erased: {}", in_words(&removed));
         println!("backups made before now still hold the data: see docs/DATA-PROTECTION.md");
         Ok(ExitCode::SUCCESS)
@@ -139,11 +154,11 @@ fn in_words(removed: &RemovedRows) -> String {
     counts.map(|(kind, count)| format!("{count} {kind}")).collect::<Vec<_>>().join(", ")
 }
 
-/// Asks for the number once more: what is erased is gone.
-fn confirmed(noms: &NomsNumber) -> anyhow::Result<bool> {
-    eprint!("This removes all data of {noms} and cannot be undone. Repeat the number: ");
+/// Asks for the identifier once more: what is erased is gone.
+fn confirmed(id: &PersonId, subject: &Subject) -> anyhow::Result<bool> {
+    eprint!("This removes all data of {} and cannot be undone. Repeat {id}: ", subject.named());
     std::io::stderr().flush()?;
     let mut line = String::new();
     std::io::stdin().lock().read_line(&mut line)?;
-    Ok(line.trim().eq_ignore_ascii_case(noms.as_str()))
+    Ok(line.trim().eq_ignore_ascii_case(&id.to_string()))
 }

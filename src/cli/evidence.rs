@@ -1,4 +1,4 @@
-//! `evidence`: one file that proves a case, and its check offline.
+//! `evidence`: one file that proves what is recorded about a person, and its check offline.
 
 use std::{fs, io::Write as _, path::PathBuf, process::ExitCode};
 
@@ -18,7 +18,7 @@ use crate::{
         history::{Access, Moment, Question},
         journal::checkpoint::{Checkpoint, Verifier},
     },
-    case::PersonId,
+    case::{PersonId, identity::Part},
     cli::people::CrnLookup,
     london::date_time_zone,
 };
@@ -32,7 +32,7 @@ pub struct EvidenceArgs {
 
 #[derive(Debug, Subcommand)]
 enum EvidenceAction {
-    /// Write one file with everything that is recorded about a case and the proof of it
+    /// Write one file with everything that is recorded about a person, under every number, and the proof of it
     Export(Box<ExportArgs>),
     /// Check such a file. Needs neither database nor network
     Verify(VerifyFileArgs),
@@ -91,17 +91,13 @@ impl ExportArgs {
     async fn run(self) -> Result<ExitCode, Failure> {
         let (database, person) = both(self.store.database(), self.lookup.person(&self.id))?;
         let pool = settings::connect_store(database).await?;
-        // One file proves one stream: that of the number, or of the number that a CRN has now.
-        let noms = match &self.id {
-            PersonId::Noms(noms) => noms.clone(),
-            PersonId::Crn(_) => person.find(&pool, (None, None)).await?.current,
-        };
         let question = Question {
             as_of: self.as_of.map(|moment| moment.0),
             known_at: self.known_at.map(|moment| moment.0),
             ..Question::default()
         };
-        let file = evidence::export(&pool, &noms, &question, &Access::cli(&self.by)).await?;
+        let person = person.find(&pool, (question.as_of, question.known_at)).await?;
+        let file = evidence::export(&pool, &person, &question, &Access::cli(&self.by)).await?;
         let mut file = file.ok_or_else(|| anyhow!("nothing is recorded for {}", self.id))?;
         let signed_by =
             |key: &&Verifier| Checkpoint::verify(&file.checkpoint, std::slice::from_ref(*key)).is_ok();
@@ -111,7 +107,7 @@ impl ExportArgs {
             Some(out) => fs::write(out, text).with_context(|| format!("while writing {}", out.display()))?,
             None => std::io::stdout().lock().write_all(text.as_bytes())?,
         }
-        eprintln!("{} entries of case {noms} with their proofs", file.entries.len());
+        eprintln!("{} entries of {} with their proofs", file.entries.len(), numbers(&file));
         if file.not_covered > 0 {
             eprintln!(
                 "{} rows are newer than the last checkpoint and not in the file: export again after the next one",
@@ -145,11 +141,20 @@ pub(super) fn read(file: &PathBuf) -> anyhow::Result<EvidenceFile> {
     EvidenceFile::from_text(&text).with_context(context)
 }
 
+/// Every number that the person had.
+fn numbers(file: &EvidenceFile) -> String {
+    let shown = |part: &Part| match part.is_whole() {
+        true => part.noms.to_string(),
+        false => format!("{} (without what is another person's)", part.noms),
+    };
+    file.parts.iter().map(shown).collect::<Vec<_>>().join(", ")
+}
+
 fn report(file: &EvidenceFile, proved: &ProvedEvidence) -> String {
     let ProvedEvidence { entries, events, writes, checkpoint, signed, not_covered } = proved;
     let at = checkpoint.at.map(|at| format!(" of {}", date_time_zone(at))).unwrap_or_default();
     let mut lines = vec![
-        format!("proved: {entries} of {entries} entries of case {}", file.noms_id),
+        format!("proved: {entries} of {entries} entries of {}", numbers(file)),
         format!("checkpoint {} of {}{at}, root {}", checkpoint.size, checkpoint.origin, checkpoint.root),
         format!("{events} events mean the {writes} writes, and today's code decides them the same"),
     ];
@@ -163,7 +168,7 @@ fn report(file: &EvidenceFile, proved: &ProvedEvidence) -> String {
     }
     if *not_covered > 0 {
         lines.push(format!(
-            "{not_covered} rows about the case were newer than the checkpoint and are not in the file"
+            "{not_covered} rows about the person were newer than the checkpoint and are not in the file"
         ));
     }
     lines.join("\n")

@@ -11,8 +11,9 @@ use super::listing::{Filters, confirmed, time};
 use crate::{
     app::{
         Failure,
-        settings::{self, Decision, StoreSettings},
+        settings::{self, Decision, StoreSettings, check::somebody},
     },
+    audit::history::{self, Access},
     case::{CaseCommand, NomsNumber, WriteRef},
     event_store::Cause,
     outbox::view,
@@ -71,6 +72,9 @@ enum Action {
     Show {
         /// Its id
         id: Uuid,
+        /// Who asks; recorded
+        #[arg(long, env = "USER", value_parser = somebody)]
+        by: String,
         #[command(flatten)]
         store: StoreSettings,
     },
@@ -111,7 +115,7 @@ impl Outbox {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
         match self.action {
             Action::List { all, state, filters, store } => list(&store, all, state, &filters).await,
-            Action::Show { id, store } => show(&store, id).await,
+            Action::Show { id, by, store } => show(&store, id, &by).await,
             Action::Retry { id: Some(id), decision: Decision { why, by }, store, .. } => {
                 decide(id, &store.connect().await?, |write| CaseCommand::RetryWrite { write, by, why }).await
             }
@@ -175,9 +179,11 @@ async fn retry_many(
     Ok(ExitCode::SUCCESS)
 }
 
-async fn show(store: &StoreSettings, id: Uuid) -> Result<ExitCode, Failure> {
+async fn show(store: &StoreSettings, id: Uuid, by: &str) -> Result<ExitCode, Failure> {
     let pool = store.connect().await?;
     let row = found(view::find(&pool, id).await?, id)?;
+    let access = Access::cli(by).to(history::Action::Write).at_position(row.sequence);
+    access.record(&pool, row.case_id.parse().ok().as_ref(), true).await?;
     println!("write      {}", row.id);
     println!("case       {}, event {}, write {}", row.case_id, row.sequence, row.ordinal);
     println!("state      {} after {} attempts", row.state, row.attempt);

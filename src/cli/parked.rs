@@ -14,8 +14,9 @@ use super::{
 use crate::{
     app::{
         Failure,
-        settings::{Decision, DeliusSettings, MpcSettings, StoreSettings, Workplace},
+        settings::{Decision, DeliusSettings, MpcSettings, StoreSettings, Workplace, check::somebody},
     },
+    audit::history::{self, Access},
     ingest::{
         Delivery, Disposition, Ingest, message,
         parked::{self, ParkedSummary},
@@ -82,6 +83,9 @@ enum Action {
     Show {
         /// Its number in the list.
         id: i64,
+        /// Who asks; recorded
+        #[arg(long, env = "USER", value_parser = somebody)]
+        by: String,
         #[command(flatten)]
         store: StoreSettings,
     },
@@ -152,7 +156,7 @@ impl Parked {
             Action::ParkWaiting { id, decision, store } => {
                 waiting::decide(&store, id, WaitingDecision::Park, &decision).await
             }
-            Action::Show { id, store } => show(&store, id).await,
+            Action::Show { id, by, store } => show(&store, id, &by).await,
             Action::Retry { id, reason, yes, decision, store, delius, mpc } => {
                 let workplace = Workplace::open(&store, &delius, &mpc).await?;
                 match id {
@@ -230,10 +234,13 @@ impl<'a> Listed<'a> {
     }
 }
 
-async fn show(store: &StoreSettings, id: i64) -> Result<ExitCode, Failure> {
+async fn show(store: &StoreSettings, id: i64, by: &str) -> Result<ExitCode, Failure> {
     let pool = store.connect().await?;
     let message =
         parked::find(&pool, id).await?.with_context(|| format!("there is no parked message {id}"))?;
+    let access = Access::cli(by).to(history::Action::ParkedMessage).at_position(id);
+    let noms = message.case_id.as_deref().and_then(|noms| noms.parse().ok());
+    access.record(&pool, noms.as_ref(), true).await?;
     println!("number       {}", message.id);
     println!("state        {}", message.state);
     println!("reason       {}", message.reason);

@@ -11,7 +11,7 @@ cross join lateral (
 left join lateral (
     select true as found, case_id
     from message_receipts
-    where message_id = question.message_id and disposition in ('recorded', 'changeFeed', 'notApplicable')
+    where message_id = question.message_id and disposition not in ('duplicate', 'parked')
     order by id
     limit 1
 ) accounted on true

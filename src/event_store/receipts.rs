@@ -57,6 +57,11 @@ impl Receipt {
         self.accounted(None, "notApplicable", Some(reason))
     }
 
+    /// It asks for the erasure of a person, whose case it is where that is known.
+    pub fn erasure_requested(self, noms: Option<&NomsNumber>) -> AccountedReceipt {
+        self.accounted(noms, "erasureRequested", None)
+    }
+
     fn accounted(
         self,
         noms: Option<&NomsNumber>,

@@ -60,7 +60,7 @@ const DROP_AGAIN: Duration = Duration::from_secs(30);
 
 /// A message on its way to its end.
 pub(super) struct InWork<'a> {
-    delivery: &'a Delivery,
+    pub(super) delivery: &'a Delivery,
     pub(super) receipt: Receipt,
     origin: Origin,
 }
@@ -216,6 +216,7 @@ impl Ingest {
                 in_time(receipts::insert(self.pool(), &accounted)).await?;
                 Ok(Disposition::ChangeFeed(crn))
             }
+            Route::ErasureRequested(crn, at) => self.erasure_requested(in_work, crn, at).await,
             Route::Park(parking) => self.park(in_work, noms.as_ref(), parking).await,
         }
     }

@@ -28,6 +28,8 @@ pub enum Disposition {
     ChangeFeed(Crn),
     /// It concerns no case of ours.
     NotApplicable(String),
+    /// It asks for the erasure of a person; an operator decides.
+    ErasureRequested(Crn),
 }
 
 impl Disposition {
@@ -36,7 +38,7 @@ impl Disposition {
         match self {
             Self::Recorded { .. } if event_type == Some(SENTENCE_CHANGED) => &[STORE, DELIUS],
             Self::Recorded { .. } => &[STORE, MPC, AUTH],
-            Self::NotApplicable(_) => &[STORE, DELIUS],
+            Self::NotApplicable(_) | Self::ErasureRequested(_) => &[STORE, DELIUS],
             Self::Duplicate | Self::Parked(_) | Self::Waiting { .. } | Self::ChangeFeed(_) => &[STORE],
         }
     }

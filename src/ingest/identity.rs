@@ -110,7 +110,7 @@ impl Ingest {
     }
 
     /// The NOMS numbers of a case: as recorded, and as Delius has it now.
-    async fn numbers_of(&self, crn: &Crn) -> Result<BTreeSet<NomsNumber>, NotAccepted> {
+    pub(super) async fn numbers_of(&self, crn: &Crn) -> Result<BTreeSet<NomsNumber>, NotAccepted> {
         let id = PersonId::Crn(crn.clone());
         let recorded =
             in_time(identities::person(self.pool(), &id, None, None)).await?.map(|person| person.current);

@@ -26,7 +26,7 @@ struct KnownBody {
 pub(super) async fn find(pool: &PgPool, message_id: &str, waits: bool) -> sqlx::Result<Option<Known>> {
     let bodies: Vec<KnownBody> = sqlx::query_as(
         "select disposition as ended, event_type, case_id, body_sha256 from message_receipts
-         where message_id = $1 and disposition in ('recorded', 'changeFeed', 'notApplicable')
+         where message_id = $1 and disposition not in ('duplicate', 'parked')
          union all
          select 'parked', event_type, case_id, body_sha256 from parked_messages
          where message_id = $1 and state in ('parked', 'skipped')
@@ -61,7 +61,8 @@ impl Known {
         let Ok(parsed) = parse(delivery).1 else { return Ok(false) };
         let mut stored: Vec<Vec<u8>> = sqlx::query_scalar(
             "select body from parked_messages where message_id = $1
-             union all select body from waiting_messages where message_id = $1",
+             union all select body from waiting_messages where message_id = $1
+             union all select body from erasure_requests where message_id = $1",
         )
         .bind(message_id)
         .fetch_all(pool)

@@ -8,6 +8,7 @@ pub mod accept;
 mod attempt;
 mod disposition;
 mod envelope;
+mod erasure;
 mod event;
 pub mod feed;
 mod identity;
@@ -98,6 +99,10 @@ pub(crate) fn report(delivery: &Delivery, message_id: &str, disposition: &Dispos
         Disposition::NotApplicable(reason) => {
             tracing::info!(message_id, event_type, reason, "message not applicable");
             "not_applicable"
+        }
+        Disposition::ErasureRequested(crn) => {
+            tracing::warn!(message_id, event_type, crn = %crn, "erasure requested; see `erasure list`");
+            "erasure_requested"
         }
     };
     metrics::counter!("ingest_messages_total", "disposition" => name).increment(1);

@@ -29,6 +29,8 @@ pub enum Route {
     SentenceChanged(Crn, Message),
     /// The cached record of this person is out of date, and that is all.
     ChangeFeed(Crn),
+    /// This person is to be erased. Asked for at that time.
+    ErasureRequested(Crn, DateTime<Utc>),
     /// It cannot become events: to be parked.
     Park(Parking),
 }
@@ -103,6 +105,9 @@ const BOOKING_MOVED: &str = "prison-offender-events.prisoner.booking.moved";
 const CASES_MERGED: &str = "probation-case.merge.completed";
 const CASES_UNMERGED: &str = "probation-case.unmerge.completed";
 
+/// The probation service asks for the erasure of a person.
+const CASE_DELETED: &str = "probation-case.deleted.gdpr";
+
 /// The event types that say that an identifier of a person changed.
 const IDENTITY: [&str; 4] = [PRISONER_MERGED, BOOKING_MOVED, CASES_MERGED, CASES_UNMERGED];
 
@@ -159,6 +164,7 @@ pub fn drops_records(event_type: &str) -> bool {
     event_type == SENTENCE_CHANGED
         || LINKED.contains(&event_type)
         || IDENTITY.contains(&event_type)
+        || event_type == CASE_DELETED
         || CHANGE_FEED.contains(&event_type)
 }
 
@@ -247,6 +253,10 @@ fn decide(
         }
         SENTENCE_CHANGED => Route::SentenceChanged(event.crn()?, message_at(timeless())?),
         feed if CHANGE_FEED.contains(&feed) => Route::ChangeFeed(event.crn()?),
+        CASE_DELETED => {
+            let requested_at = timeless().map_err(|wrong| ParkReason::InvalidMessage.because(wrong.0))?;
+            Route::ErasureRequested(event.crn()?, requested_at)
+        }
         _ => {
             return Err(ParkReason::UnhandledEventType
                 .because("no rule for this event type; skip it, or retry it with a version that has one"));

@@ -27,6 +27,9 @@ pub fn describe(disposition: &Disposition) -> String {
         Disposition::Waiting { reason } => format!("waiting: {reason}"),
         Disposition::ChangeFeed(crn) => format!("change feed: the cached record of {crn} was dropped"),
         Disposition::NotApplicable(reason) => format!("not applicable: {reason}"),
+        Disposition::ErasureRequested(crn) => {
+            format!("the erasure of {crn} is requested; see `erasure list`")
+        }
     }
 }
 

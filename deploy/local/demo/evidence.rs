@@ -42,6 +42,7 @@ pub(crate) async fn find(store: &PgPool, message_id: &str) -> anyhow::Result<Fin
     match disposition.as_str() {
         "parked" => drop(finding.names.insert(format!("Parked {detail}"))),
         "changeFeed" => drop(finding.names.insert("ChangeFeed".into())),
+        "erasureRequested" => drop(finding.names.insert("ErasureRequested".into())),
         "notApplicable" => {
             finding.names.insert("NotApplicable".into());
             finding.told.push(detail);

@@ -69,7 +69,18 @@ const fn histogram(name: &'static str, buckets: &'static [f64], help: &'static s
 pub const CATALOGUE: &[Metric] = &[
     // Messages
     Metric {
-        labels: &[("disposition", &["recorded", "duplicate", "parked", "change_feed", "not_applicable"])],
+        labels: &[(
+            "disposition",
+            &[
+                "recorded",
+                "duplicate",
+                "parked",
+                "waiting",
+                "change_feed",
+                "not_applicable",
+                "erasure_requested",
+            ],
+        )],
         ..counter("ingest_messages_total", "Messages that were accounted for, by what became of them")
     },
     histogram("ingest_message_duration_seconds", WORK, "Handling of a message, to what became of it"),

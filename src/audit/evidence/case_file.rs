@@ -8,13 +8,14 @@ use chrono::{DateTime, Utc};
 use super::{EvidenceError, file::EvidenceFile};
 use crate::{
     audit::{
-        history::{CaseFile, FailedAttempt, ParkedMessage, Parking, Receipt, StoredEvent},
+        history::{CaseFile, FailedAttempt, ParkedMessage, Parking, Receipt, StoredEvent, merge},
         journal::{
             canonical,
             hash::Hash,
             sources::{Record, Source},
         },
     },
+    case::NomsNumber,
     event_store::reader::EventRow,
 };
 
@@ -70,9 +71,13 @@ impl Row<'_> {
     }
 }
 
-/// The rows of the events, in order.
-pub(super) fn event_rows(entries: &[DecodedEntry]) -> Result<Vec<EventRow>, EvidenceError> {
+/// The rows of the events of a number, in order.
+pub(super) fn event_rows(
+    entries: &[DecodedEntry],
+    noms: &NomsNumber,
+) -> Result<Vec<EventRow>, EvidenceError> {
     let mut rows = of("event", entries)
+        .filter(|row| row.0.record.case_id.as_deref() == Some(noms.as_str()))
         .map(|row| {
             Ok(EventRow {
                 aggregate_type: row.text("aggregate_type")?,
@@ -99,47 +104,65 @@ fn of<'a>(source: &str, entries: &'a [DecodedEntry]) -> impl Iterator<Item = Row
 /// What a history is made from.
 pub(super) fn case_file(file: &EvidenceFile) -> Result<CaseFile, EvidenceError> {
     let entries = decode(file)?;
-    let events = event_rows(&entries)?
-        .iter()
-        .map(|row| {
-            Ok(StoredEvent {
-                sequence: row.sequence.cast_unsigned(),
-                noms: file.noms_id.clone(),
-                stream_sequence: row.sequence.cast_unsigned(),
-                recorded_at: row.recorded_at,
-                event: row.event().map_err(|error| EvidenceError::Event(error.to_string()))?,
-            })
-        })
-        .collect::<Result<Vec<_>, EvidenceError>>()?;
-    let mut attempts: HashMap<String, Vec<FailedAttempt>> = HashMap::new();
-    for row in of("writeAttempt", &entries) {
+    let mut attempts = failed_attempts(&entries)?;
+    let mut streams = vec![];
+    for part in &file.parts {
+        streams.push(stream(file, &entries, &part.noms, &mut attempts)?);
+    }
+    let merged = merge(streams).ok_or(EvidenceError::NotEvidence)?;
+    let (receipts, parked) = (receipts(&entries)?, parked(&entries)?);
+    Ok(CaseFile { noms: file.noms_id.clone(), receipts, parked, ..merged })
+}
+
+type Attempts = HashMap<String, Vec<FailedAttempt>>;
+
+fn failed_attempts(entries: &[DecodedEntry]) -> Result<Attempts, EvidenceError> {
+    let mut attempts = Attempts::new();
+    for row in of("writeAttempt", entries) {
         let failed =
             FailedAttempt { attempt: row.number("attempt")?, at: row.time("at")?, error: row.text("error")? };
         attempts.entry(row.text("outbox_id")?).or_default().push(failed);
     }
-    let places = entries
+    Ok(attempts)
+}
+
+/// What is recorded under one number.
+fn stream(
+    file: &EvidenceFile,
+    entries: &[DecodedEntry],
+    noms: &NomsNumber,
+    attempts: &mut Attempts,
+) -> Result<CaseFile, EvidenceError> {
+    let stored = |row: &EventRow| {
+        Ok(StoredEvent {
+            sequence: row.sequence.cast_unsigned(),
+            noms: noms.clone(),
+            stream_sequence: row.sequence.cast_unsigned(),
+            recorded_at: row.recorded_at,
+            event: row.event().map_err(|error| EvidenceError::Event(error.to_string()))?,
+        })
+    };
+    let events = event_rows(entries, noms)?.iter().map(stored).collect::<Result<_, EvidenceError>>()?;
+    let places: BTreeMap<_, _> = entries
         .iter()
+        .filter(|entry| entry.record.case_id.as_deref() == Some(noms.as_str()))
         .filter_map(|entry| {
             let sequence = entry.record.sequence?.cast_unsigned();
             Some((sequence, (entry.position.cast_signed(), entry.leaf.to_string())))
         })
         .collect();
+    let writes = file.writes.iter().filter(|write| write.noms_id == *noms);
     Ok(CaseFile {
-        noms: file.noms_id.clone(),
-        streams: vec![],
+        noms: noms.clone(),
+        streams: vec![(noms.clone(), places.clone())],
         read_at: file.read_at,
         unsettled_since: None,
         events,
-        receipts: receipts(&entries)?,
-        outbox: file
-            .writes
-            .iter()
-            .map(|write| {
-                let failures = attempts.remove(&write.id.to_string()).unwrap_or_default();
-                write.row(&file.noms_id, failures)
-            })
+        receipts: vec![],
+        outbox: writes
+            .map(|write| write.row(attempts.remove(&write.id.to_string()).unwrap_or_default()))
             .collect(),
-        parked: parked(&entries)?,
+        parked: vec![],
         waiting: vec![],
         erasures: vec![],
         journal: places,

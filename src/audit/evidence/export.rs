@@ -1,14 +1,18 @@
-//! Makes the evidence file of a case.
+//! Makes the evidence file of a person.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
 
 use super::file::{EvidenceEntry, EvidenceFile, EvidenceWrite, FORMAT};
 use crate::{
     audit::{
-        history::{self, Access, Action, Question},
+        history::{self, Access, Action, CaseFile, OutboxRow, Question, StoredEvent},
         journal::{
             checkpoint::Checkpoint,
             nodes,
@@ -16,7 +20,7 @@ use crate::{
             tree,
         },
     },
-    case::{CODE_VERSION, NomsNumber, identity::Person},
+    case::{CODE_VERSION, identity::Person},
     database,
     event_store::reader::{self, ReadError},
 };
@@ -31,9 +35,9 @@ pub enum ExportError {
          publishes when CHECKPOINT_KEY is set"
     )]
     NoCheckpoint,
-    #[error("nothing of the case is older than the last checkpoint; try again after the next one")]
+    #[error("nothing of the person is older than the last checkpoint; try again after the next one")]
     NothingCovered,
-    #[error("a row of the case cannot be given as evidence: {0}")]
+    #[error("a row cannot be given as evidence: {0}")]
     Row(#[from] serde_json::Error),
 }
 
@@ -43,21 +47,19 @@ impl From<sqlx::Error> for ExportError {
     }
 }
 
-/// The evidence of a case as of the question, for somebody; the reading is recorded. `None` when nothing is held.
+/// The evidence of a person as of the question, for somebody; the reading is recorded. `None` when nothing is held.
 ///
 /// # Errors
-/// When the store does not answer, or no checkpoint covers the case.
+/// When the store does not answer, or no checkpoint covers the person.
 pub async fn export(
     pool: &PgPool,
-    noms: &NomsNumber,
+    person: &Person,
     question: &Question,
     access: &Access,
 ) -> Result<Option<EvidenceFile>, ExportError> {
     let access = access.clone().to(Action::Evidence).asking(question);
     let exported_by = access.by().to_owned();
-    let Some(case) =
-        history::load_for(pool, &Person::only(noms.clone()), access).await?.filter(|case| !case.is_erased())
-    else {
+    let Some(case) = history::load_for(pool, person, access).await?.filter(|case| !case.is_erased()) else {
         return Ok(None);
     };
     let mut transaction = database::begin(pool).await?;
@@ -67,20 +69,22 @@ pub async fn export(
         .await?;
     let checkpoint = note.ok_or(ExportError::NoCheckpoint)?;
     let size = Checkpoint::parse(&checkpoint).map_err(|_| ExportError::NoCheckpoint)?.size;
+    let scope = Scope::of(&case, person);
     let mut collected = Collected::default();
     for source in &SOURCES {
-        collected.add(&mut transaction, source, noms, question, size).await?;
+        collected.add(&mut transaction, source, (&scope, question), size).await?;
     }
-    if collected.sequences.is_empty() {
+    if collected.events.is_empty() {
         return Err(ExportError::NothingCovered);
     }
     let parked_bodies = parked_bodies(&mut transaction, &collected.parked).await?;
     let entries = collected.entries(&mut transaction, size).await?;
     transaction.rollback().await?;
-    let covered = |sequence: u64| collected.sequences.contains(&sequence);
+    let writes = collected.writes(&case);
     Ok(Some(EvidenceFile {
         format: FORMAT.to_owned(),
-        noms_id: noms.clone(),
+        noms_id: person.current.clone(),
+        parts: person.parts.clone(),
         as_of: question.as_of,
         known_at: question.known_at,
         time_zone: "Europe/London".to_owned(),
@@ -93,51 +97,70 @@ pub async fn export(
         not_covered: collected.not_covered,
         entries,
         parked_bodies,
-        writes: case
-            .outbox
-            .iter()
-            .filter(|row| covered(row.write.sequence))
-            .map(EvidenceWrite::from)
-            .collect(),
+        writes,
     }))
 }
 
-/// The rows of a case that the checkpoint covers.
+/// An event by its number and its place in the stream of the number.
+type EventKey = (String, u64);
+
+/// What belongs to the person.
+struct Scope {
+    numbers: Vec<String>,
+    /// Those that nobody else ever had.
+    whole: Vec<String>,
+    events: BTreeSet<EventKey>,
+    messages: Vec<String>,
+    parked: Vec<i64>,
+    writes: Vec<Uuid>,
+}
+
+impl Scope {
+    fn of(case: &CaseFile, person: &Person) -> Self {
+        let whole = person.parts.iter().filter(|part| part.is_whole());
+        let key = |stored: &StoredEvent| (stored.noms.to_string(), stored.stream_sequence);
+        Self {
+            numbers: person.parts.iter().map(|part| part.noms.to_string()).collect(),
+            whole: whole.map(|part| part.noms.to_string()).collect(),
+            events: case.events.iter().map(key).collect(),
+            messages: case.receipts.iter().map(|receipt| receipt.message_id.clone()).collect(),
+            parked: case.parked.iter().map(|parked| parked.id).collect(),
+            writes: case.outbox.iter().map(|row| row.id).collect(),
+        }
+    }
+}
+
+/// The rows of a source that may belong to the scope, and the column that says when they were recorded.
+fn rows_of(source: &Source) -> Option<(&'static str, &'static str)> {
+    Some(match source.name {
+        "event" => ("t.aggregate_id = any(numbers)", "recorded_at"),
+        // A message that became events of another person too has a receipt there.
+        "receipt" => (
+            "t.message_id = any(messages) and (t.case_id is null or t.case_id = any(numbers))
+             and t.disposition <> 'changeFeed'",
+            "recorded_at",
+        ),
+        "parkedMessage" => ("t.id = any(parked)", "recorded_at"),
+        "parking" => ("t.parked_id = any(parked) and t.case_id = any(numbers)", "at"),
+        "parkedDecision" => ("t.parked_id = any(parked)", "at"),
+        "writeAttempt" => ("t.outbox_id = any(writes)", "at"),
+        "waitingDecision" => ("t.message_id = any(messages)", "at"),
+        "differenceAccepted" => ("t.case_id = any(whole)", "accepted_at"),
+        "erasureRequest" => ("t.case_id = any(whole)", "recorded_at"),
+        // Who read the record, and what is about nobody, is no part of the story.
+        _ => return None,
+    })
+}
+
+/// The rows of a person that the checkpoint covers.
 #[derive(Default)]
 struct Collected {
     /// Position, salt and canonical bytes.
     rows: Vec<(u64, Vec<u8>, Vec<u8>)>,
     counts: BTreeMap<String, u64>,
-    sequences: Vec<u64>,
+    events: BTreeSet<EventKey>,
     parked: Vec<i64>,
     not_covered: u64,
-}
-
-/// The transactions and ids of the rows about case `$1` that were recorded by `$2`.
-fn rows_of(source: &Source) -> Option<&'static str> {
-    Some(match source.name {
-        "event" => "select xid::text, id from events where aggregate_id = $1 and recorded_at <= $2",
-        "receipt" => {
-            "select xid::text, id from message_receipts
-             where (case_id = $1 or message_id in (select metadata ->> 'messageId' from events where aggregate_id = $1))
-               and disposition <> 'changeFeed' and recorded_at <= $2"
-        }
-        "parkedMessage" => {
-            "select xid::text, id from parked_messages
-             where id in (select parked_id from parkings where case_id = $1) and recorded_at <= $2"
-        }
-        "parking" => "select xid::text, id from parkings where case_id = $1 and at <= $2",
-        "parkedDecision" => {
-            "select xid::text, id from parked_decisions
-             where parked_id in (select parked_id from parkings where case_id = $1) and at <= $2"
-        }
-        "writeAttempt" => {
-            "select xid::text, id from outbox_attempts
-             where outbox_id in (select id from outbox where case_id = $1) and at <= $2"
-        }
-        // Who read the case is no part of its story.
-        _ => return None,
-    })
 }
 
 impl Collected {
@@ -145,16 +168,30 @@ impl Collected {
         &mut self,
         connection: &mut PgConnection,
         source: &'static Source,
-        noms: &NomsNumber,
-        question: &Question,
+        (scope, question): (&Scope, &Question),
         size: u64,
     ) -> Result<(), ExportError> {
-        let Some(sql) = rows_of(source) else { return Ok(()) };
+        let Some((condition, recorded)) = rows_of(source) else { return Ok(()) };
+        let sql = format!(
+            "with scope as (select $1::text[] as numbers, $2::text[] as whole, $3::text[] as messages,
+                                   $4::bigint[] as parked, $5::uuid[] as writes)
+             select t.xid::text, t.id from {} t, scope
+             where {condition} and t.{recorded} <= $6::text::timestamptz",
+            source.table
+        );
         let known_at = question.known_at.map_or_else(|| "infinity".to_owned(), |at| at.to_rfc3339());
-        let sql = sql.replace("$2", "$2::text::timestamptz");
-        let keys: Vec<(String, i64)> =
-            sqlx::query_as(&sql).bind(noms.as_str()).bind(known_at).fetch_all(&mut *connection).await?;
-        let records = source.load(connection, &keys).await?;
+        let keys: Vec<(String, i64)> = sqlx::query_as(&sql)
+            .bind(&scope.numbers)
+            .bind(&scope.whole)
+            .bind(&scope.messages)
+            .bind(&scope.parked)
+            .bind(&scope.writes)
+            .bind(known_at)
+            .fetch_all(&mut *connection)
+            .await?;
+        let mut records = source.load(connection, &keys).await?;
+        // Of a number that another person had too, only the events of this person.
+        records.retain(|_, record| event_key(record).is_none_or(|key| scope.events.contains(&key)));
         let ids: Vec<i64> = records.keys().copied().collect();
         let placed: Vec<(i64, i64, Vec<u8>)> = sqlx::query_as(
             "select source_id, position, salt from journal
@@ -176,10 +213,22 @@ impl Collected {
 
     fn note(&mut self, source: &Source, record: &Record) {
         *self.counts.entry(source.name.to_owned()).or_default() += 1;
-        self.sequences.extend(record.sequence.map(i64::cast_unsigned));
+        self.events.extend(event_key(record));
         if source.name == "parkedMessage" {
             self.parked.push(record.id);
         }
+    }
+
+    /// The writes of the events that are covered. Their places in the file of the person are not those in the streams.
+    fn writes(&self, case: &CaseFile) -> Vec<EvidenceWrite> {
+        let events: BTreeMap<u64, &StoredEvent> =
+            case.events.iter().map(|stored| (stored.sequence, stored)).collect();
+        let write = |row: &OutboxRow| {
+            let event = events.get(&row.write.sequence)?;
+            let key = (event.noms.to_string(), event.stream_sequence);
+            self.events.contains(&key).then(|| EvidenceWrite::of(row, event.stream_sequence))
+        };
+        case.outbox.iter().filter_map(write).collect()
     }
 
     /// The entries in the order of the journal, with their proofs, which are read together.
@@ -197,6 +246,10 @@ impl Collected {
         });
         Ok(entries.collect())
     }
+}
+
+fn event_key(record: &Record) -> Option<EventKey> {
+    Some((record.case_id.clone()?, record.sequence?.cast_unsigned()))
 }
 
 async fn parked_bodies(connection: &mut PgConnection, ids: &[i64]) -> sqlx::Result<BTreeMap<i64, String>> {

@@ -1,4 +1,4 @@
-//! The evidence file: everything that is recorded about one case, with the proof that each entry is in the journal. It
+//! The evidence file: everything that is recorded about one person, with the proof that each entry is in the journal. It
 //! stands alone: whoever checks it needs neither the database nor the other cases.
 //!
 //! The file is JSON. Its first member is the SHA-256 of the bytes of the second, so that a damaged file is noticed
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::EvidenceError;
 use crate::{
     audit::history::{FailedAttempt, OutboxRow},
-    case::{DeliusWrite, NomsNumber, sha256_hex},
+    case::{DeliusWrite, NomsNumber, WriteRef, identity::Part, sha256_hex},
 };
 
 /// The format that this version writes and reads.
@@ -33,7 +33,10 @@ const AFTER_BODY: &str = "\n}\n";
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EvidenceFile {
     pub format: String,
+    /// The number that the person has now.
     pub noms_id: NomsNumber,
+    /// Every number that the person had, with the time for which its stream is the person's.
+    pub parts: Vec<Part>,
     /// The question that was asked: what was true in the world at this time.
     pub as_of: Option<DateTime<Utc>>,
     /// What was known at this time. Entries that were recorded later are not in the file.
@@ -78,6 +81,8 @@ pub struct EvidenceEntry {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EvidenceWrite {
     pub id: uuid::Uuid,
+    pub noms_id: NomsNumber,
+    /// In the stream of the number.
     pub sequence: u64,
     pub ordinal: u32,
     pub intent: DeliusWrite,
@@ -85,25 +90,24 @@ pub struct EvidenceWrite {
     pub attempt: u32,
 }
 
-impl From<&OutboxRow> for EvidenceWrite {
-    fn from(row: &OutboxRow) -> Self {
+impl EvidenceWrite {
+    pub(super) fn of(row: &OutboxRow, sequence: u64) -> Self {
         Self {
             id: row.id,
-            sequence: row.write.sequence,
+            noms_id: row.noms.clone(),
+            sequence,
             ordinal: row.write.ordinal,
             intent: row.intent.clone(),
             state: row.state.clone(),
             attempt: row.attempt,
         }
     }
-}
 
-impl EvidenceWrite {
-    pub(super) fn row(&self, noms: &NomsNumber, failures: Vec<FailedAttempt>) -> OutboxRow {
+    pub(super) fn row(&self, failures: Vec<FailedAttempt>) -> OutboxRow {
         OutboxRow {
             id: self.id,
-            noms: noms.clone(),
-            write: crate::case::WriteRef { sequence: self.sequence, ordinal: self.ordinal },
+            noms: self.noms_id.clone(),
+            write: WriteRef { sequence: self.sequence, ordinal: self.ordinal },
             intent: self.intent.clone(),
             state: self.state.clone(),
             attempt: self.attempt,

@@ -1,5 +1,5 @@
 //! What an entry rests on: in short, in every history (hashes of the bytes that led to it, and its place in the journal),
-//! and as an [evidence file](file) that proves a whole case to somebody who has neither the database nor the other cases.
+//! and as an [evidence file](file) that proves everything about one person, to somebody who has nothing else.
 
 mod case_file;
 mod export;
@@ -36,8 +36,8 @@ pub enum EvidenceError {
     Entry { position: u64, what: &'static str },
     #[error("the counts are not those of what is in the file")]
     Counts,
-    #[error("event {sequence} of the case is missing")]
-    Gap { sequence: i64 },
+    #[error("event {sequence} of {noms} is missing")]
+    Gap { noms: String, sequence: i64 },
     #[error("{0}")]
     Event(String),
     #[error("the replay differs: {0}")]

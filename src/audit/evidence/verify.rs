@@ -18,7 +18,8 @@ use crate::{
         },
         replay,
     },
-    case::{CaseEvent, Evidence, sha256_hex},
+    case::{CaseEvent, Evidence, NomsNumber, identity::Part, sha256_hex},
+    event_store::reader::EventRow,
     outbox::audit::StoredWrite,
 };
 
@@ -56,7 +57,7 @@ pub async fn verify(file: &EvidenceFile, keys: &[Verifier]) -> Result<ProvedEvid
         }
         before = entry.position;
         prove(entry, decoded, &checkpoint)?;
-        about_this_case(file, decoded)?;
+        about_this_person(file, decoded)?;
     }
     if counts(&entries) != file.counts {
         return Err(EvidenceError::Counts);
@@ -92,12 +93,11 @@ fn prove(
     })
 }
 
-/// An entry that is proved could still be another case's.
-fn about_this_case(file: &EvidenceFile, entry: &DecodedEntry) -> Result<(), EvidenceError> {
-    match entry.source.column(&entry.record, "aggregate_id").or(entry.source.column(&entry.record, "case_id"))
-    {
-        Some(case) if case != file.noms_id.as_str() => {
-            Err(EvidenceError::Entry { position: entry.position, what: "is about another case" })
+/// An entry that is proved could still be another person's.
+fn about_this_person(file: &EvidenceFile, entry: &DecodedEntry) -> Result<(), EvidenceError> {
+    match entry.record.case_id.as_deref() {
+        Some(case) if file.parts.iter().all(|part| part.noms.as_str() != case) => {
+            Err(EvidenceError::Entry { position: entry.position, what: "is about another person" })
         }
         _ => Ok(()),
     }
@@ -127,33 +127,48 @@ fn parked_bodies(file: &EvidenceFile, entries: &[DecodedEntry]) -> Result<(), Ev
     if given == file.parked_bodies.len() { Ok(()) } else { Err(EvidenceError::Counts) }
 }
 
-/// Derives the writes from the events, and decides the events again from the messages and answers in them.
+/// Replays every stream; how many events and writes there are.
 async fn replay(file: &EvidenceFile, entries: &[DecodedEntry]) -> Result<(u64, u64), EvidenceError> {
-    let rows = case_file::event_rows(entries)?;
+    let (mut events, mut writes) = (0, 0);
+    for part in &file.parts {
+        let rows = case_file::event_rows(entries, &part.noms)?;
+        events += rows.len() as u64;
+        writes += replay_stream(file, part, &rows).await?;
+    }
+    if writes == file.writes.len() as u64 {
+        Ok((events, writes))
+    } else {
+        Err(EvidenceError::Replay("a write belongs to no event".to_owned()))
+    }
+}
+
+/// Derives the writes from the events, and decides the events again from the messages and answers in them. Of a number
+/// that another person had too, the events of that person are not in the file: the rest cannot be decided again.
+async fn replay_stream(file: &EvidenceFile, part: &Part, rows: &[EventRow]) -> Result<u64, EvidenceError> {
     let mut events = Vec::with_capacity(rows.len());
     let mut writes = 0;
     for (row, expected) in rows.iter().zip(1..) {
-        if row.sequence != expected {
-            return Err(EvidenceError::Gap { sequence: expected });
+        if part.is_whole() && row.sequence != expected {
+            return Err(EvidenceError::Gap { noms: part.noms.to_string(), sequence: expected });
         }
         let event = row.event().map_err(|error| EvidenceError::Event(error.to_string()))?;
-        hashes(&event).map_err(|what| EvidenceError::Replay(format!("event {expected}: {what}")))?;
-        let stored: Vec<StoredWrite> = stored(file).filter(|write| write.sequence == row.sequence).collect();
-        writes += replay::derived_writes(&file.noms_id, row.sequence.cast_unsigned(), &event, &stored)
+        hashes(&event).map_err(|what| EvidenceError::Replay(format!("event {}: {what}", row.sequence)))?;
+        let stored: Vec<StoredWrite> = stored(file, &part.noms, row.sequence.cast_unsigned()).collect();
+        writes += replay::derived_writes(&part.noms, row.sequence.cast_unsigned(), &event, &stored)
             .map_err(|difference| EvidenceError::Replay(difference.to_string()))?;
         events.push(event);
     }
-    if writes != file.writes.len() as u64 {
-        return Err(EvidenceError::Replay("a write belongs to no event".to_owned()));
+    if part.is_whole() {
+        let decided = replay::decisions::decide_again(&part.noms, &events).await;
+        decided.map_err(|other| EvidenceError::Replay(other.to_string()))?;
     }
-    let decided = replay::decisions::decide_again(&file.noms_id, &events).await;
-    decided.map_err(|other| EvidenceError::Replay(other.to_string()))?;
-    Ok((events.len() as u64, writes))
+    Ok(writes)
 }
 
-fn stored(file: &EvidenceFile) -> impl Iterator<Item = StoredWrite> {
-    file.writes.iter().map(|write| StoredWrite {
-        case_id: file.noms_id.to_string(),
+fn stored(file: &EvidenceFile, noms: &NomsNumber, sequence: u64) -> impl Iterator<Item = StoredWrite> {
+    let writes = file.writes.iter().filter(move |write| write.noms_id == *noms && write.sequence == sequence);
+    writes.map(|write| StoredWrite {
+        case_id: write.noms_id.to_string(),
         sequence: write.sequence.cast_signed(),
         ordinal: write.ordinal.cast_signed(),
         id: write.id,

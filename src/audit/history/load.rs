@@ -14,9 +14,12 @@ use crate::{
         },
         journal,
     },
-    case::{NomsNumber, WriteRef, identity::Person},
+    case::{NomsNumber, PersonId, WriteRef, identity::Person},
     database,
-    event_store::reader::{self, ReadError, told},
+    event_store::{
+        identities,
+        reader::{self, ReadError, told},
+    },
     ingest::waiting,
     operations::erasure,
 };
@@ -104,7 +107,8 @@ pub async fn load_for(pool: &PgPool, person: &Person, access: Access) -> Result<
     Ok(file)
 }
 
-/// Explains every entry whose write changed the row in Delius, oldest first, and records the reading.
+/// Explains every entry whose write changed the row in Delius, oldest first, in the record of the person, and records each
+/// reading.
 pub async fn by_delius_row(
     pool: &PgPool,
     row: &DeliusRow,
@@ -114,19 +118,47 @@ pub async fn by_delius_row(
     let mut connection = pool.acquire().await?;
     let changes = reader::changes_of_row(&mut connection, &row.table, &row.id).await?;
     drop(connection);
-    let mut files: HashMap<String, Option<CaseFile>> = HashMap::new();
-    let mut explanations = vec![];
+    let mut files: HashMap<String, CaseFile> = HashMap::new();
+    let mut explanations: Vec<Explanation> = vec![];
     for (case, sequence) in changes {
-        let noms: NomsNumber = case.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
         if !files.contains_key(&case) {
-            let person = Person::only(noms);
-            files.insert(case.clone(), load_for(pool, &person, access.clone()).await?);
+            let noms: NomsNumber = case.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+            let Some(file) = file_with(pool, noms, sequence.cast_unsigned()).await? else { continue };
+            files.insert(case.clone(), file);
         }
-        let file = files.get(&case).and_then(Option::as_ref);
-        explanations.extend(file.and_then(|file| explain(file, sequence.cast_unsigned())));
+        let explanation = files.get(&case).and_then(|file| {
+            let place = place_of(file, &case, sequence.cast_unsigned())?;
+            explain(file, place)
+        });
+        if let Some(explanation) = explanation.filter(|explanation| !explanations.contains(explanation)) {
+            let noms = files.get(&case).map(|file| &file.noms);
+            let position = explanation.entry.position.cast_signed();
+            access.clone().at_position(position).record(pool, noms, true).await?;
+            explanations.push(explanation);
+        }
     }
-    explanations.dedup();
     Ok(explanations)
+}
+
+/// The file of the person in whose record the event stands. An event of somebody who had the number before is shown in the
+/// stream of the number alone.
+async fn file_with(pool: &PgPool, noms: NomsNumber, sequence: u64) -> Result<Option<CaseFile>, ReadError> {
+    let person = identities::person(pool, &PersonId::Noms(noms.clone()), None, None).await?;
+    let file = match person {
+        Some(person) => load_person(pool, &person).await?,
+        None => None,
+    };
+    match file.filter(|file| place_of(file, noms.as_str(), sequence).is_some()) {
+        Some(file) => Ok(Some(file)),
+        None => load(pool, &noms).await,
+    }
+}
+
+/// The place in the record of the person of an event of a stream.
+fn place_of(file: &CaseFile, noms: &str, sequence: u64) -> Option<u64> {
+    let of_stream =
+        |stored: &&StoredEvent| stored.noms.as_str() == noms && stored.stream_sequence == sequence;
+    file.events.iter().find(of_stream).map(|stored| stored.sequence)
 }
 
 async fn receipts(

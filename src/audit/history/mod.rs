@@ -10,6 +10,7 @@
 //! take part in it.
 
 mod access;
+mod difference;
 mod entries;
 mod explain;
 mod load;
@@ -25,9 +26,11 @@ mod timeline;
 mod view;
 
 pub use access::{Access, Action};
+pub use difference::{Difference, difference};
 pub use entries::{Entry, Kind, Marks, Write};
 pub use explain::{DeliusRow, Explanation, Failure, InvalidRow, Received, explain};
 pub use load::{by_delius_row, load, load_for, load_person};
+pub(crate) use person::merge;
 pub use question::{InvalidTime, Moment, PAGE, Question};
 pub use source::{CaseFile, FailedAttempt, OutboxRow, ParkedMessage, Parking, Receipt, StoredEvent};
 pub use timeline::{DatesPeriod, Period};

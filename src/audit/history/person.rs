@@ -12,7 +12,7 @@ use crate::{
 
 /// Leaves out what belongs to whoever had the number before or has it now.
 pub(crate) fn restrict(file: &mut CaseFile, part: &Part) {
-    if part.from.is_none() && part.until.is_none() {
+    if part.is_whole() {
         return;
     }
     let mut kept: BTreeMap<u64, bool> = BTreeMap::new();
@@ -52,7 +52,12 @@ pub(crate) fn merge(files: Vec<CaseFile>) -> Option<CaseFile> {
         }
         merged.parked.extend(file.parked);
         merged.waiting.extend(file.waiting);
-        merged.erasures.extend(file.erasures);
+        for erasure in file.erasures {
+            // One erasure of the person is recorded under every number.
+            if !merged.erasures.contains(&erasure) {
+                merged.erasures.push(erasure);
+            }
+        }
         merged.streams.extend(file.streams);
     }
     merged.receipts.sort_by_key(|receipt| receipt.recorded_at);

@@ -35,7 +35,7 @@ enum Column {
 use Column::{Json, Text, Time};
 
 /// In the order in which the rows of one transaction are entered.
-pub static SOURCES: [Source; 8] = [
+pub static SOURCES: [Source; 13] = [
     Source {
         name: "event",
         table: "events",
@@ -166,6 +166,89 @@ pub static SOURCES: [Source; 8] = [
         ],
     },
     Source {
+        name: "waitingDecision",
+        table: "waiting_decisions",
+        condition: "true",
+        case: "null::text",
+        sequence: "null::bigint",
+        columns: &[
+            Text("id"),
+            Text("xid"),
+            Text("message_id"),
+            Text("decision"),
+            Text("by_whom"),
+            Text("why"),
+            Time("at"),
+        ],
+    },
+    Source {
+        name: "bulkDecision",
+        table: "bulk_decisions",
+        condition: "true",
+        case: "null::text",
+        sequence: "null::bigint",
+        columns: &[
+            Text("id"),
+            Text("xid"),
+            Text("run_id"),
+            Text("decision"),
+            Text("by_whom"),
+            Text("why"),
+            Time("at"),
+        ],
+    },
+    Source {
+        name: "reconcileRun",
+        table: "reconcile_runs",
+        condition: "true",
+        case: "null::text",
+        sequence: "null::bigint",
+        columns: &[
+            Text("id"),
+            Text("xid"),
+            Time("started_at"),
+            Time("ended_at"),
+            Text("by_whom"),
+            Text("why"),
+            Text("fixed"),
+            Json("summary"),
+        ],
+    },
+    Source {
+        name: "differenceAccepted",
+        table: "reconcile_accepted",
+        condition: "true",
+        case: "t.case_id",
+        sequence: "null::bigint",
+        columns: &[
+            Text("id"),
+            Text("xid"),
+            Text("case_id"),
+            Text("difference"),
+            Text("by_whom"),
+            Text("why"),
+            Time("accepted_at"),
+        ],
+    },
+    Source {
+        name: "erasureRequest",
+        table: "erasure_requests",
+        condition: "true",
+        case: "t.case_id",
+        sequence: "null::bigint",
+        columns: &[
+            Text("id"),
+            Text("xid"),
+            Text("message_id"),
+            Text("crn"),
+            Text("case_id"),
+            // As text, so that evidence has the message itself.
+            Text("encode(t.body, 'base64')"),
+            Time("requested_at"),
+            Time("recorded_at"),
+        ],
+    },
+    Source {
         name: "caseErased",
         table: "erasures",
         condition: "true",
@@ -177,7 +260,7 @@ pub static SOURCES: [Source; 8] = [
             Time("at"),
             Text("by_whom"),
             Text("why"),
-            Text("pseudonym"),
+            Text("pseudonyms"),
             Text("positions"),
             Json("removed"),
         ],

@@ -8,7 +8,7 @@ pub mod words;
 
 use clap::ValueEnum;
 
-use crate::audit::history::History;
+use crate::audit::history::{Difference, History};
 
 /// A form in which a history is handed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -101,6 +101,18 @@ pub fn render(history: &History, format: Format) -> anyhow::Result<String> {
         Format::Json => format!("{}\n", serde_json::to_string_pretty(history)?),
         Format::Csv => csv::render(history)?,
         Format::Html => html::render(history),
+    })
+}
+
+/// Renders what differs between two times as JSON or for a terminal; `None` for the other forms, which it does not have.
+///
+/// # Errors
+/// Never in practice: everything is written to memory.
+pub fn render_difference(difference: &Difference, format: Format) -> anyhow::Result<Option<String>> {
+    Ok(match format {
+        Format::Table => Some(table::render_difference(difference)),
+        Format::Json => Some(format!("{}\n", serde_json::to_string_pretty(difference)?)),
+        Format::Csv | Format::Html => None,
     })
 }
 

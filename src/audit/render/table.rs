@@ -6,7 +6,7 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 
 use crate::{
     audit::{
-        history::{DatesPeriod, Entry, Held, History},
+        history::{Answer, DatesPeriod, Difference, Entry, Held, History},
         render::words,
     },
     case::Holder,
@@ -49,17 +49,63 @@ fn headline(out: &mut String, history: &History) -> std::fmt::Result {
         writeln!(out, "  {}", erasure.described())?;
     }
     let answer = &history.answer;
-    let held = match (answer.held, &answer.holder, answer.since) {
+    writeln!(out, "  held on {}   {}", date_time(answer.at), held(answer))?;
+    caveat(out, answer.caveat)?;
+    writeln!(out, "  handover                     {}", dates(answer))
+}
+
+fn held(answer: &Answer) -> String {
+    match (answer.held, &answer.holder, answer.since) {
         (Held::Somebody, Some(holder), Some(since)) => {
             format!("{}, since {}", who(Some(holder)), date_time(since))
         }
         (Held::Nobody, _, Some(since)) => format!("nobody, since {}", date_time(since)),
         _ => "nothing is known of that time".to_owned(),
-    };
-    writeln!(out, "  held on {}   {held}", date_time(answer.at))?;
-    caveat(out, answer.caveat)?;
-    let dates = answer.handover.as_ref().map_or_else(|| "no dates known".to_owned(), handover);
-    writeln!(out, "  handover                     {dates}")
+    }
+}
+
+fn dates(answer: &Answer) -> String {
+    answer.handover.as_ref().map_or_else(|| "no dates known".to_owned(), handover)
+}
+
+/// Renders what differs between two times for a terminal.
+pub(crate) fn render_difference(difference: &Difference) -> String {
+    let mut out = String::new();
+    // Writing to a String cannot fail.
+    let _ = differences(&mut out, difference);
+    out.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
+
+fn differences(out: &mut String, difference: &Difference) -> std::fmt::Result {
+    let Difference { noms_id, numbers, known_at, before, after, happened, learned } = difference;
+    writeln!(out, "What differs in case {noms_id}   (all times by the clock in London)")?;
+    if !numbers.is_empty() {
+        writeln!(out, "  numbers of the person      {}", numbers.join(", "))?;
+    }
+    if let Some(known_at) = known_at {
+        writeln!(out, "  as we knew it at           {}", date_time_zone(*known_at))?;
+    }
+    for answer in [before, after] {
+        writeln!(out, "  held on {}   {}", date_time(answer.at), held(answer))?;
+        writeln!(out, "  handover                     {}", dates(answer))?;
+    }
+    let is_same = |before: String, after: String| if before == after { "the same" } else { "another" };
+    writeln!(
+        out,
+        "  holder: {}; handover dates: {}",
+        is_same(held(before), held(after)),
+        is_same(dates(before), dates(after))
+    )?;
+    for (entries, what) in [
+        (happened, "What happened in between"),
+        (learned, "What was recorded in between about the time before"),
+    ] {
+        writeln!(out, "\n{what}: {} entries", entries.len())?;
+        if !entries.is_empty() {
+            writeln!(out, "{}", entry_table(entries))?;
+        }
+    }
+    Ok(())
 }
 
 fn caveat(out: &mut String, caveat: Option<&str>) -> std::fmt::Result {
@@ -208,15 +254,19 @@ fn entries(out: &mut String, history: &History) -> std::fmt::Result {
     if history.entries.is_empty() {
         return Ok(());
     }
-    let mut table = new_table(&["#", "when", "what", "in Delius"], &[6, 30, 36, 28]);
-    for entry in &history.entries {
-        table.add_row(vec![entry.position.to_string(), times(entry), what(entry), delius(entry)]);
-    }
-    writeln!(out, "{table}")?;
+    writeln!(out, "{}", entry_table(&history.entries))?;
     if let Some(next) = history.page.next {
         writeln!(out, "more: ask again with --after {next}")?;
     }
     Ok(())
+}
+
+fn entry_table(entries: &[Entry]) -> Table {
+    let mut table = new_table(&["#", "when", "what", "in Delius"], &[6, 30, 36, 28]);
+    for entry in entries {
+        table.add_row(vec![entry.position.to_string(), times(entry), what(entry), delius(entry)]);
+    }
+    table
 }
 
 fn parked(out: &mut String, history: &History) -> std::fmt::Result {

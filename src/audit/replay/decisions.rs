@@ -215,6 +215,7 @@ fn command_of_message(
             })
         }
         Route::ChangeFeed(_) => Err("the message is of the change feed".into()),
+        Route::ErasureRequested(..) => Err("the message asks for an erasure".into()),
         Route::Park(parking) => Err(format!("the message would be parked: {}", parking.detail)),
     }
 }

@@ -4,13 +4,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::{IdentityFact, IdentityStatement};
 use crate::case::{Crn, NomsNumber, PersonId};
 
 /// The part of a number's stream that belongs to one person: a number may be given to another person later.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Part {
+    #[serde(rename = "nomsId")]
     pub noms: NomsNumber,
     /// Valid time from which the number is the person's; `None` = from the beginning.
     pub from: Option<DateTime<Utc>>,
@@ -22,6 +25,10 @@ impl Part {
     /// The whole stream of a number.
     pub fn whole(noms: NomsNumber) -> Self {
         Self { noms, from: None, until: None }
+    }
+
+    pub fn is_whole(&self) -> bool {
+        self.from.is_none() && self.until.is_none()
     }
 
     pub fn contains(&self, at: DateTime<Utc>) -> bool {

@@ -3,6 +3,7 @@
 
 mod parameters;
 mod read_entry;
+mod read_evidence;
 mod read_history;
 mod subject_access;
 
@@ -31,6 +32,7 @@ pub fn routes(store: &PgPool, delius: &Delius, authenticator: &Arc<Authenticator
     vec![
         read_history::route(sources.clone(), authenticator),
         read_entry::route(sources.clone(), authenticator),
+        read_evidence::route(sources.clone(), authenticator),
         subject_access::route(sources, authenticator),
     ]
 }
@@ -39,6 +41,7 @@ pub fn routes(store: &PgPool, delius: &Delius, authenticator: &Arc<Authenticator
 #[openapi(paths(
     read_history::case_history,
     read_entry::case_history_entry,
+    read_evidence::case_evidence,
     subject_access::subject_access_request
 ))]
 struct Document;

@@ -103,7 +103,7 @@ impl Finding {
 }
 
 /// What was found of all cases.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Tally {
     pub compared: u64,

@@ -26,9 +26,7 @@ pub async fn accept(
     let texts: Vec<String> = differences.iter().map(ToString::to_string).collect();
     sqlx::query(
         "insert into reconcile_accepted (case_id, difference, by_whom, why)
-         select $1, difference, $3, $4 from unnest($2::text[]) as difference
-         on conflict (case_id, difference) do update
-         set by_whom = excluded.by_whom, why = excluded.why, accepted_at = clock_timestamp()",
+         select $1, difference, $3, $4 from unnest($2::text[]) as difference",
     )
     .bind(noms.as_str())
     .bind(texts)
@@ -56,7 +54,8 @@ pub async fn record_run(
     decided: &Decided,
     tally: &Tally,
 ) -> sqlx::Result<()> {
-    let summary = json!(tally);
+    // How far the run came names a person, and the row stays for ever.
+    let summary = json!(Tally { up_to: None, ..tally.clone() });
     tracing::info!(
         compared = tally.compared,
         differ = tally.differ,

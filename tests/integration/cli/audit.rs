@@ -7,7 +7,7 @@ use serde_json::Value;
 use sqlx::{ConnectOptions, PgPool};
 use tokio::process::Command;
 
-use crate::helpers::audit::{enter, noms, settle, tamper, three_cases};
+use crate::helpers::audit::{enter, first_write, noms, settle, tamper, three_cases};
 
 pub(crate) struct Ran {
     pub(crate) code: i32,
@@ -95,6 +95,69 @@ async fn an_entry_is_explained_and_found_by_its_row(pool: PgPool) {
         assert_eq!((other.code, other.out.as_str(), other.err.as_str()), (2, "", said));
     }
     assert_eq!(run(&pool, &["history", "--delius-row", "contact:77"]).await.code, 1);
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn what_differs_between_two_dates_is_shown_and_its_reading_recorded(pool: PgPool) {
+    three_cases(&pool).await;
+    let dates = ["history", "A1111AA", "--diff", "2026-07-01", "2026-07-03"];
+    let table = run(&pool, &dates).await;
+    assert_eq!(table.code, 0, "{}", table.err);
+    for said in [
+        "ADA BYRON100 (100), LEI, since 01/07/2026 10:00:00",
+        "ADA BYRON102 (102), LEI, since 03/07/2026 10:00:00",
+        "holder: another; handover dates: the same",
+        "What happened in between: 2 entries",
+        "What was recorded in between about the time before: 0 entries",
+    ] {
+        assert!(table.out.contains(said), "{said}: {}", table.out);
+    }
+    let json = run(&pool, &[&dates[..], &["--format", "json"]].concat()).await;
+    let json: Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(json["before"]["holder"]["staffCode"], 100);
+    assert_eq!(json["happened"][1]["position"], 3);
+    for (more, said) in [
+        (["--format", "csv"], "error: --format: a difference is shown as table or json only\n"),
+        (["--format", "html"], "error: --format: a difference is shown as table or json only\n"),
+    ] {
+        assert_eq!(run(&pool, &[&dates[..], &more].concat()).await.err, said);
+    }
+    let turned = run(&pool, &["history", "A1111AA", "--diff", "2026-07-03", "2026-07-01"]).await;
+    assert_eq!(turned.err, "error: --diff: the first time is after the second one\n");
+    let readings: Vec<String> =
+        sqlx::query_scalar("select action || ' ' || format from access_log order by id")
+            .fetch_all(&pool)
+            .await
+            .unwrap();
+    assert_eq!(readings, ["difference table", "difference json"]);
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn whoever_is_shown_a_write_or_a_parked_message_is_recorded(pool: PgPool) {
+    three_cases(&pool).await;
+    sqlx::raw_sql(
+        "insert into parked_messages (message_id, case_id, reason, detail, body, body_sha256, received_at)
+         values ('p', 'A1111AA', 'InvalidMessage', 'd', 'bytes', '', now())",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    let write = first_write(&pool, &noms("A1111AA"), 3).await.to_string();
+    for arguments in [["outbox", "show", &write, "--by", "reader"], ["parked", "show", "1", "--by", "reader"]]
+    {
+        let shown = run(&pool, &arguments).await;
+        assert_eq!(shown.code, 0, "{}", shown.err);
+    }
+    let readings: Vec<(String, String, Option<String>, Option<i64>)> =
+        sqlx::query_as("select by_whom, action, case_id, position from access_log order by id")
+            .fetch_all(&pool)
+            .await
+            .unwrap();
+    let of =
+        |action: &str, position| ("reader".into(), action.into(), Some("A1111AA".into()), Some(position));
+    assert_eq!(readings, [of("write", 3), of("parkedMessage", 1)]);
+    let nobody = run(&pool, &["outbox", "show", &write, "--by", "unknown"]).await;
+    assert_eq!(nobody.code, 2, "{}", nobody.out);
 }
 
 #[sqlx::test(migrations = "migrations/store")]

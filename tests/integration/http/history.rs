@@ -3,11 +3,15 @@
 use std::sync::Arc;
 
 use manage_pom_cases_and_delius::{
-    audit::journal::Journal,
+    audit::{
+        evidence::EvidenceFile,
+        journal::{Journal, checkpoint::Checkpoint},
+    },
     case::sha256_hex,
     case_records::CaseRecords,
     delius::Delius,
     http::{self, Api, Role},
+    operations::erasure,
 };
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -18,6 +22,7 @@ use crate::{
         api::{self, Replica, Settings, authenticator, delius_beside, from_delius, stand_ins},
         audit::{allocated, append, enter, noms, settle},
     },
+    journal::evidence::{publish, signer},
     stand_ins::StandIns,
 };
 
@@ -210,4 +215,49 @@ async fn the_routes_of_this_room_are_in_the_document(store: PgPool) {
         assert!(document["paths"][route.template()].is_object(), "{}", route.template());
     }
     assert!(document["paths"]["/subject-access-request"]["get"]["security"].is_array());
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn the_evidence_of_a_person_is_handed_over_to_an_auditor_and_recorded(store: PgPool) {
+    let world = World::start(store).await;
+    let path = "/case-records/x123456/evidence";
+    let (status, headers, _) = world.ask(Role::Audit, path, "*/*").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "no checkpoint is published yet");
+    assert!(headers.contains_key("retry-after"));
+    publish(&world.store).await;
+    let (status, headers, body) = world.ask(Role::Audit, path, "*/*").await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    assert_eq!(headers["content-disposition"], "attachment; filename=\"evidence-A1234BC.json\"");
+    let file = EvidenceFile::from_text(&body).unwrap();
+    assert_eq!(file.counts["event"], 2);
+    assert!(Checkpoint::verify(&file.checkpoint, &[signer().verifier().clone()]).is_ok());
+    for (path, expected) in [
+        ("/case-records/A9999ZZ/evidence", StatusCode::NOT_FOUND),
+        ("/case-records/A1234BC/evidence?as-of=2026-07-05", StatusCode::BAD_REQUEST),
+    ] {
+        assert_eq!(world.ask(Role::Audit, path, "*/*").await.0, expected, "{path}");
+    }
+    assert_eq!(world.ask(Role::CaseDetail, path, "*/*").await.0, StatusCode::FORBIDDEN);
+    let readings = world.readings().await;
+    assert_eq!(readings[1], json!(["evidence", "A1234BC", null, null, true]));
+    assert_eq!(readings.len(), 3, "{readings:?}");
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn after_an_erasure_a_subject_access_request_is_answered_with_nothing_held(store: PgPool) {
+    let world = World::start(store).await;
+    let paths = ["/subject-access-request?prn=A1234BC", "/subject-access-request?crn=X123456"];
+    for path in paths {
+        assert_eq!(world.ask(Role::Sar, path, "*/*").await.0, StatusCode::OK, "{path}");
+    }
+    let subject = erasure::subject(&world.store, &"A1234BC".parse().unwrap()).await.unwrap();
+    erasure::apply(&world.store, &subject, "operator", "request").await.unwrap().unwrap();
+    for path in paths {
+        let (status, _, body) = world.ask(Role::Sar, path, "*/*").await;
+        assert_eq!((status, body.as_str()), (StatusCode::NO_CONTENT, ""), "{path}");
+    }
+    let (status, story) = world.history("/case-records/A1234BC/history").await;
+    assert_eq!((status, &story["erasures"][0]["by"]), (StatusCode::OK, &json!("operator")));
+    append(&world.store, &noms("A1234BC"), 0, &[allocated("m3", "2026-08-01T09:00:00Z", 1)]).await;
+    assert_eq!(world.ask(Role::Sar, paths[0], "*/*").await.0, StatusCode::OK, "a new stream");
 }

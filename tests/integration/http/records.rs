@@ -1,6 +1,9 @@
 //! The routes that Manage POM Cases reads.
 
-use manage_pom_cases_and_delius::http::Role;
+use manage_pom_cases_and_delius::{
+    case::{CaseEvent, IdentityChange, IdentityReason, IdentityRole, Inherited, PersonId},
+    http::Role,
+};
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -12,6 +15,7 @@ use tokio::{
 use crate::{
     helpers::{
         api::{Replica, Settings, delius_beside, feed_is_current, from_delius, read, stand_ins},
+        audit::{append, noms, provenance, utc},
         people::{ground, manage, person, register, run, staff},
     },
     stand_ins::StandIns,
@@ -187,6 +191,39 @@ async fn a_noms_number_that_several_people_share_cannot_be_answered_and_each_is_
         StatusCode::SERVICE_UNAVAILABLE,
         "kept records say so too"
     );
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn a_record_is_read_by_every_number_that_the_person_had(store: PgPool) {
+    let world = world(&store).await;
+    let event = CaseEvent::IdentityChanged {
+        provenance: provenance("m1", utc("2026-07-01T09:00:00Z")),
+        change: IdentityChange {
+            from: PersonId::Noms(noms("A0009AA")),
+            to: PersonId::Noms(noms("A0001AA")),
+            reason: IdentityReason::PrisonRecordsMerged,
+            crn: None,
+        },
+        role: IdentityRole::Former,
+        given_on: None,
+        inherited: Inherited::default(),
+        released: vec![],
+    };
+    let unknown = world.api.get_json("/case-records/A0009AA").await;
+    assert_eq!(unknown.0, StatusCode::NOT_FOUND);
+    append(&store, &noms("A0009AA"), 0, &[event]).await;
+    for path in ["", "/risks/mappa", "/risks/rosh"] {
+        let present = world.api.get_json(&format!("/case-records/A0001AA{path}")).await;
+        assert_eq!(present.0, StatusCode::OK, "{path}");
+        assert_eq!(world.api.get_json(&format!("/case-records/a0009aa{path}")).await, present, "{path}");
+    }
+    run(
+        &world.delius,
+        "update offender set current_tier = null, noms_number = 'A0008AA' where crn = 'X000001'",
+    )
+    .await;
+    let gone = world.api.get_json("/case-records/A0009AA").await;
+    assert_eq!(gone.0, StatusCode::NOT_FOUND, "Delius decides who has the present number");
 }
 
 #[sqlx::test(migrations = "migrations/store")]

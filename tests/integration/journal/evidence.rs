@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use manage_pom_cases_and_delius::audit::{
     evidence::{self, EvidenceError, EvidenceFile},
     history::{self, Access, Question},
@@ -10,6 +11,7 @@ use manage_pom_cases_and_delius::audit::{
         publish::Publisher,
     },
 };
+use manage_pom_cases_and_delius::case::identity::Person;
 use serde_json::json;
 use sqlx::PgPool;
 use tokio::process::Command;
@@ -18,8 +20,10 @@ use crate::{
     cli::audit::run,
     helpers::{
         audit::{allocated, append, enter_all, noms},
+        command,
         world::{NOMS, World, envelope},
     },
+    messages::identity::{CASE, NEW, OLD, a_replaced_number, added, person},
     stand_ins::Answer,
 };
 
@@ -28,7 +32,7 @@ pub(crate) fn signer() -> Signer {
 }
 
 /// A case with two allocations, dates, a duplicate and a parked message, all entered and covered by a checkpoint.
-async fn covered(world: &World) {
+pub(crate) async fn covered(world: &World) {
     let pool = &world.store;
     world.mpc.mpc().allocation(NOMS, Answer::allocated(485_926, "ADA", "BYRON", None, "LEI"));
     world.mpc.mpc().handover(NOMS, Answer::handover(NOMS, Some("2026-09-01"), None));
@@ -44,7 +48,7 @@ async fn covered(world: &World) {
 }
 
 /// Enters everything into the journal and publishes a checkpoint over all of it.
-async fn publish(pool: &PgPool) {
+pub(crate) async fn publish(pool: &PgPool) {
     let publisher =
         Publisher { signer: Some(signer().into()), every: std::time::Duration::ZERO, ..Publisher::default() };
     enter_all(pool).await;
@@ -55,13 +59,13 @@ async fn publish(pool: &PgPool) {
     }
 }
 
-async fn exported(pool: &PgPool) -> EvidenceFile {
+pub(crate) async fn exported(pool: &PgPool) -> EvidenceFile {
     let access = Access::cli("auditor");
-    evidence::export(pool, &noms(NOMS), &Question::default(), &access).await.unwrap().unwrap()
+    evidence::export(pool, &Person::only(noms(NOMS)), &Question::default(), &access).await.unwrap().unwrap()
 }
 
 /// The command without anything that a database or a network needs.
-async fn offline(arguments: &[&str]) -> (i32, String) {
+pub(crate) async fn offline(arguments: &[&str]) -> (i32, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_manage-pom-cases-and-delius"))
         .args(arguments)
         .env_clear()
@@ -72,14 +76,14 @@ async fn offline(arguments: &[&str]) -> (i32, String) {
     (output.status.code().unwrap(), String::from_utf8(text).unwrap())
 }
 
-struct File(PathBuf);
+pub(crate) struct File(PathBuf);
 
 impl File {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(std::env::temp_dir().join(format!("evidence-{}.json", uuid::Uuid::now_v7())))
     }
 
-    fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         self.0.to_str().unwrap()
     }
 }
@@ -184,8 +188,12 @@ async fn a_forgery_with_a_fitting_hash_is_found_too(store: PgPool) {
     }
     let later = |it: &mut EvidenceFile| it.checkpoint = it.checkpoint.replace("time 20", "time 19");
     assert!(matches!(refused(&file, later).await, EvidenceError::Checkpoint(_)));
-    assert!(entry(refused(&file, |it| it.noms_id = noms("B2222BB")).await));
+    assert!(entry(refused(&file, |it| it.parts[0].noms = noms("B2222BB")).await));
     assert!(matches!(refused(&file, |it| _ = it.writes.pop()).await, EvidenceError::Replay(_)));
+    let intent = |it: &mut EvidenceFile| it.writes[0].intent = it.writes[1].intent.clone();
+    assert!(matches!(refused(&file, intent).await, EvidenceError::Replay(_)));
+    let counts = |it: &mut EvidenceFile| *it.counts.values_mut().next().unwrap() += 1;
+    assert_eq!(refused(&file, counts).await, EvidenceError::Counts);
     let attempts =
         |it: &mut EvidenceFile| it.parked_bodies.values_mut().for_each(|body| body.insert_str(0, "AAAA"));
     assert!(entry(refused(&file, attempts).await));
@@ -199,7 +207,8 @@ async fn a_file_as_of_a_time_holds_what_was_known_then(store: PgPool) {
     let case = history::load(&world.store, &noms(NOMS)).await.unwrap().unwrap();
     let question = Question { known_at: Some(case.events[1].recorded_at), ..Question::default() };
     let access = Access::cli("auditor");
-    let file = evidence::export(&world.store, &noms(NOMS), &question, &access).await.unwrap().unwrap();
+    let file =
+        evidence::export(&world.store, &Person::only(noms(NOMS)), &question, &access).await.unwrap().unwrap();
     assert_eq!(evidence::case_of(&file).unwrap().events.len(), 2);
     let proved = evidence::verify(&file, &[signer().verifier().clone()]).await.unwrap();
     assert_eq!((proved.events, proved.not_covered), (2, 0));
@@ -217,4 +226,62 @@ async fn without_a_checkpoint_there_is_no_evidence_and_what_it_does_not_cover_is
     assert_eq!((file.counts["event"], file.not_covered), (1, 2));
     let unknown = run(&store, &["evidence", "export", "B2222BB"]).await;
     assert!(unknown.code == 1 && unknown.err.contains("nothing is recorded for B2222BB"), "{}", unknown.err);
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn the_file_of_a_person_proves_what_is_recorded_under_every_number_by_any_identifier(store: PgPool) {
+    let world = a_replaced_number(store).await;
+    publish(&world.store).await;
+    let key = signer().verifier().to_string();
+    let mut events = vec![];
+    for id in [OLD, NEW, CASE] {
+        let file = File::new();
+        let made =
+            command::run(&world, &["evidence", "export", id, "--by", "auditor", "--out", file.path()]).await;
+        assert_eq!(made.code, Some(0), "{id}: {}", made.err);
+        let (code, said) = offline(&["evidence", "verify", file.path(), "--key", &key]).await;
+        assert!(code == 0 && said.contains(&format!("entries of {OLD}, {NEW}\n")), "{id}: {said}");
+        let here = command::run(&world, &["history", id, "--by", "auditor", "--format", "csv"]).await;
+        let (code, there) = offline(&["history", "--from", file.path(), "--format", "csv"]).await;
+        let story = |text: &str| -> Vec<String> {
+            text.lines().filter(|line| !line.contains("Answer")).map(str::to_owned).collect()
+        };
+        assert_eq!((code, story(&there)), (0, story(&here.out)), "{id}");
+        let file = EvidenceFile::from_text(&std::fs::read_to_string(file.path()).unwrap()).unwrap();
+        events.push((file.noms_id, file.counts));
+    }
+    assert!(events.iter().all(|other| *other == events[0]), "{events:?}");
+    let both = (world.events(OLD).await.len() + world.events(NEW).await.len()) as u64;
+    assert_eq!(events[0].1["event"], both);
+    world.end().await;
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn what_another_person_has_under_the_same_number_is_not_in_the_file(store: PgPool) {
+    let world = a_replaced_number(store).await;
+    let other = "X900008";
+    person(&world, other, OLD).await;
+    world.mpc.mpc().allocation(OLD, Answer::not_found("Not allocated"));
+    world.apply(&added("m3", "2026-08-01T09:00:00Z", other, OLD)).await;
+    publish(&world.store).await;
+    let mut texts = vec![];
+    for id in [CASE, other] {
+        let file = File::new();
+        let made =
+            command::run(&world, &["evidence", "export", id, "--by", "auditor", "--out", file.path()]).await;
+        assert_eq!(made.code, Some(0), "{id}: {}", made.err);
+        let key = signer().verifier().to_string();
+        let (code, said) = offline(&["evidence", "verify", file.path(), "--key", &key]).await;
+        assert!(code == 0 && said.contains(&format!("{OLD} (without what is another person's)")), "{said}");
+        let read = EvidenceFile::from_text(&std::fs::read_to_string(file.path()).unwrap()).unwrap();
+        let decoded: Vec<String> = read
+            .entries
+            .iter()
+            .map(|entry| String::from_utf8_lossy(&STANDARD.decode(&entry.bytes).unwrap()).into_owned())
+            .collect();
+        texts.push(decoded.join("\n"));
+    }
+    assert!(texts[0].contains("m1") && !texts[0].contains(other) && !texts[0].contains("m3"));
+    assert!(texts[1].contains("m3") && !texts[1].contains(CASE) && !texts[1].contains("BYRON"));
+    world.end().await;
 }

@@ -1,4 +1,6 @@
-mod evidence;
+mod browser;
+mod checkpoints;
+pub(crate) mod evidence;
 mod lag;
 mod order;
 mod proofs;

@@ -20,8 +20,14 @@ async fn events_and_journal_refuse_every_change_even_to_their_owner(pool: PgPool
          insert into parked_messages (message_id, reason, detail, body, body_sha256, received_at)
          values ('m', 'InvalidMessage', 'd', '', '', now());
          insert into checkpoints (size, note) values (1, 'n');
-         insert into erasures (by_whom, why, pseudonym, positions, removed) values ('a', 'w', 'p', '{}', '{}');
-         insert into parked_decisions (parked_id, decision, by_whom, why) select id, 'skipped', 'a', 'w' from parkings",
+         insert into erasures (by_whom, why, pseudonyms, positions, removed) values ('a', 'w', '{p}', '{}', '{}');
+         insert into parked_decisions (parked_id, decision, by_whom, why) select id, 'skipped', 'a', 'w' from parkings;
+         insert into waiting_decisions (message_id, decision, by_whom, why) values ('m', 'retried', 'a', 'w');
+         insert into bulk_runs (id, dry_run, started_at) values ('00000000-0000-0000-0000-000000000001', true, now());
+         insert into bulk_decisions (run_id, decision, by_whom) select id, 'begun', 'a' from bulk_runs;
+         insert into reconcile_runs (started_at, by_whom, why, fixed, summary) values (now(), 'a', 'w', false, '{}');
+         insert into reconcile_accepted (case_id, difference, by_whom, why) values ('A1111AA', 'd', 'a', 'w');
+         insert into erasure_requests (message_id, crn, body, requested_at) values ('m', 'X123456', '', now())",
     )
     .execute(&pool)
     .await
@@ -37,6 +43,11 @@ async fn events_and_journal_refuse_every_change_even_to_their_owner(pool: PgPool
         ("outbox_attempts", "set error = ''"),
         ("parked_decisions", "set why = ''"),
         ("parkings", "set reason = ''"),
+        ("waiting_decisions", "set why = ''"),
+        ("bulk_decisions", "set why = ''"),
+        ("reconcile_runs", "set why = ''"),
+        ("reconcile_accepted", "set why = ''"),
+        ("erasure_requests", "set crn = ''"),
     ] {
         for statement in [
             format!("update {table} {first}"),

@@ -18,7 +18,7 @@ use sqlx::PgPool;
 use crate::helpers::audit::{check, check_with, enter, enter_until, position_of, tamper, three_cases};
 
 /// Everything that is a leaf, with its table.
-const SOURCES: [(&str, &str); 7] = [
+const SOURCES: [(&str, &str); 12] = [
     ("event", "events"),
     ("receipt", "message_receipts"),
     ("parkedMessage", "parked_messages"),
@@ -26,6 +26,11 @@ const SOURCES: [(&str, &str); 7] = [
     ("parkedDecision", "parked_decisions"),
     ("writeAttempt", "outbox_attempts"),
     ("access", "access_log"),
+    ("waitingDecision", "waiting_decisions"),
+    ("bulkDecision", "bulk_decisions"),
+    ("reconcileRun", "reconcile_runs"),
+    ("differenceAccepted", "reconcile_accepted"),
+    ("erasureRequest", "erasure_requests"),
 ];
 
 /// Twelve events of three cases (A, B, C, A, B, …) with their receipts, and two rows in every other table.
@@ -40,16 +45,27 @@ async fn entered(pool: &PgPool) -> i64 {
              insert into parked_messages (message_id, reason, detail, body, body_sha256, received_at)
              values ('parked-{round}', 'InvalidMessage', 'd', 'body', '', now());
              insert into parked_decisions (parked_id, decision, by_whom, why)
-             select id, 'skipped', 'operator', 'why' from parked_messages where message_id = 'parked-{round}'"
+             select id, 'skipped', 'operator', 'why' from parked_messages where message_id = 'parked-{round}';
+             insert into waiting_decisions (message_id, decision, by_whom, why) values ('w', 'retried', 'operator', 'why');
+             insert into bulk_runs (id, dry_run, started_at, finished_at)
+             values ('00000000-0000-0000-0000-00000000000{round}', true, now(), now());
+             insert into bulk_decisions (run_id, decision, by_whom)
+             values ('00000000-0000-0000-0000-00000000000{round}', 'begun', 'operator');
+             insert into reconcile_runs (started_at, by_whom, why, fixed, summary)
+             values (now(), 'operator', 'why', false, '{{\"differ\": {round}}}');
+             insert into reconcile_accepted (case_id, difference, by_whom, why)
+             values ('A1111AA', 'dates', 'operator', 'why');
+             insert into erasure_requests (message_id, crn, body, requested_at)
+             values ('erase-{round}', 'X123456', 'body', now())"
         ))
         .execute(pool)
         .await
         .unwrap();
     }
     let journal = Journal::new(pool.clone());
-    enter_until(pool, &journal, "select count(*) = 34 from journal").await;
+    enter_until(pool, &journal, "select count(*) = 44 from journal").await;
     assert_eq!(check(pool).await.unwrap().waiting, 0);
-    34
+    44
 }
 
 async fn position(pool: &PgPool, source: &str, nth: i64) -> i64 {
@@ -116,6 +132,11 @@ async fn in_every_table_an_edit_a_deletion_and_an_insertion_are_named(pool: PgPo
         "by_whom = 'somebody else'",
         "error = 'other'",
         "case_id = 'B2222BB'",
+        "why = 'another reason'",
+        "by_whom = 'somebody else'",
+        "summary = '{\"differ\": 0}'",
+        "difference = 'another one'",
+        "body = 'other'",
     ];
     for ((source, table), edit) in SOURCES.into_iter().zip(edits) {
         let second = position(&pool, source, 1).await;
@@ -137,7 +158,9 @@ async fn in_every_table_an_edit_a_deletion_and_an_insertion_are_named(pool: PgPo
         .unwrap();
         let (keys, values) = match table {
             "events" => (", aggregate_id, sequence", ", 'D4444DD', 1"),
-            "message_receipts" | "parked_messages" => (", message_id", ", 'slipped in'"),
+            "message_receipts" | "parked_messages" | "erasure_requests" | "waiting_decisions" => {
+                (", message_id", ", 'slipped in'")
+            }
             "outbox_attempts" => (", attempt", ", 77"),
             _ => ("", ""),
         };
@@ -324,5 +347,5 @@ async fn an_empty_journal_over_rows_is_an_error(pool: PgPool) {
     entered(&pool).await;
     tamper(&pool, "delete from journal; delete from journal_subtrees").await;
     let finding = check(&pool).await.unwrap_err();
-    assert_eq!((finding.position, finding.kind), (1, FindingKind::Empty { rows: 34 }));
+    assert_eq!((finding.position, finding.kind), (1, FindingKind::Empty { rows: 44 }));
 }

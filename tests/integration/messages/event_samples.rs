@@ -11,7 +11,7 @@ use manage_pom_cases_and_delius::{
     },
 };
 
-const EVENT_TYPES: [&str; 25] = [
+const EVENT_TYPES: [&str; 26] = [
     "offender-management.allocation.changed",
     "offender-management.pom.allocated",
     "offender-management.handover.changed",
@@ -22,6 +22,7 @@ const EVENT_TYPES: [&str; 25] = [
     "prison-offender-events.prisoner.booking.moved",
     "probation-case.merge.completed",
     "probation-case.unmerge.completed",
+    "probation-case.deleted.gdpr",
     "pom-handover-dates.internal.bulk-update",
     "OFFENDER_MANAGER_CHANGED",
     "OFFENDER_OFFICER_CHANGED",

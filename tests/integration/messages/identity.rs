@@ -16,11 +16,17 @@ use crate::{
 
 const UPDATED: &str = "probation-case.prison-identifier.updated";
 const ADDED: &str = "probation-case.prison-identifier.added";
-const OLD: &str = "A1008BX";
-const NEW: &str = "A1009BX";
-const CASE: &str = "X900007";
+pub(crate) const OLD: &str = "A1008BX";
+pub(crate) const NEW: &str = "A1009BX";
+pub(crate) const CASE: &str = "X900007";
 
-fn message(id: &str, event_type: &str, at: &str, people: &[(&str, &str)], information: Value) -> Value {
+pub(crate) fn message(
+    id: &str,
+    event_type: &str,
+    at: &str,
+    people: &[(&str, &str)],
+    information: Value,
+) -> Value {
     let identifiers: Vec<Value> =
         people.iter().map(|(kind, value)| json!({ "type": kind, "value": value })).collect();
     let event = json!({
@@ -53,11 +59,11 @@ fn replaced(id: &str, at: &str, crn: &str, from: &str, to: &str) -> Value {
     message(id, UPDATED, at, &[("CRN", crn), ("NOMS", to)], information)
 }
 
-fn added(id: &str, at: &str, crn: &str, noms: &str) -> Value {
+pub(crate) fn added(id: &str, at: &str, crn: &str, noms: &str) -> Value {
     message(id, ADDED, at, &[("CRN", crn), ("NOMS", noms)], json!({}))
 }
 
-async fn person(world: &World, crn: &str, noms: &str) {
+pub(crate) async fn person(world: &World, crn: &str, noms: &str) {
     let person = delius::person(&world.delius, crn, noms).await;
     delius::custody(&world.delius, person).await;
 }
@@ -78,7 +84,7 @@ async fn staff_codes(world: &World) {
     sqlx::raw_sql(sql).execute(&world.store).await.unwrap();
 }
 
-fn ada(world: &World, noms: &str) {
+pub(crate) fn ada(world: &World, noms: &str) {
     world.mpc.mpc().allocation(noms, Answer::allocated(1, "ADA", "BYRON", None, "LEI"));
 }
 
@@ -104,7 +110,7 @@ async fn read(world: &World, id: &str) -> history::History {
 }
 
 /// Gus is allocated under the old number, which Delius then replaces.
-async fn a_replaced_number(store: PgPool) -> World {
+pub(crate) async fn a_replaced_number(store: PgPool) -> World {
     let world = World::on(store).await;
     person(&world, CASE, OLD).await;
     staff_codes(&world).await;
@@ -315,5 +321,63 @@ async fn delius_ends_as_if_the_number_had_never_changed_in_any_order_of_messages
             "{order:?}"
         );
     }
+    world.end().await;
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn a_row_in_delius_leads_to_the_record_of_the_person(store: PgPool) {
+    let world = a_replaced_number(store).await;
+    let row =
+        world.count_in_delius("select min(prison_offender_manager_id) from prison_offender_manager").await;
+    let row = format!("prison_offender_manager:{row}");
+    let ended = command::run(&world, &["history", "--delius-row", &row, "--by", "auditor"]).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert!(ended.out.starts_with(&format!("Case {NEW}, entry 1: ")), "{}", ended.out);
+    let explained = command::run(&world, &["history", OLD, "--explain", "1", "--by", "auditor"]).await;
+    assert!(ended.out.starts_with(&explained.out), "{}{}", ended.out, explained.out);
+    let reading = format!(
+        "select count(*) from access_log where action = 'deliusRow' and case_id = '{NEW}' and position = 1"
+    );
+    assert_eq!(world.count(&reading).await, 1);
+    world.end().await;
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn a_merged_person_answers_the_same_by_each_identifier_at_each_date_in_every_command(store: PgPool) {
+    let world = a_replaced_number(store).await;
+    world.apply(&allocation(&world, "m3", OLD, "2026-07-05T09:00:00Z", 2)).await;
+    let unknown = message("m4", "some.other.event", "2026-07-06T09:00:00Z", &[("NOMS", OLD)], json!({}));
+    world.accept(&unknown).await;
+    let now: String = sqlx::query_scalar(
+        "select to_char(max(recorded_at) at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"') from events",
+    )
+    .fetch_one(&world.store)
+    .await
+    .unwrap();
+    let mut questions: Vec<Vec<&str>> = vec![
+        vec!["history", "--as-of", "2026-07-20", "--known-at", &now],
+        vec!["history", "--diff", "2026-07-01", "2026-07-20"],
+        vec!["history", "--explain", "1"],
+        vec!["history", "--explain", "3", "--format", "json"],
+        vec!["replay", "--decisions"],
+        vec!["reconcile"],
+        vec!["outbox", "list", "--all", "--json", "--case"],
+        vec!["parked", "list", "--all", "--json", "--case"],
+    ];
+    for date in ["2026-06-30", "2026-07-01", "2026-07-05", "2026-07-10", "2026-07-20"] {
+        questions.push(vec!["history", "--as-of", date]);
+    }
+    for question in questions {
+        let mut answers = vec![];
+        for id in [OLD, NEW, CASE] {
+            let ended = command::run(&world, &[&question[..], &[id]].concat()).await;
+            assert_eq!(ended.code, Some(0), "{question:?} {id}: {}{}", ended.out, ended.err);
+            answers.push(ended.out);
+        }
+        assert!(answers.iter().all(|other| *other == answers[0]), "{question:?}: {answers:#?}");
+        assert!(answers[0].len() > 20, "{question:?}: {}", answers[0]);
+    }
+    let all = command::run(&world, &["reconcile", "--all", "--by", "op", "--why", "weekly"]).await;
+    assert_eq!(all.code, Some(0), "{}{}", all.out, all.err);
     world.end().await;
 }

@@ -1,7 +1,7 @@
 mod any_input;
 mod event_samples;
 mod feed_drained;
-mod identity;
+pub(crate) mod identity;
 mod kinds;
 mod odd;
 mod routing;

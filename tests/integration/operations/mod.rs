@@ -1,4 +1,5 @@
 mod bulk;
+mod erased_columns;
 mod erasure;
 mod rebuild;
 mod reconcile;

@@ -300,3 +300,23 @@ async fn a_batch_reads_only_what_is_not_kept_and_all_of_that_at_once(store: PgPo
     assert_eq!(origins, [memory, kept, delius, delius, None]);
     assert_eq!(source.reads(), 3, "one read for all that is missing");
 }
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn a_record_read_by_a_former_number_is_dropped_with_that_of_the_present_one(store: PgPool) {
+    let source = Scripted::new();
+    source.set("X000001", "A1");
+    let replica = Replica::trusting(&store, &source).await;
+    sqlx::raw_sql(
+        "insert into identity_facts (case_id, sequence, ordinal, kind, one, other, at, recorded_at)
+         values ('A0009AA', 1, 0, 'replaced', 'A0009AA', 'A0001AA', now(), now())",
+    )
+    .execute(&store)
+    .await
+    .unwrap();
+    assert_eq!(replica.read("A0009AA").await.0, "A1");
+    for (by, tier) in [("X000001", "A2"), ("A0001AA", "A3")] {
+        source.set("X000001", tier);
+        invalidate(&store, &[id(by)]).await.unwrap();
+        until("the new value is served", || async { replica.read("A0009AA").await.0 == tier }).await;
+    }
+}

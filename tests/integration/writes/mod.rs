@@ -7,7 +7,7 @@ mod lookups;
 mod names;
 mod once;
 mod order;
-mod outcome_topic;
+pub(crate) mod outcome_topic;
 mod relay;
 mod relay_parks;
 mod relay_stops;

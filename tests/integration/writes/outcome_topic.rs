@@ -47,7 +47,7 @@ async fn with_a_write(store: PgPool) -> World {
 }
 
 /// A topic of the test's own, with a queue that hears it.
-async fn topic() -> (aws_sdk_sns::Client, String, TestQueue) {
+pub(crate) async fn topic() -> (aws_sdk_sns::Client, String, TestQueue) {
     let sns = aws_sdk_sns::Client::new(&aws().await);
     let queue = TestQueue::new("outcomes").await;
     let arn = sns.create_topic().name(&queue.name).send().await.unwrap().topic_arn.unwrap();
