@@ -143,12 +143,12 @@ identified as (
     join granted using (append)
     join appended on appended.aggregate_id = granted.case_id and appended.sequence = granted.expected + fact.place
 ),
--- $51-$55: whom in Delius a staff code of a prison was written to.
+-- $52-$56: whom in Delius a staff code of a prison was written to.
 written as (
     insert into delius_staff as known (prison, staff_code, staff_id, written_at)
     select distinct on (officer.prison, officer.staff_code)
            officer.prison, officer.staff_code, officer.staff_id, officer.written_at
-    from unnest($51::integer[], $52::text[], $53::bigint[], $54::bigint[], $55::timestamptz[])
+    from unnest($52::integer[], $53::text[], $54::bigint[], $55::bigint[], $56::timestamptz[])
         as officer (append, prison, staff_code, staff_id, written_at)
     join granted using (append)
     where not exists (
