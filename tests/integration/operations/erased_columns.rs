@@ -63,7 +63,7 @@ const TABLES: [(&str, Erasure, &str); 30] = [
     (
         "outcome_notices",
         Deleted,
-        "applied_at attempt available_at case_id last_error occurred_at outcome position sent_at write_id",
+        "applied_at attempt available_at case_id last_error occurred_at outcome position sent_at traceparent write_id",
     ),
     ("parked_decisions", Deleted, "at by_whom decision id parked_id why xid"),
     (
