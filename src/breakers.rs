@@ -11,6 +11,7 @@ mod dependency;
 mod faulty;
 #[cfg(test)]
 mod tests;
+mod waits;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,8 +19,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use dependency::{AUTH, DELIUS, DIRECTORY, Dependency, MPC, SQS, STORE};
+pub use dependency::{AUTH, DELIUS, DIRECTORY, Dependency, MPC, SNS, SQS, STORE};
 use tokio::sync::Notify;
+pub use waits::{answer_of, within};
 
 use self::faulty::FaultyItems;
 

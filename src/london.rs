@@ -1,18 +1,26 @@
 //! London time: the wall clock that Delius stores without a zone, and times as people in England and Wales read them.
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, Offset, Timelike, Utc};
+use chrono::{DateTime, LocalResult, NaiveDate, NaiveDateTime, Offset, TimeZone, Timelike, Utc};
 use chrono_tz::Europe::London;
 
 /// The wall clock of London at an instant, cut to whole seconds: how Delius stores a time.
 ///
 /// In the hour that the clocks repeat in autumn two instants an hour apart have the same wall-clock time, and an
-/// event of the second pass can get an earlier time than one of the first. Delius cannot tell them apart, so neither
-/// can we: within that hour of the year, events of one case are ordered as Delius sees them.
+/// event of the second pass can get an earlier time than one of the first. Whoever writes or compares rows of one case
+/// has to keep their order; see [`is_second_pass`].
 pub fn wall_clock(at: DateTime<Utc>) -> NaiveDateTime {
     let offset = at.with_timezone(&London).offset().fix();
     // At the ends of the calendar there is no room for the offset.
     let local = at.naive_utc().checked_add_offset(offset).unwrap_or(at.naive_utc());
     local.with_nanosecond(0).unwrap_or(local)
+}
+
+/// Whether the wall clock showed the same time an hour before, because the clocks had gone back.
+pub fn is_second_pass(at: DateTime<Utc>) -> bool {
+    match London.from_local_datetime(&wall_clock(at)) {
+        LocalResult::Ambiguous(_, second) => at >= second,
+        LocalResult::Single(_) | LocalResult::None => false,
+    }
 }
 
 /// `dd/MM/yyyy HH:mm:ss`, as notes and telemetry print a time.
@@ -79,6 +87,15 @@ mod tests {
         assert_eq!(printed("2026-03-29T01:00:00Z"), "29/03/2026 02:00:00");
         assert_eq!(printed("2026-10-25T00:30:00Z"), "25/10/2026 01:30:00");
         assert_eq!(printed("2026-10-25T01:30:00Z"), "25/10/2026 01:30:00");
+        for (at, second) in [
+            ("2026-10-25T00:30:00Z", false),
+            ("2026-10-25T01:00:00Z", true),
+            ("2026-10-25T01:59:59Z", true),
+            ("2026-10-25T02:00:00Z", false),
+            ("2026-07-01T01:30:00Z", false),
+        ] {
+            assert_eq!(is_second_pass(at.parse().unwrap()), second, "{at}");
+        }
     }
 
     #[test]

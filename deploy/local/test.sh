@@ -65,6 +65,7 @@ tests)
     fi
     ;;
 faults)
+    ensure_faketime
     step "Compiling the tests" cargo test "${FEATURES[@]}" --test faults --no-run
     if nextest; then
         # nextest adds filters up, so a filter that is given replaces this one.
@@ -84,6 +85,7 @@ oracle-mode)
     run cargo test "${FEATURES[@]}" --test integration -- "${@:-${chosen[@]}}"
     ;;
 soak)
+    ensure_faketime
     step "Compiling the tests" cargo test "${FEATURES[@]}" --test faults --no-run
     run cargo test "${FEATURES[@]}" --test faults -- --ignored --nocapture --exact soak::soak
     ;;

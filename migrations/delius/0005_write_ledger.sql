@@ -5,6 +5,8 @@ create table pom_cases_write_ledger (
     noms_number   char(7) not null,
     -- SHA-256 of what was asked for: an id alone does not prove that it is the same write.
     intent_sha256 char(64) not null,
+    -- What was asked for, as JSON: a store that was restored to an earlier time learns from it what it has forgotten.
+    intent        text not null,
     -- JSON.
     outcome       text not null,
     applied_at    timestamp(0) not null,

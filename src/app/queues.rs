@@ -24,6 +24,7 @@ use crate::{
         Ingest,
         feed::FeedWatch,
         reflector,
+        sns::SnsVerifier,
         sqs::{Consumer, ConsumerConfig},
         waiting,
     },
@@ -42,6 +43,15 @@ pub(crate) struct QueueSettings {
     /// Queue of the bulk handover update; without it a bulk run works its messages off by itself (role ingest)
     #[arg(long, env = "BULK_QUEUE_URL")]
     bulk_queue_url: Option<String>,
+    /// Verify the SNS signature of every message of QUEUE_URL and CHANGE_FEED_QUEUE_URL; a message that does not pass is
+    /// parked as InvalidSignature. Needs subscriptions without raw message delivery, and https access to
+    /// sns.REGION.amazonaws.com (role ingest)
+    #[arg(long, env = "VERIFY_SNS")]
+    verify_sns: bool,
+    /// Topics whose messages pass VERIFY_SNS, separated by commas; without it those of any topic, and anybody with an AWS
+    /// account has one (role ingest)
+    #[arg(long, env = "SNS_TOPIC_ARNS", value_delimiter = ',')]
+    sns_topic_arns: Vec<String>,
 }
 
 /// What a queue carries.
@@ -77,7 +87,31 @@ impl QueueSettings {
         let live = queue("QUEUE_URL", self.queue_url.as_deref());
         let feed = optional("CHANGE_FEED_QUEUE_URL", &self.change_feed_queue_url);
         let bulk = optional("BULK_QUEUE_URL", &self.bulk_queue_url);
-        both(live, both(feed, bulk)).map(|_| ())
+        both(live, both(feed, both(bulk, self.bulk_is_apart()))).map(|_| ())
+    }
+
+    /// Messages of our own have no signature.
+    fn bulk_is_apart(&self) -> Result<(), Failure> {
+        let bulk = given(self.bulk_queue_url.as_deref());
+        if self.verify_sns && bulk.is_some() && bulk == given(self.queue_url.as_deref()) {
+            let reason =
+                "is QUEUE_URL, and VERIFY_SNS refuses what SNS has not signed; use a queue of its own";
+            return Err(Failure::setting("BULK_QUEUE_URL", reason));
+        }
+        Ok(())
+    }
+
+    fn verifier(&self) -> Result<Option<SnsVerifier>, Failure> {
+        if !self.verify_sns {
+            return Ok(None);
+        }
+        let topics =
+            self.sns_topic_arns.iter().map(|arn| arn.trim().to_owned()).filter(|arn| !arn.is_empty());
+        let topics: Vec<String> = topics.collect();
+        if topics.is_empty() {
+            tracing::warn!("VERIFY_SNS without SNS_TOPIC_ARNS: a message of anybody's topic passes");
+        }
+        SnsVerifier::new(topics).map(Some).map_err(|error| anyhow::Error::new(error).into())
     }
 
     /// Each queue to consume: its setting, its URL and what it carries.
@@ -132,7 +166,8 @@ impl QueueSettings {
         (tasks, stop): (&Tasks, &CancellationToken),
     ) -> Result<(), Failure> {
         let sqs = aws_sdk_sqs::Client::new(&settings::aws().await);
-        let ingest = Arc::new(Ingest::new(Arc::clone(store), delius.clone()));
+        let ingest = Ingest::new(Arc::clone(store), delius.clone()).verifying(self.verifier()?);
+        let ingest = Arc::new(ingest);
         for (setting, url, carries) in self.consumed()? {
             start_up::queue(&sqs, setting, url).await?;
             let config = carries.config(url, tuning);
@@ -162,6 +197,8 @@ mod tests {
             queue_url: Some(live.into()),
             change_feed_queue_url: feed.map(Into::into),
             bulk_queue_url: bulk.map(Into::into),
+            verify_sns: false,
+            sns_topic_arns: vec![],
         }
     }
 
@@ -178,6 +215,13 @@ mod tests {
             ("BULK_QUEUE_URL", "bulk", Carries::Bulk),
         ];
         assert_eq!(three.consumed().unwrap(), expected);
+    }
+
+    #[test]
+    fn messages_of_our_own_do_not_share_a_queue_whose_messages_sns_has_to_sign() {
+        let shared = settings("https://sqs.example/live", None, Some("https://sqs.example/live"));
+        assert!(shared.checked().is_ok());
+        assert!(QueueSettings { verify_sns: true, ..shared }.checked().is_err());
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub enum Dependency {
     ManagePomCases,
     Auth,
     Sqs,
+    Sns,
     EmailDirectory,
 }
 
@@ -18,11 +19,20 @@ pub const AUTH: Dependency = Dependency::Auth;
 pub const DELIUS: Dependency = Dependency::Delius;
 pub const STORE: Dependency = Dependency::EventStore;
 pub const SQS: Dependency = Dependency::Sqs;
+/// Its certificates, where signatures are verified.
+pub const SNS: Dependency = Dependency::Sns;
 pub const DIRECTORY: Dependency = Dependency::EmailDirectory;
 
 impl Dependency {
-    pub const ALL: [Self; 6] =
-        [Self::EventStore, Self::Delius, Self::ManagePomCases, Self::Auth, Self::Sqs, Self::EmailDirectory];
+    pub const ALL: [Self; 7] = [
+        Self::EventStore,
+        Self::Delius,
+        Self::ManagePomCases,
+        Self::Auth,
+        Self::Sqs,
+        Self::Sns,
+        Self::EmailDirectory,
+    ];
 
     /// The name in messages, in `/health` and as a label of metrics.
     pub fn as_str(self) -> &'static str {
@@ -32,6 +42,7 @@ impl Dependency {
             Self::ManagePomCases => "Manage POM Cases",
             Self::Auth => "HMPPS Auth",
             Self::Sqs => "SQS",
+            Self::Sns => "the certificates of SNS",
             Self::EmailDirectory => "the e-mail directory",
         }
     }

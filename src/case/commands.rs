@@ -105,7 +105,7 @@ pub enum CaseCommand {
     Reassert {
         /// The writes that Delius lacks.
         writes: Vec<DeliusWrite>,
-        /// What a former number of the person gave.
+        /// What a former number of the person gave, or the ledger in Delius.
         inherited: Inherited,
         by: String,
         why: String,

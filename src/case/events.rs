@@ -129,7 +129,8 @@ pub enum CaseEvent {
         by: String,
         why: String,
     },
-    /// What is recorded is written once more, because Delius lacks it or a former number of the person gave more of it.
+    /// What is recorded is written once more, because Delius lacks it or a former number of the person gave more of it; or
+    /// what a restored store had forgotten is recorded again.
     WritesReasserted {
         /// The writes, each at its own date, in the order in which they are to be applied.
         released: Vec<DeliusWrite>,

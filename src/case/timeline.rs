@@ -155,12 +155,15 @@ impl Timeline {
 
     /// Adds what the event says about who holds the case, if anything.
     pub fn record(&mut self, sequence: u64, event: &CaseEvent) {
+        if let CaseEvent::WritesReasserted { inherited, .. } = event {
+            inherited.holdings.iter().for_each(|holding| self.inherit(sequence, holding));
+        }
         if let Some(HoldingEvent { at, holder, overtaken }) = event.holding() {
             self.add(HoldingFact { at: whole_second(at), sequence, overtaken, holder });
         }
     }
 
-    /// Adds a holding that was recorded under a former number, unless it is known already.
+    /// Adds a holding that was recorded under a former number, or before the store was restored, unless it is known already.
     pub(super) fn inherit(&mut self, sequence: u64, holding: &Holding) {
         if self.sequence_of(holding) == 0 {
             let Holding { at, pom, overtaken } = holding;

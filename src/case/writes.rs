@@ -88,6 +88,12 @@ impl DeliusWrite {
         }
     }
 
+    /// Whether both write the same holding, wherever they stand in their second.
+    pub fn is_same_holding(&self, other: &Self) -> bool {
+        let said = |write: &Self| write.holding().map(|holding| (holding.at, holding.pom));
+        said(self).is_some() && said(self) == said(other)
+    }
+
     /// SHA-256 of what is to be written, as hexadecimal digits: part of the identity of a write.
     ///
     /// Architecture invariant: it never changes for a write of an older version. A member that is added later must not be

@@ -2,24 +2,33 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool};
 
 use super::CaseRecordsConfig;
 
-/// Records that a consumer of the change feed has just polled it, and the age of the oldest message that it knows of
-/// and has not processed (zero when the poll came back empty and nothing is in flight).
+/// Records that a consumer of the change feed has just polled it, for how long a message may have been waiting there
+/// undetected, and when the oldest message was sent that it knows of and has not processed. How old that is, is said by the
+/// clock of the store: the one of this machine may be minutes behind, and an old message would seem to be new.
 ///
 /// Call it after every successful poll, and poll at least every two seconds: without a report, reads go to Delius.
 ///
 /// # Errors
 /// When the store cannot be written; readers then see no report, which is safe.
-pub async fn heartbeat(store: &PgPool, consumer: &str, lag: Duration) -> Result<(), sqlx::Error> {
+pub async fn heartbeat(
+    store: &PgPool,
+    consumer: &str,
+    undetected: Duration,
+    oldest: Option<DateTime<Utc>>,
+) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT INTO change_feed_heartbeat (consumer, polled_at, lag_ms) VALUES ($1, now(), $2)
+        "INSERT INTO change_feed_heartbeat (consumer, polled_at, lag_ms)
+         VALUES ($1, now(), greatest($2, (extract(epoch FROM clock_timestamp() - $3) * 1000)::bigint))
          ON CONFLICT (consumer) DO UPDATE SET polled_at = excluded.polled_at, lag_ms = excluded.lag_ms",
     )
     .bind(consumer)
-    .bind(i64::try_from(lag.as_millis()).unwrap_or(i64::MAX))
+    .bind(i64::try_from(undetected.as_millis()).unwrap_or(i64::MAX))
+    .bind(oldest)
     .execute(store)
     .await?;
     Ok(())

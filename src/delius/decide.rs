@@ -8,7 +8,7 @@ use super::{
     engine::Session,
     error::DeliusError,
     holders::{self, StaffRows},
-    load,
+    ledger, load,
     plan::{
         Moment,
         allocation::{self, Email, Intent, PersonRows},
@@ -18,7 +18,7 @@ use super::{
     reference::Reference,
 };
 use crate::{
-    case::{DeliusWrite, OutcomeName},
+    case::{AddressedWrite, DeliusWrite, OutcomeName},
     london::wall_clock,
 };
 
@@ -27,7 +27,7 @@ pub(super) async fn decide(
     session: &mut dyn Session,
     reference: &Reference,
     persons: &[i64],
-    write: &DeliusWrite,
+    AddressedWrite { noms, write, .. }: &AddressedWrite,
     staff: &StaffRows,
     now: DateTime<Utc>,
 ) -> Result<Plan, DeliusError> {
@@ -49,14 +49,14 @@ pub(super) async fn decide(
             Ok(handover::plan(custody_id, &rows, types, dates, *dry_run))
         }
         DeliusWrite::AllocatePom { at, pom, .. } => {
-            let at = wall_clock(*at);
+            let at = ledger::begin(session, noms, *at).await?;
             let person = load::person_rows(session, offender_id).await?;
             let found = holders::of_pom(session, pom, staff, at).await?;
             let email = Email::given(pom.email.as_deref());
             Ok(change_of_pom(reference, &person, found, at, email, now))
         }
         DeliusWrite::DeallocatePom { at, .. } => {
-            let at = wall_clock(*at);
+            let at = ledger::begin(session, noms, *at).await?;
             let person = load::person_rows(session, offender_id).await?;
             let moment = Moment::of(&person.poms, at, wall_clock(now));
             let Some(holder) = moment.provider_to_deallocate(&person.poms) else {

@@ -178,8 +178,7 @@ impl Delius {
         let mut session = self.session(Access::Read).await?;
         let now = session.now().await.during("while asking for the time")?;
         let persons = load::persons(&mut *session, &write.noms, false).await?;
-        let plan =
-            decide(&mut *session, reference, &persons, &write.write, &StaffRows::default(), now).await?;
+        let plan = decide(&mut *session, reference, &persons, write, &StaffRows::default(), now).await?;
         let changes = execute::preview(&plan.changes);
         session.rollback().await.during("while ending a dry run")?;
         Ok(outcome(write, plan, changes, now))
@@ -198,7 +197,7 @@ async fn write_rows(
         return Ok(outcome);
     }
     let now = session.now().await.during("while asking for the time")?;
-    let plan = decide(session, reference, &persons, &write.write, staff, now).await?;
+    let plan = decide(session, reference, &persons, write, staff, now).await?;
     let signature = Signature { user_id: reference.audit_user_id, at: wall_clock(now) };
     failpoint!("planned");
     let Done { changes, new_staff } = execute::all(session, &plan.changes, signature).await?;

@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 
 use super::{
     engine::Access,
-    error::DeliusError,
+    error::{DeliusError, During},
     gateway::Delius,
     load,
     plan::{
@@ -19,6 +19,8 @@ use crate::{case::NomsNumber, london::wall_clock};
 /// What Delius holds now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Holdings {
+    /// When that was, by the clock of Delius.
+    pub at: DateTime<Utc>,
     /// Who holds the case in prison; `None` when nobody ever did.
     pub pom: Option<HeldBy>,
     /// Who held it when, in order of the start.
@@ -79,15 +81,11 @@ pub enum Responsible {
 }
 
 impl Delius {
-    /// What Delius holds for a NOMS number at `now`; `None` when no person, or more than one, has it.
+    /// What Delius holds now for a NOMS number; `None` when no person, or more than one, has it.
     ///
     /// # Errors
     /// When Delius cannot answer.
-    pub async fn holdings(
-        &self,
-        noms: &NomsNumber,
-        now: DateTime<Utc>,
-    ) -> Result<Option<Holdings>, DeliusError> {
+    pub async fn holdings(&self, noms: &NomsNumber) -> Result<Option<Holdings>, DeliusError> {
         let types = self.reference().await?.handover_date_types;
         let mut session = self.session(Access::Statement).await?;
         let [person] = load::persons(&mut *session, noms, false).await?[..] else {
@@ -101,8 +99,10 @@ impl Delius {
         };
         let live = |row: &&KeyDateRow| !row.soft_deleted;
         let date = |type_id| dates.iter().filter(live).find(|row| row.type_id == type_id).map(|row| row.date);
-        let now = wall_clock(now);
+        let at = session.now().await.during("while asking for the time")?;
+        let now = wall_clock(at);
         Ok(Some(Holdings {
+            at,
             pom: Moment::of(&rows.poms, now, now).current.map(|current| held_by(&rows.poms[current])),
             periods: periods(&rows.poms),
             responsible: responsible(&rows, now),

@@ -1,20 +1,76 @@
 //! The ledger of applied writes, kept in Delius in the same transaction as the rows: a write that comes again (after a
 //! crash between Delius' commit and ours, or from a worker that lost its lease) gets its outcome and writes nothing.
+//!
+//! The two databases can be restored to different times. The ledger says what Delius still has of the writes that the store
+//! recorded, and what the store has forgotten of the writes that Delius has.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDateTime, Utc};
+use uuid::Uuid;
 
 use super::{
-    engine::{Session, Statement},
+    engine::{Access, Row, Session, Statement},
     error::{DeliusError, During},
+    gateway::Delius,
     load::read,
     sql,
 };
 use crate::{
-    case::{AddressedWrite, WriteOutcome},
-    london::wall_clock,
+    case::{AddressedWrite, DeliusWrite, NomsNumber, WriteOutcome},
+    london::{is_second_pass, wall_clock},
 };
 
 const LOOKING: &str = "while looking in the ledger";
+
+/// A write that was applied or refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerEntry {
+    pub id: Uuid,
+    pub write: DeliusWrite,
+    pub outcome: WriteOutcome,
+}
+
+impl Delius {
+    /// Every write for this NOMS number, in the order in which they were applied.
+    ///
+    /// # Errors
+    /// When Delius cannot answer, or an entry cannot be read.
+    pub async fn ledger(&self, noms: &NomsNumber) -> Result<Vec<LedgerEntry>, DeliusError> {
+        of_person(&mut *self.session(Access::Statement).await?, noms).await
+    }
+}
+
+/// From when a holding counts in Delius, by its clock. In the hour that comes twice in autumn a later holding may have an
+/// earlier time than one that was written for the first pass: it begins when that one began, and replaces it.
+pub(super) async fn begin(
+    session: &mut dyn Session,
+    noms: &NomsNumber,
+    at: DateTime<Utc>,
+) -> Result<NaiveDateTime, DeliusError> {
+    let begin = wall_clock(at);
+    if !is_second_pass(at) {
+        return Ok(begin);
+    }
+    let entries = of_person(session, noms).await?;
+    let written = entries.iter().filter(|entry| !entry.outcome.name.is_refusal());
+    let earlier = written.filter_map(|entry| entry.write.held_from()).filter(|earlier| *earlier < at);
+    Ok(earlier.map(wall_clock).fold(begin, NaiveDateTime::max))
+}
+
+async fn of_person(session: &mut dyn Session, noms: &NomsNumber) -> Result<Vec<LedgerEntry>, DeliusError> {
+    let found = session.query(&Statement::new(sql::LEDGER_OF_PERSON).bind("noms", noms.as_str())).await;
+    let texts = |row: &Row| Ok((row.text("write_id")?, row.text("intent")?, row.text("outcome")?));
+    let entries = read(found, texts).during(LOOKING)?.into_iter().map(|(id, write, outcome)| {
+        let (id, write) = (id.trim_end().parse().ok(), serde_json::from_str(&write));
+        match (id, write, serde_json::from_str(&outcome)) {
+            (Some(id), Ok(write), Ok(outcome)) => Ok(LedgerEntry { id, write, outcome }),
+            _ => Err(unexpected("an entry in it cannot be read")),
+        }
+    });
+    let mut entries = entries.collect::<Result<Vec<_>, _>>()?;
+    // The column holds whole seconds.
+    entries.sort_by_key(|entry| entry.outcome.applied_at);
+    Ok(entries)
+}
 
 /// The outcome of a write that was applied before.
 ///
@@ -29,7 +85,6 @@ pub(super) async fn find(
     let found = session.query(&statement).await;
     let found = read(found, |row| Ok((row.text("intent_sha256")?, row.text("outcome")?))).during(LOOKING)?;
     let Some((intent, outcome)) = found.into_iter().next() else { return Ok(None) };
-    let unexpected = |reason: &str| DeliusError::Unexpected { during: LOOKING, reason: reason.to_owned() };
     if intent != hash(write) {
         return Err(unexpected("it has another write under this id"));
     }
@@ -47,9 +102,14 @@ pub(super) async fn enter(
         .bind("write_id", write.id.to_string())
         .bind("noms", write.noms.as_str())
         .bind("intent_sha256", hash(write))
+        .bind("intent", json(&write.write)?)
         .bind("outcome", json(outcome)?)
         .bind("applied_at", wall_clock(now));
     session.execute(&statement).await.during("while entering the outcome in the ledger").map(|_| ())
+}
+
+fn unexpected(reason: &str) -> DeliusError {
+    DeliusError::Unexpected { during: LOOKING, reason: reason.to_owned() }
 }
 
 /// SHA-256 of what was asked for. Not of whose case it is: the person may have got another number between two attempts.

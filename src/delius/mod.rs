@@ -6,6 +6,7 @@
 //! Delius itself runs on Oracle. This gateway speaks its schema, under its own table and column names, in statements
 //! that are right for both (`sql`), through a boundary that an engine implements (`engine`); PostgreSQL does today.
 
+mod clock;
 mod decide;
 pub mod engine;
 mod error;
@@ -31,6 +32,7 @@ pub use error::{DeliusError, ErrorKind};
 pub use gateway::Delius;
 pub use holders::{OtherStaff, StaffRows};
 pub use holdings::{HeldBy, HeldPeriod, Holdings, Responsible};
+pub use ledger::LedgerEntry;
 pub use lookups::{LiveCustody, NomsCursor, NomsPage};
 pub use reference::AUDIT_USER;
 pub use schema::migrator;

@@ -58,6 +58,7 @@ use self::{
     turns::Turns,
 };
 use crate::{
+    breakers::{STORE, answer_of},
     case::{Case, CaseCommand, CaseError, CaseEvent, CaseServices, NomsNumber},
     database, trace,
 };
@@ -229,7 +230,7 @@ impl CaseStore {
             trace: trace::current(),
             keeps_notices: self.keeps_notices,
         };
-        let appended = self.batchers().appends.submit(append).await;
+        let appended = answer_of(STORE, self.batchers().appends.submit(append)).await;
         appended.unwrap_or_else(|| Err(StoreError::Fault("the append panicked".into()).into()))?;
         if outcome {
             failpoint!("outcome_recorded");
@@ -250,7 +251,7 @@ impl CaseStore {
     }
 
     async fn ask(&self, question: Question) -> Result<Answer, ExecuteError> {
-        let answer = self.batchers().questions.submit(question).await;
+        let answer = answer_of(STORE, self.batchers().questions.submit(question)).await;
         Ok(answer.unwrap_or_else(|| Err(StoreError::Fault("the question panicked".into())))?)
     }
 

@@ -10,37 +10,36 @@ use std::{
 
 use sqlx::PgPool;
 
-pub use super::{disposition::Disposition, not_accepted::NotAccepted};
 use super::{
+    attempt::of_store,
     known,
     message::{Delivery, Malformed, Parsed, parse},
     not_accepted::undocumented,
     note_case, parked,
     route::{ParkReason, Parking, Route, drops_again, outdated, route},
+    sns::{Refused, SnsVerifier},
     traced,
     waiting::MAX_UNDOCUMENTED,
 };
+pub use super::{disposition::Disposition, not_accepted::NotAccepted};
 use crate::{
     case::{
-        CaseCommand, CaseError, CaseEvent, Crn, DetailAddress, Evidence, FetchError, IdentityChange,
-        IdentityReason, Message, NomsNumber, PersonId, UndocumentedAnswer, sha256_hex,
+        CaseCommand, CaseError, CaseEvent, Evidence, FetchError, NomsNumber, UndocumentedAnswer, sha256_hex,
     },
     case_records,
-    database::in_time,
-    delius::{Delius, DeliusError, LiveCustody},
+    delius::Delius,
     event_store::{
         CaseStore, Cause, ExecuteError, Standing,
         receipts::{self, Receipt},
     },
 };
 
-/// How long to wait for an answer of Delius.
-const DELIUS_ANSWER: Duration = Duration::from_secs(10);
-
 /// Accepts messages.
 pub struct Ingest {
     pub(super) store: Arc<CaseStore>,
     pub(super) delius: Delius,
+    /// None = signatures are not verified.
+    sns: Option<SnsVerifier>,
 }
 
 /// How often a message follows a person from one number to the next.
@@ -53,6 +52,15 @@ enum Origin {
     Waiting,
     /// Somebody waits for the end of the message.
     Operator,
+}
+
+/// Who may have sent a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sender {
+    /// SNS alone: its signature is verified where that is asked for.
+    Sns,
+    /// This service or an operator; or SNS, whose signature was verified before.
+    Trusted,
 }
 
 /// When a record is dropped that is out of date before Delius has the new value.
@@ -68,7 +76,16 @@ pub(super) struct InWork<'a> {
 impl Ingest {
     /// Accepts messages into the store.
     pub fn new(store: Arc<CaseStore>, delius: Delius) -> Self {
-        Self { store, delius }
+        Self { store, delius, sns: None }
+    }
+
+    /// Verifies that the messages which SNS has to have signed come from SNS.
+    pub fn verifying(self, sns: Option<SnsVerifier>) -> Self {
+        Self { sns, ..self }
+    }
+
+    pub(super) fn verifies(&self) -> bool {
+        self.sns.is_some()
     }
 
     /// The store that messages are accepted into.
@@ -78,13 +95,22 @@ impl Ingest {
 
     /// Makes one attempt to accept a delivery from the queue.
     pub async fn accept(&self, delivery: &Delivery) -> Result<Disposition, NotAccepted> {
+        self.accept_from(delivery, Sender::Trusted).await
+    }
+
+    /// The same for a queue of which this is known.
+    pub(super) async fn accept_from(
+        &self,
+        delivery: &Delivery,
+        sender: Sender,
+    ) -> Result<Disposition, NotAccepted> {
         let began = Instant::now();
-        let disposition = traced(delivery, self.accept_untimed(delivery)).await?;
+        let disposition = traced(delivery, self.accept_untimed(delivery, sender)).await?;
         metrics::histogram!("ingest_message_duration_seconds").record(began.elapsed());
         Ok(disposition)
     }
 
-    async fn accept_untimed(&self, delivery: &Delivery) -> Result<Disposition, NotAccepted> {
+    async fn accept_untimed(&self, delivery: &Delivery, sender: Sender) -> Result<Disposition, NotAccepted> {
         let (message_id, parsed) = parse(delivery);
         let noms = parsed.as_ref().ok().and_then(|parsed| parsed.event.noms().ok());
         if self.store.standing(&message_id, noms.as_ref()).await? != Standing::New
@@ -92,7 +118,32 @@ impl Ingest {
         {
             return Ok(end);
         }
+        if let Some(end) = self.not_signed(delivery, &message_id, sender).await? {
+            return Ok(end);
+        }
         self.accept_parsed(delivery, message_id, parsed, Origin::Queue).await
+    }
+
+    /// The end of a message that SNS has to have signed and did not. It is parked under an id of its own: the message that
+    /// it pretends to be may still come.
+    async fn not_signed(
+        &self,
+        delivery: &Delivery,
+        message_id: &str,
+        sender: Sender,
+    ) -> Result<Option<Disposition>, NotAccepted> {
+        let Some(sns) = self.sns.as_ref().filter(|_| sender == Sender::Sns) else { return Ok(None) };
+        match sns.verify(delivery).await {
+            Ok(()) => Ok(None),
+            Err(Refused::NotNow(failure)) => Err(failure),
+            Err(Refused::Never(parking)) => {
+                let receipt = receipt(delivery, message_id.to_owned(), None);
+                let message_id = format!("{message_id}#{}", &receipt.body_sha256[..16]);
+                let in_work =
+                    InWork { delivery, receipt: Receipt { message_id, ..receipt }, origin: Origin::Queue };
+                self.park(in_work, None, parking).await.map(Some)
+            }
+        }
     }
 
     /// Accepts a message for somebody who waits for its end: what could be different at the next request is asked for
@@ -114,9 +165,13 @@ impl Ingest {
         &self,
         delivery: &Delivery,
         message_id: &str,
+        sender: Sender,
     ) -> Result<Disposition, NotAccepted> {
         let (_, parsed) = parse(delivery);
         if let Some(end) = self.known(delivery, message_id, parsed.as_ref().ok(), Origin::Waiting).await? {
+            return Ok(end);
+        }
+        if let Some(end) = self.not_signed(delivery, message_id, sender).await? {
             return Ok(end);
         }
         self.accept_parsed(delivery, message_id.to_owned(), parsed, Origin::Waiting).await
@@ -140,12 +195,12 @@ impl Ingest {
         parsed: Option<&Parsed>,
         origin: Origin,
     ) -> Result<Option<Disposition>, NotAccepted> {
-        let known = in_time(known::find(self.pool(), message_id, origin == Origin::Waiting)).await?;
+        let known = of_store(known::find(self.pool(), message_id, origin == Origin::Waiting)).await?;
         let Some(known) = known else { return Ok(None) };
         let event_type = parsed.and_then(|parsed| parsed.event_type.clone());
         let receipt = receipt(delivery, message_id.to_owned(), event_type);
         let same = known.is_same(self.pool(), message_id, delivery, &receipt.body_sha256);
-        if in_time(same).await? {
+        if of_store(same).await? {
             return self.duplicate(receipt, known.noms.as_ref()).await.map(Some);
         }
         let parking = ParkReason::MessageIdReused.because(
@@ -155,7 +210,7 @@ impl Ingest {
         // Under an id of its own, so that neither message hides the other.
         let message_id = format!("{message_id}#{}", &receipt.body_sha256[..16]);
         let receipt = Receipt { message_id, ..receipt };
-        if in_time(known::find(self.pool(), &receipt.message_id, false)).await?.is_some() {
+        if of_store(known::find(self.pool(), &receipt.message_id, false)).await?.is_some() {
             return self.duplicate(receipt, known.noms.as_ref()).await.map(Some);
         }
         let in_work = InWork { delivery, receipt, origin };
@@ -174,7 +229,7 @@ impl Ingest {
         let noms = parsed.as_ref().and_then(|parsed| parsed.event.noms().ok());
         let event_type = parsed.and_then(|parsed| parsed.event_type);
         let receipt = receipt(delivery, message_id.to_owned(), event_type);
-        in_time(parked::park(self.pool(), receipt, delivery, noms.as_ref(), &parking)).await?;
+        of_store(parked::park(self.pool(), receipt, delivery, noms.as_ref(), &parking)).await?;
         super::report(delivery, message_id, &Disposition::Parked(parking));
         Ok(())
     }
@@ -189,7 +244,7 @@ impl Ingest {
         let event_type = parsed.as_ref().ok().and_then(|parsed| parsed.event_type.clone());
         let in_work = InWork { delivery, receipt: receipt(delivery, message_id, event_type), origin };
         let parsed = match parsed {
-            // The id of the attempt, where the message was parked under one of its own.
+            // The id of the attempt, where it was parked under another one.
             Ok(parsed) => Parsed { message_id: in_work.receipt.message_id.clone(), ..parsed },
             Err(malformed) => {
                 return self.park(in_work, None, ParkReason::InvalidMessage.because(malformed.0)).await;
@@ -197,7 +252,7 @@ impl Ingest {
         };
         let outdated = outdated(&parsed);
         if !outdated.is_empty() {
-            in_time(case_records::invalidate(self.pool(), &outdated)).await?;
+            of_store(case_records::invalidate(self.pool(), &outdated)).await?;
         }
         let noms = parsed.event.noms().ok();
         // The body was parsed as UTF-8, so nothing is replaced here.
@@ -213,7 +268,7 @@ impl Ingest {
             }
             Route::ChangeFeed(crn) => {
                 let accounted = in_work.receipt.change_feed(crn.to_string());
-                in_time(receipts::insert(self.pool(), &accounted)).await?;
+                of_store(receipts::insert(self.pool(), &accounted)).await?;
                 Ok(Disposition::ChangeFeed(crn))
             }
             Route::ErasureRequested(crn, at) => self.erasure_requested(in_work, crn, at).await,
@@ -221,7 +276,7 @@ impl Ingest {
         }
     }
 
-    async fn command(
+    pub(super) async fn command(
         &self,
         in_work: InWork<'_>,
         mut noms: NomsNumber,
@@ -288,7 +343,7 @@ impl Ingest {
     }
 
     /// An undocumented answer may be another one soon, so the message waits, unless an operator waits for its end.
-    async fn undocumented(
+    pub(super) async fn undocumented(
         &self,
         in_work: InWork<'_>,
         noms: Option<&NomsNumber>,
@@ -302,72 +357,12 @@ impl Ingest {
         }
     }
 
-    /// The message gives a CRN and no NOMS number. Delius has had the number since before it was sent, though what we
-    /// read may be a moment behind.
-    async fn linked(
-        &self,
-        in_work: InWork<'_>,
-        crn: Crn,
-        former: Option<NomsNumber>,
-        message: Message,
-    ) -> Result<Disposition, NotAccepted> {
-        let noms = answer_of_delius("while looking up a NOMS number", self.delius.noms_of(&crn)).await?;
-        if let Some(noms) = noms {
-            note_case(&noms);
-            if let Some(former) = former.filter(|former| *former != noms) {
-                let (from, to) = (PersonId::Noms(former), PersonId::Noms(noms));
-                let change =
-                    IdentityChange { from, to, reason: IdentityReason::NumberReplaced, crn: Some(crn) };
-                return self.identity_changed(in_work, change, message).await;
-            }
-            let command = CaseCommand::LinkIdentifier { noms: noms.clone(), crn: Some(crn), message };
-            return self.command(in_work, noms, command).await;
-        }
-        let parking = ParkReason::MissingIdentifier.because(
-            "the event names no NOMS number, and Delius has none for its CRN; retry it once Delius has one, or skip it",
-        );
-        // No outage of anything, however many messages it happens to.
-        let failure =
-            NotAccepted::Undocumented { dependency: None, answer: "no NOMS number".into(), parking };
-        self.undocumented(in_work, None, failure).await
-    }
-
-    /// Handover dates may fit now, where the person has a NOMS number and exactly one live custody.
-    async fn sentence_changed(
-        &self,
-        in_work: InWork<'_>,
-        crn: &Crn,
-        message: Message,
-    ) -> Result<Disposition, NotAccepted> {
-        let custody =
-            answer_of_delius("while looking up a live custody", self.delius.live_custody(crn)).await?;
-        match custody {
-            LiveCustody::One(noms) => {
-                note_case(&noms);
-                let address = DetailAddress::OfCase;
-                let command =
-                    CaseCommand::RecordHandover { noms: noms.clone(), message, address, dry_run: false };
-                self.command(in_work, noms, command).await
-            }
-            LiveCustody::NotApplicable { noms: Some(noms), reason } => {
-                note_case(&noms);
-                let command = CaseCommand::RecordNotApplicable { message, reason };
-                self.command(in_work, noms, command).await
-            }
-            LiveCustody::NotApplicable { noms: None, reason } => {
-                let accounted = in_work.receipt.not_applicable(reason.clone());
-                in_time(receipts::insert(self.pool(), &accounted)).await?;
-                Ok(Disposition::NotApplicable(reason))
-            }
-        }
-    }
-
     pub(super) async fn duplicate(
         &self,
         receipt: Receipt,
         noms: Option<&NomsNumber>,
     ) -> Result<Disposition, NotAccepted> {
-        in_time(receipts::insert(self.pool(), &receipt.duplicate(noms))).await?;
+        of_store(receipts::insert(self.pool(), &receipt.duplicate(noms))).await?;
         Ok(Disposition::Duplicate)
     }
 
@@ -378,21 +373,13 @@ impl Ingest {
         parking: Parking,
     ) -> Result<Disposition, NotAccepted> {
         let InWork { delivery, receipt, .. } = in_work;
-        in_time(parked::park(self.pool(), receipt, delivery, noms, &parking)).await?;
+        of_store(parked::park(self.pool(), receipt, delivery, noms, &parking)).await?;
         Ok(Disposition::Parked(parking))
     }
 
     pub(super) fn pool(&self) -> &PgPool {
         self.store.pool()
     }
-}
-
-pub(super) async fn answer_of_delius<T>(
-    during: &'static str,
-    answer: impl Future<Output = Result<T, DeliusError>>,
-) -> Result<T, DeliusError> {
-    let answer = tokio::time::timeout(DELIUS_ANSWER, answer);
-    answer.await.unwrap_or_else(|_| Err(DeliusError::timeout(during)))
 }
 
 fn receipt(delivery: &Delivery, message_id: String, event_type: Option<String>) -> Receipt {

@@ -12,19 +12,32 @@ use super::{
     message::{Delivery, parse},
     waiting::Seen,
 };
-use crate::breakers::Breakers;
+use crate::{
+    breakers::{self, Breakers, STORE},
+    database::in_time,
+};
 
-/// Accepts within a time limit. A panic is a failure like another: the next message is not affected. The text of a
+/// Accepts within a time limit. Whatever the attempt waits for when its time is over did not answer in time: that is an
+/// outage of it, and a fault of ours only when it waits for nothing. A panic is a failure like another: the next message is not affected. The text of a
 /// panic can be anybody's data, so it is not stored.
 pub(crate) async fn attempt(
     limit: Duration,
     accepting: impl Future<Output = Result<Disposition, NotAccepted>>,
 ) -> Result<Disposition, NotAccepted> {
-    match tokio::time::timeout(limit, AssertUnwindSafe(accepting).catch_unwind()).await {
+    match breakers::within(limit, AssertUnwindSafe(accepting).catch_unwind()).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => Err(NotAccepted::Fault("the attempt panicked; standard error says where".to_owned())),
-        Err(_) => Err(NotAccepted::Fault("the attempt did not end within the handler timeout".to_owned())),
+        Err(Some(dependency)) => {
+            let reason = "no answer within the handler timeout".to_owned();
+            Err(NotAccepted::Unavailable { dependency, reason })
+        }
+        Err(None) => Err(NotAccepted::Fault("the attempt did not end within the handler timeout".to_owned())),
     }
+}
+
+/// The answer of the store, in time.
+pub(super) async fn of_store<T>(answer: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    breakers::answer_of(STORE, in_time(answer)).await
 }
 
 /// Counts a failure for the breaker of its dependency.

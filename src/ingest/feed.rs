@@ -130,19 +130,20 @@ impl FeedWatch {
         }
     }
 
-    fn lag(&self, now: Instant) -> Duration {
-        let oldest = self.with(|in_flight| {
+    /// When the oldest message was sent that is not worked through.
+    fn oldest(&self, now: Instant) -> Option<DateTime<Utc>> {
+        self.with(|in_flight| {
             in_flight.retain(|_, entry| entry.forget_at.is_none_or(|forget_at| forget_at > now));
             in_flight.values().map(|entry| entry.sent_at).min()
-        });
-        let in_flight = oldest.and_then(|sent_at| (Utc::now() - sent_at).to_std().ok()).unwrap_or_default();
-        in_flight.max(self.longest_undetected_wait(now))
+        })
     }
 
-    /// A poll succeeded: says so, with the age that the oldest message not worked through may have.
+    /// A poll succeeded: says so, with what may be waiting.
     pub(crate) async fn polled(&self) {
-        let lag = self.lag(Instant::now());
-        if let Err(error) = in_time(case_records::feed::heartbeat(&self.store, &self.consumer, lag)).await {
+        let now = Instant::now();
+        let (undetected, oldest) = (self.longest_undetected_wait(now), self.oldest(now));
+        let heartbeat = case_records::feed::heartbeat(&self.store, &self.consumer, undetected, oldest);
+        if let Err(error) = in_time(heartbeat).await {
             tracing::warn!(%error, "could not report the change feed's lag; readers go to Delius meanwhile");
         }
     }
@@ -174,23 +175,18 @@ mod tests {
         Arc::new(FeedWatch::new(nowhere, "test".into()))
     }
 
-    fn drained() -> Arc<FeedWatch> {
-        let watch = watch();
-        watch.drained(Instant::now());
-        watch
-    }
-
     const S: Duration = Duration::from_secs(1);
 
     #[tokio::test]
     async fn the_feed_lags_until_the_queue_was_drained_and_again_when_it_was_not_for_a_while() {
         let (watch, now) = (watch(), Instant::now());
-        assert!(watch.lag(now) >= DRAINED_WITHIN, "nothing is known of what waits");
+        let wait = |after: Duration| watch.longest_undetected_wait(now + after);
+        assert!(wait(Duration::ZERO) >= DRAINED_WITHIN, "nothing is known of what waits");
         watch.drained(now);
-        assert_eq!(watch.lag(now + 2 * S), Duration::ZERO);
-        assert_eq!(watch.lag(now + 3 * S), 3 * S);
+        assert_eq!(wait(2 * S), Duration::ZERO);
+        assert_eq!(wait(3 * S), 3 * S);
         watch.drained(now + 3 * S);
-        assert_eq!(watch.lag(now + 4 * S), Duration::ZERO);
+        assert_eq!(wait(4 * S), Duration::ZERO);
     }
 
     #[tokio::test]
@@ -203,14 +199,10 @@ mod tests {
     #[tokio::test]
     async fn a_message_that_drops_records_and_was_returned_counts_until_they_are_too_old_by_themselves() {
         for (drops_records, counts) in [(true, case_records::OUTLIVED), (false, RECEIVED_AGAIN)] {
-            let watch = drained();
+            let watch = watch();
             let message = watch.received("m", Utc::now() - chrono::Duration::hours(1));
             message.returned(10 * S, drops_records);
-            let lags = |watch: &FeedWatch, after: Duration| {
-                let then = Instant::now() + after;
-                watch.drained(then);
-                watch.lag(then) > Duration::ZERO
-            };
+            let lags = |watch: &FeedWatch, after: Duration| watch.oldest(Instant::now() + after).is_some();
             assert!(lags(&watch, 9 * S + counts), "{drops_records}");
             assert!(!lags(&watch, 11 * S + counts), "{drops_records}");
         }
@@ -218,15 +210,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_message_whose_task_panicked_does_not_make_the_feed_lag_for_ever() {
-        let watch = drained();
+        let watch = watch();
         let message = watch.received("m", Utc::now() - chrono::Duration::hours(1));
         let panicked = tokio::spawn(async move {
             let _message = message;
             panic!("a bug");
         });
         assert!(panicked.await.is_err());
-        let later = Instant::now() + case_records::OUTLIVED + S;
-        watch.drained(later);
-        assert_eq!(watch.lag(later), Duration::ZERO);
+        assert_eq!(watch.oldest(Instant::now() + case_records::OUTLIVED + S), None);
     }
 }

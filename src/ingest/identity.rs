@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::accept::{Disposition, InWork, Ingest, NotAccepted, answer_of_delius};
+use super::{
+    accept::{Disposition, InWork, Ingest, NotAccepted},
+    by_crn::answer_of_delius,
+};
 use crate::{
     case::{
         CaseCommand, Crn, IdentityChange, IdentityRole, Inherited, Message, NomsNumber, PersonId,

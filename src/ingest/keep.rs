@@ -5,13 +5,17 @@ use std::time::Duration;
 use chrono::Utc;
 
 use super::{
-    accept::{Disposition, Ingest, NotAccepted},
+    accept::{Disposition, Ingest, NotAccepted, Sender},
     attempt::seen,
     message::{Delivery, parse},
     route::outdated,
     waiting::{self, Attempts, Treatment, Waiting, treat},
 };
-use crate::{breakers::Breakers, case_records, database::in_time};
+use crate::{
+    breakers::{Breakers, SNS},
+    case_records,
+    database::in_time,
+};
 
 impl Ingest {
     /// Commits what becomes of a message after its first attempt failed. Then it may be deleted from the queue.
@@ -36,12 +40,17 @@ impl Ingest {
         }
     }
 
-    /// Commits a message that was not tried, or not to the end, because the service stops. It is due at once.
+    /// Commits a message that was not tried, or not to the end, because the service stops. It is due at once. One that SNS
+    /// has to have signed is still to be verified.
     ///
     /// # Errors
     /// When the store is unavailable: the message has to be returned to the queue.
-    pub async fn keep_untried(&self, delivery: &Delivery) -> sqlx::Result<Disposition> {
-        let stopped = NotAccepted::Fault("the service stopped before the attempt ended".to_owned());
+    pub async fn keep_untried(&self, delivery: &Delivery, sender: Sender) -> sqlx::Result<Disposition> {
+        let reason = "the service stopped before the attempt ended".to_owned();
+        let stopped = match sender {
+            Sender::Sns if self.verifies() => NotAccepted::Unavailable { dependency: SNS, reason },
+            Sender::Sns | Sender::Trusted => NotAccepted::Fault(reason),
+        };
         self.keep(delivery, &stopped, Attempts::default(), Duration::ZERO).await
     }
 

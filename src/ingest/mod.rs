@@ -6,6 +6,7 @@
 
 pub mod accept;
 mod attempt;
+mod by_crn;
 mod disposition;
 mod envelope;
 mod erasure;
@@ -21,6 +22,7 @@ pub mod reflector;
 pub mod route;
 #[cfg(test)]
 mod shapes_tests;
+pub mod sns;
 pub mod sqs;
 #[cfg(test)]
 mod tests;

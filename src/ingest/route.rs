@@ -59,6 +59,7 @@ pub enum ParkReason {
     UnexpectedStatus,
     InvalidDetail,
     MessageIdReused,
+    InvalidSignature,
     Unavailable,
     Fault,
 }
@@ -78,6 +79,7 @@ impl ParkReason {
             Self::UnexpectedStatus => "UnexpectedStatus",
             Self::InvalidDetail => "InvalidDetail",
             Self::MessageIdReused => "MessageIdReused",
+            Self::InvalidSignature => "InvalidSignature",
             Self::Unavailable => "Unavailable",
             Self::Fault => "Fault",
         }

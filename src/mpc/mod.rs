@@ -23,7 +23,7 @@ pub use token::{ClientCredentials, TokenSource};
 use url::Url;
 
 use crate::{
-    breakers::MPC,
+    breakers::{MPC, answer_of},
     case::{
         AllocationAnswer, DetailAddress, Evidence, FetchError, Fetched, HandoverAnswer, ManagePomCases,
         NomsNumber, UndocumentedAnswer,
@@ -91,7 +91,7 @@ impl MpcClient {
 
     async fn get_with(&self, url: &Url, noms: &NomsNumber, token: &str) -> Result<Fetched, FetchError> {
         let (began, endpoint) = (Instant::now(), endpoint(url));
-        let fetched = self.ask(url, noms, token).await;
+        let fetched = answer_of(MPC, self.ask(url, noms, token)).await;
         metrics::histogram!("mpc_request_duration_seconds", "endpoint" => endpoint).record(began.elapsed());
         fetched
     }

@@ -9,7 +9,10 @@ use tokio::sync::Mutex;
 use url::form_urlencoded;
 
 use super::{CONNECT_TIMEOUT, REQUEST_TIMEOUT, describe, token_answer};
-use crate::{breakers::AUTH, case::FetchError};
+use crate::{
+    breakers::{AUTH, answer_of},
+    case::FetchError,
+};
 
 /// A token is not used in the last part of its life: clocks differ and requests take time.
 const EXPIRY_MARGIN: Duration = Duration::from_secs(30);
@@ -72,6 +75,10 @@ impl TokenSource {
 
     /// A token that is good for a while.
     pub(super) async fn get(&self) -> Result<String, FetchError> {
+        answer_of(AUTH, self.held_or_fetched()).await
+    }
+
+    async fn held_or_fetched(&self) -> Result<String, FetchError> {
         // Held during the fetch, so that other callers wait for this token instead of asking for another one.
         let mut held = self.held.lock().await;
         match &*held {
@@ -82,6 +89,10 @@ impl TokenSource {
 
     /// A token other than `refused`, which was answered with 401.
     pub(super) async fn renew(&self, refused: &str) -> Result<String, FetchError> {
+        answer_of(AUTH, self.newer_or_fetched(refused)).await
+    }
+
+    async fn newer_or_fetched(&self, refused: &str) -> Result<String, FetchError> {
         let mut held = self.held.lock().await;
         match &*held {
             Some(newer) if newer.token != refused && newer.usable_until > Instant::now() => {

@@ -11,7 +11,7 @@ use crate::{
 const CASES: usize = 20;
 const EVERYBODY: i64 = (CASES + STAFF.len()) as i64;
 
-const REFUSED: &str = "another process is at this bulk run";
+const REFUSED: &str = "another process works on this bulk run";
 
 async fn everybody_has_dates() -> Ground {
     let ground = Ground::lay(CASES).await;

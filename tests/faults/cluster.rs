@@ -5,6 +5,8 @@ use std::{
     process::{Command, Output},
 };
 
+use sqlx::PgConnection;
+
 pub(crate) struct Cluster {
     directory: PathBuf,
     binaries: PathBuf,
@@ -54,6 +56,27 @@ impl Cluster {
     /// Stops as in a crash: no checkpoint, every session is cut.
     pub(crate) fn crash(&self) {
         done(self.run("pg_ctl").arg("-D").arg(self.data()).args(["-m", "immediate", "-w", "stop"]).output());
+    }
+
+    /// Backs a database up while it is in use.
+    pub(crate) fn dump(&self, database: String) -> PathBuf {
+        let file = self.directory.join(format!("{database}.dump"));
+        done(self.client("pg_dump").arg("-Fc").arg("-f").arg(&file).arg(&database).output());
+        file
+    }
+
+    /// Puts a database back to a backup.
+    pub(crate) async fn restore(&self, admin: &mut PgConnection, database: String, backup: &Path) {
+        for statement in ["drop database {} with (force)", "create database {}"] {
+            sqlx::query(&statement.replace("{}", &database)).execute(&mut *admin).await.unwrap();
+        }
+        done(self.client("pg_restore").arg("-d").arg(&database).arg(backup).output());
+    }
+
+    fn client(&self, program: &str) -> Command {
+        let mut command = self.run(program);
+        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "postgres"]);
+        command
     }
 
     fn data(&self) -> PathBuf {

@@ -9,6 +9,7 @@ use support::{queue, sqs_layer, stand_ins};
 
 mod bulk_runs;
 mod caller;
+mod clocks;
 mod cluster;
 mod commands;
 mod databases;
@@ -25,6 +26,7 @@ mod processes;
 mod queues;
 mod reads;
 mod replicas;
+mod restores;
 mod service;
 mod soak;
 mod stream;

@@ -8,6 +8,7 @@ use std::{
 use rustix::process::Signal;
 
 use crate::{
+    clocks::shifted,
     databases::begun,
     ground::{Ground, within},
     invariants,
@@ -19,6 +20,8 @@ use crate::{
 };
 
 const CASES: usize = 40;
+/// More than are worked on at once.
+const FOR_GOOD: i64 = 25;
 
 #[derive(Default)]
 struct Tally {
@@ -26,6 +29,7 @@ struct Tally {
     outages: u64,
     pauses: u64,
     bad_cases: u64,
+    wrong_clocks: u64,
     recoveries: Vec<Duration>,
 }
 
@@ -50,9 +54,8 @@ async fn soak() {
     };
     let upstream = format!("http://{}", ground.doors.sqs.address);
     let layer = SqsLayer::start(&upstream, faults, seed).await;
-    let through = layer.url();
-    let environment = [("AWS_ENDPOINT_URL", through.as_str())];
-    let mut service = Service::start_calm(&ground, &layer, &environment).await;
+    let mut service = start(&ground, &layer, 0).await;
+    fail_for_good(&ground).await;
     let (mut tally, memory_at_start) = (Tally::default(), service.memory_kib());
     let (begun, mut told) = (Instant::now(), Instant::now());
     while begun.elapsed() < Duration::from_secs_f64(minutes * 60.0) {
@@ -62,7 +65,9 @@ async fn soak() {
             0 | 1 => {
                 service.kill().await;
                 tally.kills += 1;
-                service = Service::start_calm(&ground, &layer, &environment).await;
+                let wrong = [0, -10, 10][random.usize(..3)];
+                tally.wrong_clocks += u64::from(wrong != 0 && shifted(wrong).is_some());
+                service = start(&ground, &layer, wrong).await;
             }
             2 => {
                 service.signal(Signal::STOP);
@@ -100,7 +105,12 @@ async fn soak() {
     }
     layer.calm();
     invariants::drained(&ground, &stream).await;
-    let findings = invariants::check(&ground, &stream).await;
+    let mut findings = invariants::check(&ground, &stream).await;
+    let for_good =
+        ground.count("select count(*) from waiting_messages where message_id like 'for-good-%'").await;
+    if for_good != FOR_GOOD {
+        findings.others.push(format!("{for_good} of {FOR_GOOD} cases that fail for good wait"));
+    }
     let lost = findings.lost.len();
     let memory_at_end = service.memory_kib();
     let duplicates =
@@ -122,7 +132,9 @@ async fn soak() {
         ("kills (kill -9)", tally.kills.to_string()),
         ("pauses (SIGSTOP beyond the lease)", tally.pauses.to_string()),
         ("outages of a dependency", tally.outages.to_string()),
+        ("starts with a clock ten minutes wrong", tally.wrong_clocks.to_string()),
         ("times that single cases failed", tally.bad_cases.to_string()),
+        ("cases that fail for good, and wait", for_good.to_string()),
         ("dead letters", ground.queue.dead().await.to_string()),
         ("lost", lost.to_string()),
         ("doubled", findings.doubled.len().to_string()),
@@ -142,6 +154,27 @@ async fn soak() {
     assert!(findings.is_empty(), "{findings:#?}");
     service.stop().await;
     ground.end().await;
+}
+
+/// A process whose clock is wrong by so many minutes, where a library can shift it.
+async fn start(ground: &Ground, layer: &SqsLayer, wrong: i64) -> Service {
+    let clock = if wrong == 0 { None } else { shifted(wrong) }.unwrap_or_default();
+    let endpoint = ("AWS_ENDPOINT_URL", layer.url());
+    let environment: Vec<_> = std::iter::once(endpoint).chain(clock).collect();
+    let environment: Vec<(&str, &str)> =
+        environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    Service::start_calm(ground, layer, &environment).await
+}
+
+/// Manage POM Cases answers 500 for some cases from the first minute to the last.
+async fn fail_for_good(ground: &Ground) {
+    let at = "2026-01-01T09:00:00Z".parse().unwrap();
+    let bodies = (0..FOR_GOOD).map(|number| {
+        let noms = format!("E{number:04}EE");
+        ground.mpc.mpc().allocation(&noms, Answer::with(500, ""));
+        allocation(ground, &format!("for-good-{number}"), &noms, at, Some((1, "LEI")))
+    });
+    ground.queue.send(&bodies.collect::<Vec<_>>()).await;
 }
 
 /// One proxy fails in one way for a while.

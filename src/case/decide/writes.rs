@@ -80,8 +80,8 @@ impl Case {
         std::iter::once(settled).chain(retried).collect()
     }
 
-    /// Writes once more what Delius lacks, and everything recorded that is later: it may have found nothing to change
-    /// when it was first written.
+    /// Writes once more what Delius lacks, and everything recorded from there on: it may have found nothing to change when
+    /// it was first written, and where the same holder was stated again it joins the two rows.
     pub(super) fn reassert(
         &self,
         writes: Vec<DeliusWrite>,
@@ -91,17 +91,19 @@ impl Case {
     ) -> Vec<CaseEvent> {
         let mut person = self.clone();
         person.inherit(self.sequence + 1, &inherited);
-        let first = writes.iter().filter_map(DeliusWrite::held_from).min();
-        let later = person.holdings_to_write();
-        let later = later.filter(|write| first.is_some_and(|first| write.held_from() > Some(first)));
+        let given = inherited.holdings.iter().map(|holding| holding.at);
+        let first = writes.iter().filter_map(DeliusWrite::held_from).chain(given).min();
+        let recorded = person.timeline.holdings().into_iter();
+        let recorded = recorded.map(|holding| DeliusWrite::from(Holding { overtaken: false, ..holding }));
+        let later = recorded.filter(|write| first.is_some_and(|first| write.held_from() >= Some(first)));
         let mut released: Vec<DeliusWrite> = vec![];
         for write in writes.into_iter().chain(later) {
-            if !released.contains(&write) {
+            if !released.iter().any(|known| *known == write || known.is_same_holding(&write)) {
                 released.push(write);
             }
         }
         released.sort_by_key(DeliusWrite::held_from);
-        if released.is_empty() {
+        if released.is_empty() && inherited.is_empty() {
             return vec![];
         }
         vec![CaseEvent::WritesReasserted { released, inherited, by, why }]

@@ -8,7 +8,6 @@ mod row;
 
 use std::sync::Arc;
 
-use chrono::Utc;
 use sqlx::PgPool;
 
 pub use record::{
@@ -18,6 +17,7 @@ pub use record::{
 use self::row::FactsRow;
 use super::{
     DeliusError,
+    clock::Clock,
     engine::{Access, Engine, Limits, Statement, postgres::Postgres},
     error::During,
     load::read,
@@ -44,6 +44,7 @@ pub enum RecordsError {
 pub struct CaseReader {
     engine: Arc<dyn Engine>,
     limits: Limits,
+    clock: Clock,
 }
 
 impl CaseReader {
@@ -54,7 +55,7 @@ impl CaseReader {
 
     /// Reads through an engine.
     pub fn over(engine: Arc<dyn Engine>) -> Self {
-        Self { engine, limits: Limits::default() }
+        Self { engine, limits: Limits::default(), clock: Clock::default() }
     }
 
     /// The facts of every person found, in order of CRN, in one round trip. Who is not found is left out; a NOMS
@@ -70,13 +71,14 @@ impl CaseReader {
                 PersonId::Noms(number) => noms.push(number.to_string()),
             }
         }
-        let statement = Statement::new(sql::CASE_FACTS)
-            .list("crns", crns)
-            .list("noms", noms)
-            .bind("now", wall_clock(Utc::now()));
         let doing = "while reading case records";
         let mut session =
             self.engine.open(Access::Statement, self.limits).await.during("while connecting")?;
+        let now = self.clock.now(&mut *session).await?;
+        let statement = Statement::new(sql::CASE_FACTS)
+            .list("crns", crns)
+            .list("noms", noms)
+            .bind("now", wall_clock(now));
         let rows = read(session.query(&statement).await, FactsRow::of).during(doing)?;
         rows.into_iter().map(|row| Ok(mapping::facts(row)?)).collect()
     }

@@ -58,8 +58,10 @@ pub(super) const STAFF_OF_PROVIDER: &str = include_str!("staff_of_provider.sql")
 pub(super) const LEDGER_ENTRY: &str =
     "select intent_sha256, outcome from pom_cases_write_ledger where write_id = :write_id";
 pub(super) const ENTER_IN_LEDGER: &str =
-    "insert into pom_cases_write_ledger (write_id, noms_number, intent_sha256, outcome, applied_at)
-     values (:write_id, :noms, :intent_sha256, :outcome, :applied_at)";
+    "insert into pom_cases_write_ledger (write_id, noms_number, intent_sha256, intent, outcome, applied_at)
+     values (:write_id, :noms, :intent_sha256, :intent, :outcome, :applied_at)";
+pub(super) const LEDGER_OF_PERSON: &str = "select write_id, intent, outcome from pom_cases_write_ledger
+     where noms_number = :noms order by applied_at, write_id";
 
 pub(super) const LIVE_CUSTODIES_OF_CRN: &str = include_str!("live_custodies_of_crn.sql");
 pub(super) const NOMS_OF_CRN: &str = "select noms_number from offender where crn = :crn and soft_deleted = 0";
@@ -88,6 +90,7 @@ pub(super) const ALL: &[&str] = &[
     STAFF_OF_PROVIDER,
     LEDGER_ENTRY,
     ENTER_IN_LEDGER,
+    LEDGER_OF_PERSON,
     LIVE_CUSTODIES_OF_CRN,
     NOMS_OF_CRN,
     CRNS_OF_NOMS,

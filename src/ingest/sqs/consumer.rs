@@ -18,9 +18,9 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    breakers::{AUTH, Admission, Breakers, Dependency, MPC, SQS, STORE},
+    breakers::{AUTH, Admission, Breakers, Dependency, MPC, SNS, SQS, STORE},
     ingest::{
-        accept::Ingest,
+        accept::{Ingest, Sender},
         feed::FeedWatch,
         sqs::{
             deleter,
@@ -34,9 +34,9 @@ use crate::{
 };
 
 /// What most messages need. One that needs Delius as well waits in the store while only that is down.
-const NEEDED: &[Dependency] = &[STORE, MPC, AUTH];
+const NEEDED: &[Dependency] = &[STORE, MPC, AUTH, SNS];
 /// The change feed needs only the store, and readers rely on it.
-const NEEDED_BY_FEED: &[Dependency] = &[STORE];
+const NEEDED_BY_FEED: &[Dependency] = &[STORE, SNS];
 
 /// After a poll without an answer.
 const POLL_AGAIN: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(2));
@@ -64,6 +64,8 @@ pub struct ConsumerConfig {
     pub drain: Duration,
     /// Dependencies without which it is not polled.
     pub needed: &'static [Dependency],
+    /// Who sends to the queue.
+    pub sender: Sender,
 }
 
 impl ConsumerConfig {
@@ -77,6 +79,7 @@ impl ConsumerConfig {
             poll_wait: Duration::from_secs(5),
             drain: Duration::from_secs(15),
             needed: NEEDED,
+            sender: Sender::Sns,
         }
     }
 
@@ -85,9 +88,10 @@ impl ConsumerConfig {
         Self { poll_wait: Duration::from_secs(2), ..Self::of(queue_url) }
     }
 
-    /// The queue is worked off in the background: most of the concurrency is left to live messages.
+    /// The queue carries messages of our own, worked off in the background: most of the concurrency is left to live
+    /// messages.
     pub fn in_the_background(self) -> Self {
-        Self { concurrency: (self.concurrency / 4).max(1), ..self }
+        Self { concurrency: (self.concurrency / 4).max(1), sender: Sender::Trusted, ..self }
     }
 
     /// The queue carries nothing but the change feed.

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    breakers::STORE,
+    breakers::{SNS, STORE},
     ingest::{
         accept::{Disposition, NotAccepted},
         attempt::{attempt, tell_breakers},
@@ -127,11 +127,13 @@ impl Consumer {
     /// One attempt, and what becomes of the message when it fails. The error is always that of the store.
     async fn accept_or_keep(&self, delivery: &Delivery) -> Result<(), NotAccepted> {
         let (message_id, _) = parse(delivery);
-        let failure = match attempt(self.config.handler_timeout, self.ingest.accept(delivery)).await {
+        let accepting = self.ingest.accept_from(delivery, self.config.sender);
+        let failure = match attempt(self.config.handler_timeout, accepting).await {
             Ok(disposition) => {
                 failpoint!("accepted");
                 let event_type = report(delivery, &message_id, &disposition);
                 self.breakers.succeeded(disposition.proves(event_type.as_deref()), &delivery.item());
+                self.breakers.answered(&[SNS]);
                 return Ok(());
             }
             Err(failure) => failure,
@@ -158,7 +160,9 @@ impl Consumer {
     /// The service stops: a message that is not finished waits in the store for another process, so that it needs no
     /// further receive.
     async fn keep_untried(&self, delivery: &Delivery) -> WorkEnd {
-        match tokio::time::timeout(KEEP_AT_SHUTDOWN, self.ingest.keep_untried(delivery)).await {
+        match tokio::time::timeout(KEEP_AT_SHUTDOWN, self.ingest.keep_untried(delivery, self.config.sender))
+            .await
+        {
             Ok(Ok(_)) => WorkEnd::Accounted,
             _ => WorkEnd::Returned,
         }

@@ -6,7 +6,11 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgPool, types::Json};
 
 use super::treatment::Attempts;
-use crate::{breakers::Dependency, case::sha256_hex, ingest::message::Delivery};
+use crate::{
+    breakers::{Dependency, SNS},
+    case::sha256_hex,
+    ingest::{accept::Sender, message::Delivery},
+};
 
 /// A claimed message.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -26,9 +30,18 @@ pub struct WaitingMessage {
     /// Number of the claim: whoever has another one has lost the message.
     claim: i64,
     pub last_answer: String,
+    dependency: Option<String>,
 }
 
 impl WaitingMessage {
+    /// Whether SNS may not have signed it; see [`sns`](crate::ingest::sns).
+    pub(super) fn sender(&self) -> Sender {
+        match self.dependency.as_deref() {
+            Some(dependency) if dependency == SNS.as_str() => Sender::Sns,
+            _ => Sender::Trusted,
+        }
+    }
+
     /// The message as it was received.
     pub fn delivery(&self) -> Delivery {
         Delivery {
@@ -91,7 +104,7 @@ pub async fn keep(pool: &PgPool, waiting: &Waiting<'_>) -> sqlx::Result<()> {
 
 const CLAIMED: &str =
     "returning message_id, event_type, case_id, body, attributes, sqs_id, receive_count, received_at,
-             attempts, faults, undocumented, alone_since, claims, claim, last_answer";
+             attempts, faults, undocumented, alone_since, claims, claim, last_answer, dependency";
 
 /// Claims due messages for a lease, except those that wait for a dependency which is down.
 pub async fn claim(

@@ -13,11 +13,11 @@ use super::{
     treatment::MAX_FAULTS,
 };
 use crate::{
-    breakers::{AUTH, Admission, Breakers, DELIUS, Dependency, MPC, STORE},
+    breakers::{AUTH, Admission, Breakers, DELIUS, Dependency, MPC, SNS, STORE},
     database::in_time,
     ingest::{
         Ingest,
-        accept::NotAccepted,
+        accept::{NotAccepted, Sender},
         attempt::{attempt, seen, tell_breakers},
         route::ParkReason,
         traced,
@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// What messages wait for. While the store is down, nobody can claim.
-const PROBED: [Dependency; 3] = [MPC, AUTH, DELIUS];
+const PROBED: [Dependency; 4] = [MPC, AUTH, DELIUS, SNS];
 
 /// After a failure of the store.
 const STORE_AGAIN: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(10));
@@ -176,12 +176,15 @@ impl Worker {
             self.ingest.park_delivery(&delivery, &message.message_id, parking).await?;
             return in_time(table::finish(pool, message)).await;
         }
-        let accepting = self.ingest.accept_waiting(&delivery, &message.message_id);
+        let accepting = self.ingest.accept_waiting(&delivery, &message.message_id, message.sender());
         let failure = tokio::select! {
             outcome = attempt(self.config.handler_timeout, accepting) => match outcome {
                 Ok(disposition) => {
                     let event_type = crate::ingest::report(&delivery, &message.message_id, &disposition);
                     self.breakers.succeeded(disposition.proves(event_type.as_deref()), &delivery.item());
+                    if message.sender() == Sender::Sns {
+                        self.breakers.answered(&[SNS]);
+                    }
                     return in_time(table::finish(pool, message)).await;
                 }
                 Err(failure) => failure,

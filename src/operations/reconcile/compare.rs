@@ -3,10 +3,13 @@
 use chrono::{DateTime, Utc};
 
 use crate::{
-    case::{AllocationAnswer, HandoverAnswer, Pom, PrisonCode, StaffMember},
+    case::{
+        AllocationAnswer, DeliusWrite, HandoverAnswer, Holding, HoldingPeriod, Pom, PrisonCode, StaffMember,
+    },
     delius::{HeldBy, Holdings},
     london::wall_clock,
     operations::reconcile::{
+        ledger::Ledgers,
         past::{self, Gap},
         recorded::{Dates, Recorded, RecordedHolding},
         repair::{Repair, Subject},
@@ -30,10 +33,10 @@ pub struct Seen {
     pub mpc: Mpc,
     /// What was last recorded.
     pub recorded: Recorded,
+    /// How our record and the ledger in Delius differ.
+    pub ledgers: Ledgers,
     /// What Delius holds; `None` when not exactly one person has the NOMS number.
     pub delius: Option<Holdings>,
-    /// When the three were looked at.
-    pub at: DateTime<Utc>,
 }
 
 /// What the comparison says.
@@ -45,21 +48,36 @@ pub struct Verdict {
     pub notes: Vec<Note>,
     /// What would mend it.
     pub repairs: Vec<Repair>,
+    /// When that was, by the clock of Delius; `None` where it does not know the person.
+    pub at: Option<DateTime<Utc>>,
 }
 
 /// Compares. What was never recorded is compared between Manage POM Cases and Delius directly: a case that was right
 /// before this service came is in agreement.
 pub fn compare(seen: &Seen) -> Verdict {
-    let mut verdict = Verdict::default();
+    let at = seen.delius.as_ref().map(|delius| delius.at);
+    let mut verdict = Verdict { at, ..Verdict::default() };
     let something = seen.recorded.holding.as_ref().is_some_and(|holding| holding.pom.is_some())
         || matches!(seen.mpc.allocation, AllocationAnswer::Allocated { .. });
     if seen.delius.is_none() && something {
         verdict.differences.push(Difference::NotOnePerson);
     }
-    allocation(seen, &mut verdict);
+    if seen.ledgers.forgotten.is_empty() {
+        allocation(seen, &mut verdict);
+    } else {
+        forgotten(&seen.ledgers.forgotten, &mut verdict);
+    }
     handover(seen, &mut verdict);
     verdict.notes.extend(seen.recorded.unreflected.iter().cloned().map(Note::Unreflected));
     verdict
+}
+
+/// What the store has forgotten is recorded again first: compared without it, Delius would seem to be wrong.
+fn forgotten(holdings: &[Holding], verdict: &mut Verdict) {
+    let Some(first) = holdings.iter().map(|holding| holding.at).min() else { return };
+    verdict.differences.push(Difference::Forgotten { count: holdings.len(), first });
+    let subject = Subject::Forgotten(holdings.to_vec());
+    verdict.repairs.push(Repair { subject, at: Some(first) });
 }
 
 /// Who holds the case as Manage POM Cases says; `None` when it says nothing that could be written.
@@ -95,12 +113,16 @@ fn allocation(seen: &Seen, verdict: &mut Verdict) {
         }
         _ => false,
     };
+    let lost = if seen.delius.is_some() { &seen.ledgers.lost[..] } else { &[] };
+    if let Some(first) = lost.iter().filter_map(DeliusWrite::held_from).min() {
+        verdict.differences.push(Difference::Lost { count: lost.len(), first });
+    }
     let mut lacking = None;
     let mut gaps = vec![];
     match (&seen.delius, holding, stated) {
         (Some(delius), Some(holding), _) => {
-            lacking = against_delius(holding, delius.pom.as_ref(), verdict);
-            gaps = past::gaps(&seen.recorded.periods, &delius.periods, wall_clock(seen.at));
+            lacking = against_delius(holding, &seen.recorded.periods, delius.pom.as_ref(), verdict);
+            gaps = past::gaps(&seen.recorded.periods, &delius.periods, wall_clock(delius.at));
             // The present one is a difference of its own.
             let past = gaps.iter().filter(|gap| gap.until.is_some());
             verdict.differences.extend(past.cloned().map(Difference::PastHeldByAnother));
@@ -117,30 +139,52 @@ fn allocation(seen: &Seen, verdict: &mut Verdict) {
     if verdict.differences.len() == before {
         return;
     }
-    if stated.is_none() {
-        verdict.notes.push(Note::NotReady);
-        return;
-    }
+    // Whether the case is held at all is open while it is not ready for allocation; the past is not.
+    gaps.retain(|gap| stated.is_some() || gap.until.is_some());
+    let writes = to_write(&gaps, lost);
     match lacking.filter(|_| !news) {
+        _ if stated.is_none() && writes.is_empty() => verdict.notes.push(Note::NotReady),
         // The rows are right and one detail of the holding is not: it is stated once more.
-        Some(at) if gaps.is_empty() => {
+        Some(at) if writes.is_empty() => {
             let holding = holding.and_then(|holding| holding.pom.clone());
             verdict.repairs.push(Repair { subject: Subject::Holding(holding), at: Some(at) });
         }
-        None if news || gaps.is_empty() => {
-            verdict.repairs.push(Repair { subject: Subject::Allocation, at: None });
+        None if news || writes.is_empty() => {
+            let at =
+                seen.delius.as_ref().and_then(|delius| known_since(stated?, delius.pom.as_ref()?, holding?));
+            verdict.repairs.push(Repair { subject: Subject::Allocation, at });
         }
         _ => {}
     }
-    if let Some(first) = gaps.first() {
-        let writes = gaps.iter().map(Gap::write).collect();
-        verdict.repairs.push(Repair { subject: Subject::Timeline(writes), at: Some(first.at) });
+    if let Some(first) = writes.iter().filter_map(DeliusWrite::held_from).min() {
+        verdict.repairs.push(Repair { subject: Subject::Timeline(writes), at: Some(first) });
     }
+}
+
+/// Since when Delius has what Manage POM Cases says, when that began after what is recorded: the news is recorded at that
+/// time, or Delius would have been wrong until now.
+fn known_since(
+    stated: Option<(&StaffMember, &PrisonCode)>,
+    held: &HeldBy,
+    recorded: &RecordedHolding,
+) -> Option<DateTime<Utc>> {
+    let pom = stated.map(|(staff, prison)| as_pom(staff, prison));
+    let is_newer = held.since > wall_clock(recorded.at);
+    (is_newer && is_held(pom.as_ref(), Some(held))).then(|| past::utc(held.since))
+}
+
+/// The recorded holdings to write again: from each gap on, and those that Delius has lost.
+fn to_write(gaps: &[Gap], lost: &[DeliusWrite]) -> Vec<DeliusWrite> {
+    let mut writes: Vec<DeliusWrite> = gaps.iter().map(Gap::write).collect();
+    let more: Vec<DeliusWrite> = lost.iter().filter(|write| !writes.contains(write)).cloned().collect();
+    writes.extend(more);
+    writes
 }
 
 /// Compares what was recorded with Delius; the time to repair at, when Delius merely lacks what was recorded.
 fn against_delius(
     holding: &RecordedHolding,
+    periods: &[HoldingPeriod],
     held: Option<&HeldBy>,
     verdict: &mut Verdict,
 ) -> Option<DateTime<Utc>> {
@@ -150,7 +194,7 @@ fn against_delius(
         return None;
     }
     let held = held.filter(|held| !held.unallocated)?;
-    if held.since > wall_clock(holding.since) {
+    if Some(held.since) > past::begin(periods) {
         let difference = Difference::HeldSinceLater { recorded: holding.clone(), held: held.clone() };
         verdict.differences.push(difference);
         return Some(holding.since);

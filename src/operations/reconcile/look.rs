@@ -1,7 +1,5 @@
 //! Asks the three for their pictures of a case.
 
-use chrono::Utc;
-
 use crate::{
     case::{CaseEvent, DetailAddress, FetchError, ManagePomCases, NomsNumber, PersonId, identity::Person},
     database,
@@ -9,6 +7,7 @@ use crate::{
     event_store::{CaseStore, ExecuteError, identities},
     operations::reconcile::{
         compare::{Mpc, Seen},
+        ledger,
         recorded::recorded_of,
     },
 };
@@ -22,9 +21,9 @@ pub enum LookError {
     /// The store gave no answer.
     #[error(transparent)]
     Store(#[from] ExecuteError),
-    /// The record of identifiers could not be read.
+    /// The record could not be read.
     #[error("the event store could not be read: {0}")]
-    Identities(#[from] sqlx::Error),
+    Read(#[from] sqlx::Error),
     /// Delius gave no answer.
     #[error(transparent)]
     Delius(#[from] DeliusError),
@@ -36,7 +35,7 @@ impl LookError {
         match self {
             Self::Mpc(error) => matches!(error, FetchError::Unavailable { .. }),
             Self::Store(error) => matches!(error, ExecuteError::Unavailable(_) | ExecuteError::Contended(_)),
-            Self::Identities(error) => database::is_outage(error),
+            Self::Read(error) => database::is_outage(error),
             Self::Delius(error) => error.is_transient(),
         }
     }
@@ -65,17 +64,20 @@ pub async fn look(
         for stored in store.load(&part.noms).await? {
             let mut event = stored.payload;
             event.renumber(&|sequence| read + sequence);
-            // An outcome says nothing about who held the case when.
-            if event.valid_at().is_some_and(|at| part.contains(at)) {
+            if let CaseEvent::WritesReasserted { inherited, .. } = &mut event {
+                inherited.holdings.retain(|holding| part.contains(holding.at));
+                events.push((read + stored.sequence as u64, event));
+            } else if event.valid_at().is_some_and(|at| part.contains(at)) {
+                // An outcome says nothing about who held the case when.
                 events.push((read + stored.sequence as u64, event));
             }
         }
     }
-    let at = Utc::now();
+    let recorded = recorded_of(events.iter().map(|(sequence, event)| (*sequence, event)));
     Ok(Seen {
         mpc: Mpc { allocation, handover },
-        recorded: recorded_of(events.iter().map(|(sequence, event)| (*sequence, event))),
-        delius: delius.holdings(noms, at).await?,
-        at,
+        ledgers: ledger::compare(store.pool(), delius, &person, &recorded.timeline).await?,
+        recorded,
+        delius: delius.holdings(noms).await?,
     })
 }

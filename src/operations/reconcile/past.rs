@@ -63,6 +63,11 @@ pub(super) fn gaps(recorded: &[HoldingPeriod], held: &[HeldPeriod], now: NaiveDa
     gaps
 }
 
+/// When the last recorded period begins by the clock in London, which an earlier period may have shown already.
+pub(super) fn begin(recorded: &[HoldingPeriod]) -> Option<NaiveDateTime> {
+    recorded.iter().map(|period| wall_clock(period.from)).max()
+}
+
 /// The period cut at every start and end of a row, up to now.
 fn pieces(
     from: NaiveDateTime,
@@ -88,7 +93,8 @@ fn holder_at(held: &[HeldPeriod], at: NaiveDateTime) -> Option<&HeldBy> {
     held.iter().rfind(covers).map(|row| &row.holder)
 }
 
-fn utc(wall: NaiveDateTime) -> DateTime<Utc> {
+/// The first time with this reading of the clock in London.
+pub(super) fn utc(wall: NaiveDateTime) -> DateTime<Utc> {
     London.from_local_datetime(&wall).earliest().map_or_else(|| wall.and_utc(), |at| at.with_timezone(&Utc))
 }
 

@@ -53,6 +53,8 @@ pub struct Recorded {
     pub holding: Option<RecordedHolding>,
     /// Who held it when.
     pub periods: Vec<HoldingPeriod>,
+    /// The facts behind that, those without a name included.
+    pub timeline: Timeline,
     /// Its handover dates, when any were recorded.
     pub dates: Option<RecordedDates>,
     /// Allocations that wait for the name behind their staff code.
@@ -89,6 +91,7 @@ pub(super) fn recorded_of<'a>(events: impl IntoIterator<Item = (u64, &'a CaseEve
         at: period.stated_at,
         since: period.from,
     });
+    recorded.timeline = timeline;
     recorded.unreflected = waiting.into_iter().map(|(_, unreflected)| unreflected).collect();
     recorded
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
-    case::{DeliusWrite, NomsNumber, Pom},
+    case::{DeliusWrite, Holding, NomsNumber, Pom},
     operations::InternalMessage,
 };
 
@@ -18,6 +18,8 @@ pub enum Subject {
     Holding(Option<Pom>),
     /// The recorded holdings, from each gap in Delius on.
     Timeline(Vec<DeliusWrite>),
+    /// Holdings that Delius has and the record has forgotten.
+    Forgotten(Vec<Holding>),
     /// The handover dates may have changed.
     Handover,
 }
@@ -36,7 +38,7 @@ impl Repair {
     pub fn message(&self, noms: &NomsNumber, mpc_url: &str, now: DateTime<Utc>) -> InternalMessage {
         let origin = mpc_url.trim_end_matches('/');
         let (event_type, detail_url) = match self.subject {
-            Subject::Allocation | Subject::Holding(_) | Subject::Timeline(_) => (
+            Subject::Allocation | Subject::Holding(_) | Subject::Timeline(_) | Subject::Forgotten(_) => (
                 "offender-management.allocation.changed",
                 format!("{origin}/api/allocation/{noms}/primary_pom"),
             ),

@@ -12,7 +12,7 @@ use crate::{
     delius::{HeldBy, HeldPeriod, Holdings},
     london::wall_clock,
     operations::reconcile::{
-        Dates, Difference, Mpc, Note, Recorded, Repair, Seen, Subject, Verdict, compare, recorded,
+        Dates, Difference, Ledgers, Mpc, Note, Recorded, Repair, Seen, Subject, Verdict, compare, recorded,
     },
 };
 
@@ -102,6 +102,7 @@ fn delius(pom: Option<HeldBy>) -> Holdings {
     let open = |holder: &HeldBy| HeldPeriod { holder: holder.clone(), until: None };
     let periods = pom.iter().map(open).collect();
     Holdings {
+        at: at("30T12:00"),
         pom,
         periods,
         responsible: None,
@@ -118,7 +119,7 @@ fn seen(allocation: AllocationAnswer, events: &[CaseEvent], pom: Option<HeldBy>)
     let (_, before) = recorded.periods.split_last().unzip();
     let mut delius = delius(pom);
     delius.periods.splice(0..0, before.unwrap_or_default().iter().filter_map(row));
-    Seen { mpc, recorded, delius: Some(delius), at: at("30T12:00") }
+    Seen { mpc, recorded, ledgers: Ledgers::default(), delius: Some(delius) }
 }
 
 fn row(period: &HoldingPeriod) -> Option<HeldPeriod> {
@@ -138,6 +139,8 @@ fn summary(verdict: &Verdict) -> (Vec<&'static str>, Option<Option<DateTime<Utc>
         Difference::NewsOfEmail => "NewsOfEmail",
         Difference::HeldByAnother { .. } => "HeldByAnother",
         Difference::PastHeldByAnother(_) => "PastHeldByAnother",
+        Difference::Lost { .. } => "Lost",
+        Difference::Forgotten { .. } => "Forgotten",
         Difference::HeldSinceLater { .. } => "HeldSinceLater",
         Difference::Email => "Email",
         Difference::NewsOfDates { .. } => "NewsOfDates",
@@ -146,6 +149,10 @@ fn summary(verdict: &Verdict) -> (Vec<&'static str>, Option<Option<DateTime<Utc>
     };
     let repair = verdict.repairs.first().map(|repair| repair.at);
     (verdict.differences.iter().map(kind).collect(), repair)
+}
+
+fn in_agreement() -> Verdict {
+    Verdict { at: Some(at("30T12:00")), ..Verdict::default() }
 }
 
 #[test]
@@ -315,7 +322,7 @@ fn an_address_is_compared_only_where_there_is_one() {
     let held = held("Byron", "LEI", "01T09:00");
     let verdict = compare(&seen(says(1, "BYRON", "LEI"), &with(Some("a@example.org")), held.clone()));
     assert_eq!(summary(&verdict), (vec!["Email"], Some(Some(at("01T09:00")))));
-    assert_eq!(compare(&seen(says(1, "BYRON", "LEI"), &with(None), held.clone())), Verdict::default());
+    assert_eq!(compare(&seen(says(1, "BYRON", "LEI"), &with(None), held.clone())), in_agreement());
 
     let known = held.map(|held| HeldBy { email: Some("a@example.org".into()), ..held });
     let verdict = compare(&seen(says(1, "BYRON", "LEI"), &with(Some("a@example.org")), known));
@@ -358,7 +365,8 @@ fn handover_dates_are_compared_between_all_three() {
         let delius =
             Holdings { handover_start_date: held.start, handover_date: held.handover, ..delius(None) };
         let mpc = Mpc { allocation: AllocationAnswer::NotReady, handover };
-        let seen = Seen { mpc, recorded: recorded(&events), delius: Some(delius), at: at("30T12:00") };
+        let recorded = recorded(&events);
+        let seen = Seen { mpc, recorded, ledgers: Ledgers::default(), delius: Some(delius) };
         assert_eq!(summary(&compare(&seen)), expected, "{what}");
     }
 }
@@ -372,9 +380,9 @@ fn a_handover_whose_end_is_on_record_is_no_difference_and_repairs_nothing() {
         Some(Holdings { handover_start_date: start, handover_date: handover, ..delius(None) })
     };
     seen.delius = holds(day(1), day(2));
-    assert_eq!(compare(&seen), Verdict::default());
+    assert_eq!(compare(&seen), in_agreement());
     seen.delius = holds(None, None);
-    assert_eq!(compare(&seen), Verdict::default(), "they never arrived and are expected no more");
+    assert_eq!(compare(&seen), in_agreement(), "they never arrived and are expected no more");
     seen.delius = holds(day(1), None);
     let verdict = compare(&seen);
     assert_eq!((summary(&verdict), verdict.notes), ((vec!["OtherDates"], None), vec![Note::NoHandover]));

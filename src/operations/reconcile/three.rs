@@ -7,7 +7,7 @@ use chrono::Utc;
 use tokio::time::sleep;
 
 use crate::{
-    case::{CaseCommand, CaseEvent, DeliusWrite, Inherited, ManagePomCases, NomsNumber},
+    case::{CaseCommand, CaseEvent, DeliusWrite, Holding, Inherited, ManagePomCases, NomsNumber},
     delius::{Delius, NomsCursor},
     event_store::{CaseStore, Cause, cases, identities},
     ingest::Ingest,
@@ -129,30 +129,52 @@ impl Three {
         found: &Verdict,
         decided: &Decided,
     ) -> anyhow::Result<(Vec<String>, Verdict)> {
+        let mut done = self.repair_once(noms, found, decided).await?;
+        let mut after = self.compare(noms).await?;
+        // Nothing else could be compared while the record was incomplete.
+        if found.repairs.iter().any(|repair| matches!(repair.subject, Subject::Forgotten(_))) {
+            done.extend(self.repair_once(noms, &after, decided).await?);
+            after = self.compare(noms).await?;
+        }
+        Ok((done, after))
+    }
+
+    async fn repair_once(
+        &self,
+        noms: &NomsNumber,
+        found: &Verdict,
+        decided: &Decided,
+    ) -> anyhow::Result<Vec<String>> {
         let mut done = vec![];
         for repair in &found.repairs {
-            if let Subject::Timeline(writes) = &repair.subject {
-                done.push(self.reassert(noms, writes, decided).await?);
+            let reassert = match &repair.subject {
+                Subject::Timeline(writes) => Some((writes.clone(), vec![])),
+                Subject::Forgotten(holdings) => Some((vec![], holdings.clone())),
+                Subject::Allocation | Subject::Holding(_) | Subject::Handover => None,
+            };
+            if let Some((writes, holdings)) = reassert {
+                done.push(self.reassert(noms, writes, holdings, decided).await?);
                 continue;
             }
-            let message = repair.message(noms, &self.mpc_url, Utc::now());
+            let message = repair.message(noms, &self.mpc_url, found.at.unwrap_or_else(Utc::now));
             let disposition = accept(&self.ingest, message.delivery())
                 .await
                 .with_context(|| format!("while accepting the repair of {noms}"))?;
             done.push(format!("{} {}", message.id, describe(&disposition)));
         }
         settle(&self.store, &self.relay, noms).await?;
-        Ok((done, self.compare(noms).await?))
+        Ok(done)
     }
 
     async fn reassert(
         &self,
         noms: &NomsNumber,
-        writes: &[DeliusWrite],
+        writes: Vec<DeliusWrite>,
+        holdings: Vec<Holding>,
         decided: &Decided,
     ) -> anyhow::Result<String> {
         let Decided { by, why } = decided.clone();
-        let (writes, inherited) = (writes.to_vec(), Inherited::default());
+        let inherited = Inherited { holdings, handover: None };
         let command = CaseCommand::Reassert { writes, inherited, by, why };
         let appended = self.store.execute(noms, command, Cause::NoMessage).await?;
         let names: Vec<&str> = appended.iter().map(CaseEvent::name).collect();

@@ -44,6 +44,10 @@ pub enum Difference {
     },
     /// Delius has somebody else than was recorded for a time in the past.
     PastHeldByAnother(Gap),
+    /// Delius has lost writes that are recorded as applied.
+    Lost { count: usize, first: DateTime<Utc> },
+    /// The store has forgotten writes that Delius has.
+    Forgotten { count: usize, first: DateTime<Utc> },
     /// Delius holds who was recorded, but from a later time on.
     HeldSinceLater {
         /// What was recorded.
@@ -102,6 +106,8 @@ impl Difference {
             Self::NewsOfEmail => "emailChangedInMpc",
             Self::HeldByAnother { .. } => "heldByAnother",
             Self::PastHeldByAnother(_) => "heldByAnotherInThePast",
+            Self::Lost { .. } => "lostByDelius",
+            Self::Forgotten { .. } => "forgottenByStore",
             Self::HeldSinceLater { .. } => "heldSinceLater",
             Self::Email => "email",
             Self::NewsOfDates { .. } | Self::NoHandover { .. } => "datesChangedInMpc",
@@ -145,6 +151,14 @@ impl fmt::Display for Difference {
                 )
             }
             Self::PastHeldByAnother(gap) => write!(f, "allocation: {gap}"),
+            Self::Lost { count, first } => {
+                write!(f, "ledger: Delius has lost {count} recorded writes, the first for {}", utc(*first))
+            }
+            Self::Forgotten { count, first } => write!(
+                f,
+                "ledger: Delius has {count} writes of ours that are not on record, the first for {}",
+                utc(*first)
+            ),
             Self::HeldSinceLater { recorded, held } => write!(
                 f,
                 "allocation: recorded is {}, Delius holds the same only since {}",

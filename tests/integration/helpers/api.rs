@@ -148,7 +148,7 @@ pub(crate) async fn read(response: Response) -> (StatusCode, Value) {
 
 /// Makes the change feed current from now on.
 pub(crate) async fn feed_is_current(store: &PgPool) {
-    case_records::feed::heartbeat(store, "ingest-1", Duration::ZERO).await.unwrap();
+    case_records::feed::heartbeat(store, "ingest-1", Duration::ZERO, None).await.unwrap();
 }
 
 /// Waits for a condition, with a deadline.

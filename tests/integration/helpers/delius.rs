@@ -20,11 +20,6 @@ pub(crate) fn date(text: &str) -> NaiveDate {
     text.parse().unwrap()
 }
 
-/// Long after everything that happens in the tests.
-pub(crate) fn now() -> DateTime<Utc> {
-    instant("2026-11-24T12:00:00Z")
-}
-
 /// A prison with its provider, POM team and unallocated placeholder.
 pub(crate) async fn prison(pool: &PgPool, nomis: &str, provider: &str) {
     sqlx::query(

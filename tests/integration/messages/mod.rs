@@ -5,6 +5,7 @@ pub(crate) mod identity;
 mod kinds;
 mod odd;
 mod routing;
+mod signatures;
 pub(crate) mod sqs;
 mod stand_ins_contract;
 mod waiting;

@@ -74,7 +74,18 @@ pub(crate) async fn consume_watched(
     endpoint: Option<&str>,
     feed: Option<FeedWatch>,
 ) -> Running {
-    let ingest = Arc::new(Ingest::new(Arc::clone(&world.cases), Delius::new(world.delius.clone())));
+    let ingest = Ingest::new(Arc::clone(&world.cases), Delius::new(world.delius.clone()));
+    consume_by(ingest, config, breakers, endpoint, feed).await
+}
+
+pub(crate) async fn consume_by(
+    ingest: Ingest,
+    config: ConsumerConfig,
+    breakers: Breakers,
+    endpoint: Option<&str>,
+    feed: Option<FeedWatch>,
+) -> Running {
+    let ingest = Arc::new(ingest);
     let (breakers, sqs) = (Arc::new(breakers), client_of(endpoint).await);
     let often = WorkerConfig { poll: Duration::from_millis(50), ..WorkerConfig::of("test") };
     let worker = Worker::new(Arc::clone(&ingest), Arc::clone(&breakers), often);

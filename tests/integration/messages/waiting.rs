@@ -61,6 +61,28 @@ async fn in_an_outage_messages_leave_the_queue_wait_in_the_store_and_are_recorde
 }
 
 #[sqlx::test(migrations = "migrations/store")]
+async fn an_attempt_that_ends_while_it_waits_for_manage_pom_cases_is_an_outage_and_no_fault_of_ours(
+    store: PgPool,
+) {
+    let (world, queue) = (World::on(store).await, Queue::make(3).await);
+    queue.send(&messages(&world, 6)).await;
+    world.mpc.mpc().break_down(Some(Breakdown::Hang));
+    let short = ConsumerConfig { handler_timeout: Duration::from_millis(500), ..config(&queue) };
+    let running = consume(&world, short, impatient(), None).await;
+    until_empty(&queue).await;
+    running.stop().await;
+    let outage = "select count(*) from waiting_messages where faults = 0
+                  and dependency in ('Manage POM Cases', 'HMPPS Auth')";
+    assert_eq!(world.count(outage).await, 6);
+    let running = consume(&world, config(&queue), impatient(), None).await;
+    world.mpc.mpc().break_down(None);
+    until("all are recorded", async || world.count(RECORDED).await == 6).await;
+    until("nothing waits", async || world.count(WAITING).await == 0).await;
+    running.stop().await;
+    nothing_is_left(world, queue).await;
+}
+
+#[sqlx::test(migrations = "migrations/store")]
 async fn any_number_of_cases_that_fail_for_good_delays_no_other_case(store: PgPool) {
     let (world, queue) = (World::on(store).await, Queue::make(3).await);
     let all = messages(&world, 40);

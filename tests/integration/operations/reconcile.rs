@@ -273,3 +273,99 @@ async fn a_delius_that_lost_its_last_commits_gets_the_whole_timeline_again(store
     assert_eq!(reconcile(&world, &[NOMS]).await.code, Some(0));
     world.end().await;
 }
+
+/// Removes what Delius holds of the case, as if it had never been written.
+async fn forget_rows(world: &World) {
+    sqlx::raw_sql(
+        "delete from responsible_officer; delete from contact; delete from prison_offender_manager;
+         delete from pom_cases_write_ledger",
+    )
+    .execute(&world.delius)
+    .await
+    .unwrap();
+}
+
+/// The rows are repaired to what they were, and a second run agrees.
+async fn repaired_to(world: &World, rows: &[&str]) {
+    assert_eq!(world.poms(NOMS).await, rows);
+    forget_rows(world).await;
+    let fixed = reconcile(world, &[NOMS, "--fix"]).await;
+    assert_eq!(fixed.code, Some(0), "{}{}", fixed.out, fixed.err);
+    assert_eq!(world.poms(NOMS).await, rows);
+    let again = reconcile(world, &[NOMS]).await;
+    assert_eq!((again.code, again.lines()), (Some(0), vec!["A1234BC  in agreement"]));
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn in_the_hour_that_comes_twice_the_rows_keep_the_order_of_what_happened(store: PgPool) {
+    let world = World::on(store).await;
+    ada(&world);
+    world.apply(&world.allocation("m1", "2025-10-26T00:40:00Z", 1)).await;
+    mary(&world);
+    // By the clock it is twenty minutes earlier.
+    world.apply(&world.allocation("m2", "2025-10-26T01:20:00Z", 2)).await;
+    repaired_to(&world, &["26.01:40:00 - open N03POM Somerville"]).await;
+    world.end().await;
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn in_the_hour_that_comes_twice_a_late_event_of_the_first_pass_stays_before_the_second(store: PgPool) {
+    let world = World::on(store).await;
+    ada(&world);
+    world.apply(&world.allocation("m0", "2025-10-25T09:00:00Z", 1)).await;
+    world.mpc.mpc().allocation(NOMS, Answer::allocated(3, "EMMY", "NOETHER", None, "LEI"));
+    world.apply(&world.allocation("m2", "2025-10-26T01:20:00Z", 3)).await;
+    mary(&world);
+    world.apply(&world.allocation("m1", "2025-10-26T00:40:00Z", 2)).await;
+    world.mpc.mpc().allocation(NOMS, Answer::allocated(3, "EMMY", "NOETHER", None, "LEI"));
+    let poms = world.poms(NOMS).await;
+    assert!(poms.last().unwrap().ends_with("open N03POM Noether"), "{poms:?}");
+    assert_eq!(reconcile(&world, &[NOMS, "--fix"]).await.code, Some(0));
+    repaired_to(&world, &["25.10:00:00 - 26.01:40:00 N03POM Byron", "26.01:40:00 - open N03POM Noether"])
+        .await;
+    world.end().await;
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn within_one_second_the_rows_keep_the_order_of_what_happened(store: PgPool) {
+    let world = World::on(store).await;
+    ada(&world);
+    world.apply(&world.allocation("m1", MORNING, 1)).await;
+    mary(&world);
+    world.apply(&world.allocation("m2", MORNING, 2)).await;
+    repaired_to(&world, &["01.10:00:00 - open N03POM Somerville"]).await;
+    world.end().await;
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn a_store_that_forgot_its_last_events_learns_them_from_the_ledger_at_their_own_dates(store: PgPool) {
+    let world = allocated(store).await;
+    mary(&world);
+    world.apply(&world.allocation("m3", "2026-07-03T09:00:00Z", 2)).await;
+    world.apply(&world.allocation("m4", "2026-07-05T09:00:00Z", 1)).await;
+    ada(&world);
+    let before = world.poms(NOMS).await;
+    // As after a restore: the events of the last two messages, their writes and receipts never were.
+    sqlx::raw_sql(
+        "set session_replication_role = replica;
+         delete from message_receipts where message_id in ('m3', 'm4');
+         delete from outbox where (case_id, sequence) in (
+             select aggregate_id, sequence from events where metadata ->> 'messageId' in ('m3', 'm4'));
+         delete from events where sequence >= (select min(sequence) from events where metadata ->> 'messageId' = 'm3');
+         set session_replication_role = origin",
+    )
+    .execute(&world.store)
+    .await
+    .unwrap();
+    let found = reconcile(&world, &[NOMS]).await;
+    assert_eq!(found.code, Some(1), "{}", found.out);
+    assert!(found.out.contains("2 writes of ours that are not on record"), "{}", found.out);
+    let fixed = reconcile(&world, &[NOMS, "--fix", "--why", "the store was restored"]).await;
+    assert_eq!(fixed.code, Some(0), "{}{}", fixed.out, fixed.err);
+    assert_eq!(world.poms(NOMS).await, before, "Delius was right");
+    let again = reconcile(&world, &[NOMS]).await;
+    assert_eq!((again.code, again.lines()), (Some(0), vec!["A1234BC  in agreement"]));
+    let history = command::run(&world, &["history", NOMS, "--by", "op"]).await;
+    assert!(history.out.contains("SOMERVILLE"), "{}", history.out);
+    world.end().await;
+}

@@ -160,7 +160,7 @@ async fn nothing_kept_is_served_while_the_feed_is_unknown_or_lags(store: PgPool)
     until("kept records are served", || async { replica.read("X000001").await.1 == Some(Origin::Memory) })
         .await;
 
-    feed::heartbeat(&store, "ingest-2", Duration::from_secs(5)).await.unwrap();
+    feed::heartbeat(&store, "ingest-2", Duration::from_secs(5), None).await.unwrap();
     until("a second consumer lags", || async { replica.records.feed_health() == FeedHealth::Lagging }).await;
     source.set("X000001", "A4");
     assert_eq!(replica.read("X000001").await, ("A4".into(), Some(Origin::Delius)));

@@ -127,7 +127,7 @@ async fn institutions_are_found_by_both_columns_of_their_key_and_by_the_code_ins
     );
     assert_eq!(held(&pool).await, ["2026-07-01 10:00:00 - open N03POM Byron AUT"]);
     // What reads see is normalised alike.
-    let holdings = delius.holdings(&NOMS.parse().unwrap(), chrono::Utc::now()).await.unwrap().unwrap();
+    let holdings = delius.holdings(&NOMS.parse().unwrap()).await.unwrap().unwrap();
     assert_eq!(holdings.pom.unwrap().prison.as_deref(), Some("LEI"));
 }
 

@@ -228,6 +228,6 @@ async fn the_development_schema_can_be_built_again_and_takes_plain_inserts(pool:
                 where officer_code = 'N03ALLU'",
     )
     .await;
-    let holdings = delius.holdings(&NOMS.parse().unwrap(), chrono::Utc::now()).await.unwrap().unwrap();
+    let holdings = delius.holdings(&NOMS.parse().unwrap()).await.unwrap().unwrap();
     assert!(holdings.pom.unwrap().unallocated);
 }

@@ -2,6 +2,7 @@
 //! out of order, loses deletes, refuses single entries of a batch, throttles, and lets receipt handles expire.
 
 use std::{
+    collections::{HashMap, HashSet},
     convert::Infallible,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -19,7 +20,8 @@ pub struct Faults {
     pub duplicate: f64,
     /// The messages of an answer are reordered.
     pub shuffle: f64,
-    /// A delete is acknowledged and not carried out.
+    /// A delete is acknowledged and not carried out: once for a message, as when one of the servers of SQS that hold a copy
+    /// was away.
     pub lose_delete: f64,
     /// An entry of a batch is refused with an error of the service.
     pub refuse_entry: f64,
@@ -45,6 +47,9 @@ struct State {
     faults: Faults,
     done: Done,
     again: Vec<Value>,
+    /// The message behind each receipt handle, and the messages of which a delete was lost.
+    received: HashMap<String, String>,
+    lost: HashSet<String>,
 }
 
 #[derive(Clone)]
@@ -59,7 +64,14 @@ type Answer = Response<Vec<u8>>;
 impl SqsLayer {
     pub async fn start(upstream: &str, faults: Faults, seed: u64) -> Self {
         let random = fastrand::Rng::with_seed(seed);
-        let state = Arc::new(Mutex::new(State { random, faults, done: Done::default(), again: vec![] }));
+        let state = Arc::new(Mutex::new(State {
+            random,
+            faults,
+            done: Done::default(),
+            again: vec![],
+            received: HashMap::new(),
+            lost: HashSet::new(),
+        }));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (http, upstream, shared) = (reqwest::Client::new(), upstream.to_owned(), Arc::clone(&state));
@@ -111,6 +123,11 @@ impl State {
     fn happens(&mut self, likely: fn(&Faults) -> f64) -> bool {
         self.random.f64() < likely(&self.faults)
     }
+
+    fn loses_delete(&mut self, entry: &Value) -> bool {
+        let message = entry["ReceiptHandle"].as_str().and_then(|handle| self.received.get(handle)).cloned();
+        message.is_some_and(|id| self.happens(|faults| faults.lose_delete) && self.lost.insert(id))
+    }
 }
 
 async fn answer(
@@ -142,6 +159,9 @@ fn received(state: &Mutex<State>, answer: Answer) -> Answer {
     let mut state = lock(state);
     let mut messages = body["Messages"].as_array().cloned().unwrap_or_default();
     for message in messages.clone() {
+        if let (Some(handle), Some(id)) = (message["ReceiptHandle"].as_str(), message["MessageId"].as_str()) {
+            state.received.insert(handle.to_owned(), id.to_owned());
+        }
         if state.happens(|faults| faults.duplicate) {
             state.again.push(message);
         }
@@ -176,7 +196,7 @@ async fn deleted(
     {
         let mut state = lock(state);
         for entry in entries {
-            if state.happens(|faults| faults.lose_delete) {
+            if state.loses_delete(&entry) {
                 lost.push(json!({ "Id": entry["Id"] }));
             } else if state.happens(|faults| faults.refuse_entry) {
                 refused.push(json!({ "Id": entry["Id"], "SenderFault": false, "Code": "InternalError" }));
