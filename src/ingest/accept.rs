@@ -15,7 +15,7 @@ use super::{
     known,
     message::{Delivery, Malformed, Parsed, parse},
     not_accepted::undocumented,
-    note_case, parked,
+    parked,
     route::{ParkReason, Parking, Route, drops_again, outdated, route},
     sns::{Refused, SnsVerifier},
     traced,
