@@ -14,7 +14,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value = "pom-cases")]
     prefix: String,
     /// Receives after which a message moves to the dead-letter queue
-    #[arg(long, default_value_t = 10)]
+    #[arg(long, default_value_t = 3)]
     max_receives: u32,
     /// Endpoint. There is no default, so that nothing is created in a real account by mistake
     #[arg(long, env = "AWS_ENDPOINT_URL")]

@@ -174,10 +174,10 @@ write_environment() {
     {
         for name in DATABASE_URL DELIUS_DATABASE_URL AWS_ENDPOINT_URL AWS_REGION AWS_ACCESS_KEY_ID \
             AWS_SECRET_ACCESS_KEY TOPIC_ARN QUEUE_URL DLQ_URL BULK_QUEUE_URL BULK_DLQ_URL MPC_URL AUTH_URL CLIENT_ID \
-            CLIENT_SECRET READER_ID READER_SECRET; do
+            CLIENT_SECRET READER_ID READER_SECRET API_URL USER; do
             [[ -n ${!name:-} ]] && printf 'export %s=%q\n' "$name" "${!name}"
         done
-        printf 'export SAMPLES=%q\n' "$STATE/event-samples"
+        printf 'export SAMPLES=%q SERVICE_LOG=%q SERVICE_PID=%q\n' "$STATE/event-samples" "$STATE/logs/service.log" "$SERVICE_PID"
         # shellcheck disable=SC2016 # for the shell that reads it
         printf 'export PATH=%q:$PATH\n' "$TARGET"
     } >"$STATE/env"

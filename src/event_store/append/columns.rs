@@ -334,7 +334,7 @@ mod tests {
     fn each_parameter_of_the_statement_is_bound_and_used_once_and_in_order() {
         let used =
             APPEND.split('$').skip(1).filter_map(|rest| rest.split_once("::")?.0.parse::<usize>().ok());
-        let bound = include_str!("columns.rs").matches("            .bind(self.").count();
+        let bound = include_str!("columns.rs").matches(concat!(".bind(", "self.")).count();
         assert_eq!(used.collect::<Vec<_>>(), (1..=bound).collect::<Vec<_>>());
     }
 }
