@@ -217,12 +217,13 @@ fn letter(round: u64) -> char {
     char::from(b'A' + u8::try_from(round % 26).unwrap_or_default())
 }
 
-/// Time from the receipt of a message until its last write is in Delius, by the clock of the database server.
+/// Time from the receipt of a message until its last write is in Delius. Processes with a wrong clock are left out.
 async fn lags(ground: &Ground) -> Vec<Duration> {
     let received: Vec<(uuid::Uuid, chrono::DateTime<chrono::Utc>)> = sqlx::query_as(
         "select o.id, r.received_at from outbox o
          join events v on v.aggregate_id = o.case_id and v.sequence = o.sequence
-         join message_receipts r on r.message_id = v.metadata ->> 'messageId' and r.disposition = 'recorded'",
+         join message_receipts r on r.message_id = v.metadata ->> 'messageId' and r.disposition = 'recorded'
+         where abs(extract(epoch from v.recorded_at - r.received_at)) < 300",
     )
     .fetch_all(&ground.store)
     .await

@@ -1,5 +1,5 @@
-//! Deletes messages that are accounted for, in batches. A message whose delete fails is delivered again and changes
-//! nothing.
+//! Deletes messages that are accounted for, in batches. While SQS does not answer, deletes wait; one that it refuses again
+//! and again is given up, and its message is delivered again and changes nothing.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,6 +11,7 @@ use crate::{ingest::sqs::in_flight::InFlightMessage, retry::Backoff};
 const BATCH: usize = 10;
 /// How long a delete waits for others, to share a request.
 const LINGER: Duration = Duration::from_millis(50);
+/// Answers of SQS that refuse a delete before it is given up.
 const TRIES: u32 = 4;
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(3));
 
@@ -42,7 +43,9 @@ pub(crate) async fn run(
 }
 
 async fn delete(sqs: &aws_sdk_sqs::Client, queue_url: &str, mut messages: Vec<Arc<InFlightMessage>>) {
-    for attempt in 1..=TRIES {
+    let (mut attempt, mut answers) = (0, 0);
+    while answers < TRIES {
+        attempt += 1;
         // Ids are positions: results refer to them, and two entries never share one.
         let entries: Result<Vec<_>, _> = messages
             .iter()
@@ -58,6 +61,7 @@ async fn delete(sqs: &aws_sdk_sqs::Client, queue_url: &str, mut messages: Vec<Ar
         let answer = sqs.delete_message_batch().queue_url(queue_url).set_entries(Some(entries)).send().await;
         match answer {
             Ok(answer) => {
+                answers += 1;
                 failpoint!("deleted");
                 let retryable: Vec<Arc<InFlightMessage>> = answer
                     .failed
@@ -74,6 +78,8 @@ async fn delete(sqs: &aws_sdk_sqs::Client, queue_url: &str, mut messages: Vec<Ar
                 }
                 messages = retryable;
             }
+            // Not given up while SQS is away: its receipt handle is good until the message is received again, and every
+            // receive that is saved keeps the message further from the dead-letter queue.
             Err(error) => {
                 let reason = aws_sdk_sqs::error::DisplayErrorContext(&error).to_string();
                 tracing::warn!(reason, attempt, "could not delete a batch; trying again");
