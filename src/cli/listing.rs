@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 
 use chrono::{DateTime, Duration, Utc};
 use clap::Args;
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use serde::Serialize;
 use sqlx::PgPool;
 
@@ -76,6 +76,12 @@ impl Filters {
             }
             table.set_header(headings);
             table.add_rows(found.iter().map(row));
+            // Whoever copies an id needs it in one line.
+            for (index, _) in headings.iter().enumerate().filter(|(_, heading)| **heading == "id") {
+                if let Some(column) = table.column_mut(index) {
+                    column.set_constraint(ColumnConstraint::ContentWidth);
+                }
+            }
             writeln!(out, "{table}")?;
         }
         let more = if found.len() == self.limit as usize { " (there may be more: --limit)" } else { "" };

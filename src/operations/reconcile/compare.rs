@@ -121,7 +121,7 @@ fn allocation(seen: &Seen, verdict: &mut Verdict) {
     let mut gaps = vec![];
     match (&seen.delius, holding, stated) {
         (Some(delius), Some(holding), _) => {
-            lacking = against_delius(holding, &seen.recorded.periods, delius.pom.as_ref(), verdict);
+            lacking = against_delius(holding, &seen.recorded.periods, delius, verdict);
             gaps = past::gaps(&seen.recorded.periods, &delius.periods, wall_clock(delius.at));
             // The present one is a difference of its own.
             let past = gaps.iter().filter(|gap| gap.until.is_some());
@@ -185,16 +185,17 @@ fn to_write(gaps: &[Gap], lost: &[DeliusWrite]) -> Vec<DeliusWrite> {
 fn against_delius(
     holding: &RecordedHolding,
     periods: &[HoldingPeriod],
-    held: Option<&HeldBy>,
+    delius: &Holdings,
     verdict: &mut Verdict,
 ) -> Option<DateTime<Utc>> {
+    let held = delius.pom.as_ref();
     if !is_held(holding.pom.as_ref(), held) {
         let difference = Difference::HeldByAnother { recorded: holding.clone(), held: held.cloned() };
         verdict.differences.push(difference);
         return None;
     }
     let held = held.filter(|held| !held.unallocated)?;
-    if Some(held.since) > past::begin(periods) {
+    if Some(past::held_since(held, &delius.periods)) > past::begin(periods) {
         let difference = Difference::HeldSinceLater { recorded: holding.clone(), held: held.clone() };
         verdict.differences.push(difference);
         return Some(holding.since);

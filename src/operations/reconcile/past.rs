@@ -68,6 +68,22 @@ pub(super) fn begin(recorded: &[HoldingPeriod]) -> Option<NaiveDateTime> {
     recorded.iter().map(|period| wall_clock(period.from)).max()
 }
 
+/// Since when Delius has had the holder without a break: a row that was ended by hand and the row that continues it are one
+/// holding.
+pub(super) fn held_since(holder: &HeldBy, held: &[HeldPeriod]) -> NaiveDateTime {
+    let same = |row: &HeldPeriod| {
+        let (since, email) = (holder.since, holder.email.clone());
+        HeldBy { since, email, ..row.holder.clone() } == *holder
+    };
+    let mut since = holder.since;
+    while let Some(before) =
+        held.iter().find(|row| row.until == Some(since) && row.holder.since < since && same(row))
+    {
+        since = before.holder.since;
+    }
+    since
+}
+
 /// The period cut at every start and end of a row, up to now.
 fn pieces(
     from: NaiveDateTime,

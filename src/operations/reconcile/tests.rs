@@ -253,6 +253,22 @@ fn allocations_are_compared_between_all_three() {
 }
 
 #[test]
+fn a_row_that_was_ended_by_hand_and_the_one_that_continues_it_are_one_holding() {
+    let ada = || allocated("01T09:00", pom(1, "BYRON", "LEI"));
+    let mut seen = seen(says(1, "BYRON", "LEI"), &[ada()], held("Byron", "LEI", "02T09:00"));
+    let until = Some(wall_clock(at("02T09:00")));
+    let mut ended = |surname| {
+        let holder = held(surname, "LEI", "01T09:00").unwrap();
+        let rows = &mut seen.delius.as_mut().unwrap().periods;
+        rows.retain(|row| row.until.is_none());
+        rows.insert(0, HeldPeriod { holder, until });
+        summary(&compare(&seen)).0
+    };
+    assert_eq!(ended("Byron"), Vec::<&str>::new());
+    assert_eq!(ended("Noether"), ["HeldSinceLater", "PastHeldByAnother"]);
+}
+
+#[test]
 fn a_holding_that_delius_merely_lacks_is_stated_again_and_news_are_not() {
     let ada = pom(1, "BYRON", "LEI");
     let events = [allocated("01T09:00", ada.clone())];
