@@ -369,3 +369,15 @@ async fn a_store_that_forgot_its_last_events_learns_them_from_the_ledger_at_thei
     assert!(history.out.contains("SOMERVILLE"), "{}", history.out);
     world.end().await;
 }
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn what_was_erased_does_not_come_back_from_the_ledger(store: PgPool) {
+    let world = allocated(store).await;
+    let why = ["--by", "op", "--why", "requested", "--yes"];
+    let erased = command::run(&world, &[&["erasure", "apply", NOMS][..], &why].concat()).await;
+    assert_eq!(erased.code, Some(0), "{}{}", erased.out, erased.err);
+    assert_eq!(world.count_in_delius("select count(*) from pom_cases_write_ledger").await, 2);
+    reconcile(&world, &[NOMS, "--fix"]).await;
+    assert_eq!(world.count("select count(*) from events").await, 0);
+    world.end().await;
+}
