@@ -346,6 +346,9 @@ async fn a_row_in_delius_leads_to_the_record_of_the_person(store: PgPool) {
 async fn a_merged_person_answers_the_same_by_each_identifier_at_each_date_in_every_command(store: PgPool) {
     let world = a_replaced_number(store).await;
     world.apply(&allocation(&world, "m3", OLD, "2026-07-05T09:00:00Z", 2)).await;
+    for noms in [OLD, NEW] {
+        world.mpc.mpc().allocation(noms, Answer::allocated(2, "MARY", "SOMERVILLE", None, "LEI"));
+    }
     let unknown = message("m4", "some.other.event", "2026-07-06T09:00:00Z", &[("NOMS", OLD)], json!({}));
     world.accept(&unknown).await;
     let now: String = sqlx::query_scalar(
