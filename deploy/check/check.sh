@@ -104,16 +104,16 @@ if [[ -f docs/api/asyncapi.yaml ]]; then
     fi
 fi
 
-if cargo deny --version >/dev/null 2>&1; then
-    check "cargo deny: bans, licences, sources" cargo deny --locked check bans licenses sources
+if find_deny; then
+    check "cargo deny: bans, licences, sources" "$DENY" --locked check bans licenses sources
     # The advisory database is a git repository, which cannot be had everywhere.
-    if cargo deny --locked fetch db >/dev/null 2>&1; then
-        check "cargo deny: advisories" cargo deny --locked check advisories
+    if "$DENY" --locked fetch db >/dev/null 2>&1; then
+        check "cargo deny: advisories" "$DENY" --locked check advisories
     else
         skip "cargo deny: advisories" "the advisory database cannot be fetched"
     fi
 else
-    skip "cargo deny" "cargo-deny is not installed (cargo install cargo-deny)"
+    skip "cargo deny" "cargo-deny cannot be installed"
 fi
 
 echo "deploy/check: $PASSED passed, $FAILED failed, ${#SKIPPED[@]} skipped"

