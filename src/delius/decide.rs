@@ -38,15 +38,15 @@ pub(super) async fn decide(
     };
     match write {
         DeliusWrite::SetHandoverDates { handover_date, handover_start_date, dry_run } => {
-            let custody_id = match load::live_custodies(session, offender_id).await?[..] {
-                [] => return Ok(refused(OutcomeName::NoActiveCustodialSentence)),
-                [custody] => custody,
-                _ => return Ok(refused(OutcomeName::MultipleActiveCustodialSentences)),
-            };
             let types = reference.handover_date_types;
-            let rows = load::key_dates(session, custody_id, [types.start, types.handover]).await?;
-            let dates = HandoverDates { start: *handover_start_date, handover: *handover_date };
-            Ok(handover::plan(custody_id, &rows, types, dates, *dry_run))
+            match &load::live_custodies(session, offender_id, [types.start, types.handover]).await?[..] {
+                [] => Ok(refused(OutcomeName::NoActiveCustodialSentence)),
+                [custody] => {
+                    let dates = HandoverDates { start: *handover_start_date, handover: *handover_date };
+                    Ok(handover::plan(custody.id, &custody.key_dates, types, dates, *dry_run))
+                }
+                _ => Ok(refused(OutcomeName::MultipleActiveCustodialSentences)),
+            }
         }
         DeliusWrite::AllocatePom { at, pom, .. } => {
             let at = ledger::begin(session, noms, *at).await?;

@@ -92,10 +92,10 @@ impl Delius {
             return Ok(None);
         };
         let rows = load::person_rows(&mut *session, person).await?;
-        let custodies = load::live_custodies(&mut *session, person).await?;
-        let dates = match custodies[..] {
-            [custody] => load::key_dates(&mut *session, custody, [types.start, types.handover]).await?,
-            _ => vec![],
+        let custodies = load::live_custodies(&mut *session, person, [types.start, types.handover]).await?;
+        let dates: &[KeyDateRow] = match &custodies[..] {
+            [custody] => &custody.key_dates,
+            _ => &[],
         };
         let live = |row: &&KeyDateRow| !row.soft_deleted;
         let date = |type_id| dates.iter().filter(live).find(|row| row.type_id == type_id).map(|row| row.date);

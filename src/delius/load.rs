@@ -93,38 +93,48 @@ fn pom(row: &Row, offender_id: i64) -> Result<PomRow, Failure> {
     })
 }
 
-/// Live custodies of a person: not soft-deleted, under an active disposal of an active event.
+/// A live custody (not soft-deleted, under an active disposal of an active event) with its key dates of the two types,
+/// soft-deleted ones too.
+pub(super) struct CustodyRows {
+    pub(super) id: i64,
+    pub(super) key_dates: Vec<KeyDateRow>,
+}
+
+/// The live custodies of a person.
 pub(super) async fn live_custodies(
     session: &mut dyn Session,
     offender_id: i64,
-) -> Result<Vec<i64>, DeliusError> {
-    let statement = Statement::new(sql::LIVE_CUSTODIES).bind("offender_id", offender_id);
-    let rows = session.query(&statement).await;
-    read(rows, |row| row.int("custody_id")).during("while looking up the custody")
-}
-
-/// Key dates of a custody of the two types, soft-deleted ones too.
-pub(super) async fn key_dates(
-    session: &mut dyn Session,
-    custody_id: i64,
     [start, handover]: [i64; 2],
-) -> Result<Vec<KeyDateRow>, DeliusError> {
-    let statement = Statement::new(sql::KEY_DATES)
-        .bind("custody_id", custody_id)
+) -> Result<Vec<CustodyRows>, DeliusError> {
+    let statement = Statement::new(sql::LIVE_CUSTODIES)
+        .bind("offender_id", offender_id)
         .bind("start_type", start)
         .bind("handover_type", handover);
     let rows = session.query(&statement).await;
-    read(rows, |row| {
-        Ok(KeyDateRow {
-            id: Some(row.int("key_date_id")?),
-            version: row.int("row_version")?,
-            custody_id,
-            type_id: row.int("key_date_type_id")?,
-            date: row.date("key_date")?,
-            soft_deleted: row.flag("soft_deleted")?,
-        })
-    })
-    .during("while reading key dates")
+    let rows = read(rows, |row| Ok((row.int("custody_id")?, key_date(row)?)));
+    let mut custodies: Vec<CustodyRows> = vec![];
+    for (id, key_date) in rows.during("while reading the custody and its key dates")? {
+        if custodies.last().is_none_or(|last| last.id != id) {
+            custodies.push(CustodyRows { id, key_dates: vec![] });
+        }
+        if let Some(custody) = custodies.last_mut() {
+            custody.key_dates.extend(key_date);
+        }
+    }
+    Ok(custodies)
+}
+
+/// The key date of a row; `None` for a custody without one.
+fn key_date(row: &Row) -> Result<Option<KeyDateRow>, Failure> {
+    let Some(id) = row.int_or_null("key_date_id")? else { return Ok(None) };
+    Ok(Some(KeyDateRow {
+        id: Some(id),
+        version: row.int("row_version")?,
+        custody_id: row.int("custody_id")?,
+        type_id: row.int("key_date_type_id")?,
+        date: row.date("key_date")?,
+        soft_deleted: row.flag("soft_deleted")?,
+    }))
 }
 
 /// Every row of an answer, read in the same way.

@@ -84,3 +84,42 @@ fn rooms_depend_downwards_only() {
     }
     assert!(upward.is_empty(), "upward imports: {upward:#?}");
 }
+
+/// The matches of a formatted source: the patterns of each one's arms, by their indentation.
+fn matches(code: &str) -> Vec<Vec<&str>> {
+    let lines: Vec<&str> = code.lines().collect();
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let opens =
+        |line: &str| line.ends_with('{') && line.contains("match ") && !line.trim_start().starts_with("//");
+    let arms = |start: usize| {
+        let outer = indent(lines[start]);
+        let inside = lines[start + 1..].iter().take_while(|line| line.is_empty() || indent(line) > outer);
+        inside.filter(|line| indent(line) == outer + 4).map(|line| line.trim()).collect()
+    };
+    (0..lines.len()).filter(|start| opens(lines[*start])).map(arms).collect()
+}
+
+/// Whether the match is over the events of a case and would swallow a new one.
+fn swallows_events(arms: &[&str]) -> bool {
+    let over_events = ["CaseEvent::", "Self::PomAllocated", "Self::DeliusUpdated"];
+    let names = |arm: &&str| over_events.iter().any(|event| arm.trim_start_matches("| ").starts_with(event));
+    arms.iter().any(names) && arms.iter().any(|arm| arm.starts_with("_ =>") || arm.starts_with("_ if"))
+}
+
+#[test]
+fn a_new_event_of_a_case_does_not_compile_until_every_match_has_decided_about_it() {
+    let swallowing =
+        "    match event {\n        CaseEvent::PomAllocated { .. } => {}\n        _ => {}\n    }\n";
+    assert!(matches(swallowing).iter().any(|arms| swallows_events(arms)), "the test sees a catch-all arm");
+    let mut files = vec![];
+    sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
+    let mut seen = 0;
+    for file in files {
+        let code = fs::read_to_string(&file).unwrap();
+        for arms in matches(&code) {
+            seen += usize::from(arms.iter().any(|arm| arm.contains("PomAllocated")));
+            assert!(!swallows_events(&arms), "{} has a catch-all arm over events: {arms:#?}", file.display());
+        }
+    }
+    assert!(seen > 8, "only {seen} matches over events were found");
+}

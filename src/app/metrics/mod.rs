@@ -8,6 +8,8 @@
 mod catalogue;
 pub mod process;
 
+use std::sync::{Mutex, PoisonError};
+
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 
 pub use catalogue::CATALOGUE;
@@ -66,11 +68,16 @@ impl Metric {
     }
 }
 
-/// Starts to collect the metrics of this process.
+/// Starts to collect the metrics of this process; once, however often it is asked for.
 ///
 /// # Errors
-/// When something collects already, which a process does once.
+/// When something else collects them.
 pub fn install() -> anyhow::Result<PrometheusHandle> {
+    static INSTALLED: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
+    let mut installed = INSTALLED.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(handle) = &*installed {
+        return Ok(handle.clone());
+    }
     let mut builder = PrometheusBuilder::new().add_global_label("application", env!("CARGO_PKG_NAME"));
     for metric in CATALOGUE {
         if let Kind::Histogram(buckets) = metric.kind {
@@ -83,5 +90,6 @@ pub fn install() -> anyhow::Result<PrometheusHandle> {
         "build" => env!("BUILD_NUMBER"))
     .set(1.0);
     process::measure();
+    *installed = Some(handle.clone());
     Ok(handle)
 }

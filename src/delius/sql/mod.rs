@@ -34,11 +34,6 @@ pub(super) const RESPONSIBLE_OFFICERS: &str =
             offender_manager_id, start_date, end_date
      from responsible_officer where offender_id = :offender_id order by start_date, responsible_officer_id";
 pub(super) const LIVE_CUSTODIES: &str = include_str!("live_custodies.sql");
-/// Soft-deleted ones too: they hold their dates under the unique key.
-pub(super) const KEY_DATES: &str =
-    "select key_date_id, coalesce(row_version, 0) as row_version, key_date_type_id, key_date, soft_deleted
-     from key_date where custody_id = :custody_id and key_date_type_id in (:start_type, :handover_type)
-     order by key_date_id";
 
 pub(super) const PROVIDERS_OF_PRISON: &str = include_str!("providers_of_prison.sql");
 pub(super) const LOCK_PROVIDER: &str =
@@ -81,7 +76,6 @@ pub(super) const ALL: &[&str] = &[
     POMS,
     RESPONSIBLE_OFFICERS,
     LIVE_CUSTODIES,
-    KEY_DATES,
     PROVIDERS_OF_PRISON,
     LOCK_PROVIDER,
     TEAMS,

@@ -1,18 +1,14 @@
 //! The API with real databases, a stand-in for HMPPS Auth, and the server on its own port.
 
-use std::{
-    future::Future,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use manage_pom_cases_and_delius::{
+    app::metrics,
     case_records::{self, CaseRecords, CaseRecordsConfig, DeliusSource, FeedHealth, RecordSource},
     delius,
     delius::records::CaseReader,
     http::{Api, ApiConfig, AuthConfig, Authenticator, Component, Health, Role, Server},
 };
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use sqlx::{PgPool, postgres::PgPoolOptions};
@@ -75,8 +71,7 @@ pub(crate) fn from_delius(delius: &PgPool) -> Arc<dyn RecordSource> {
 }
 
 pub(crate) fn api(records: &Arc<CaseRecords>, config: ApiConfig, authenticator: Arc<Authenticator>) -> Api {
-    static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
-    let metrics = METRICS.get_or_init(|| PrometheusBuilder::new().install_recorder().unwrap()).clone();
+    let metrics = metrics::install().unwrap();
     let health = Health::default().with("store", || async { Component::up() });
     Api::new(config, Arc::clone(records), authenticator, health, metrics)
 }

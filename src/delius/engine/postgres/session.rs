@@ -95,21 +95,23 @@ impl Session for PostgresSession {
     }
 
     async fn next_ids(&mut self, wanted: &[(&'static str, usize)]) -> Result<Vec<Vec<i64>>, Failure> {
-        let mut ids = vec![Vec::new(); wanted.len()];
+        let (mut ids, mut binds) = (vec![Vec::new(); wanted.len()], vec![]);
         let parts: Vec<String> = wanted
             .iter()
             .enumerate()
             .filter(|(_, (_, count))| *count > 0)
             .map(|(place, (sequence, count))| {
-                format!("select {place}::int8, nextval('{sequence}') from generate_series(1, {count})")
+                binds.push(i64::try_from(*count).unwrap_or(i64::MAX));
+                let bind = binds.len();
+                format!("select {place}::int8, nextval('{sequence}') from generate_series(1, ${bind}::int8)")
             })
             .collect();
         if parts.is_empty() {
             return Ok(ids);
         }
-        // Many different texts: not worth preparing.
         let sql = parts.join(" union all ");
-        let rows = sqlx::query(&sql).persistent(false).fetch_all(&mut *self.connection).await;
+        let rows = binds.into_iter().fold(sqlx::query(&sql), |query, count| query.bind(count));
+        let rows = rows.fetch_all(&mut *self.connection).await;
         for row in self.checked(rows)? {
             let (place, id): (i64, i64) = (self.checked(row.try_get(0))?, self.checked(row.try_get(1))?);
             let place = usize::try_from(place).map_err(|_| Failure::unreadable("nextval"))?;
