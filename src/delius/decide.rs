@@ -10,7 +10,7 @@ use super::{
     holders::{self, StaffRows},
     ledger, load,
     plan::{
-        Moment,
+        RowsAtTime,
         allocation::{self, Email, Intent, PersonRows},
         change::Plan,
         handover::{self, HandoverDates},
@@ -58,7 +58,7 @@ pub(super) async fn decide(
         DeliusWrite::DeallocatePom { at, .. } => {
             let at = ledger::begin(session, noms, *at).await?;
             let person = load::person_rows(session, offender_id).await?;
-            let moment = Moment::of(&person.poms, at, wall_clock(now));
+            let moment = RowsAtTime::of(&person.poms, at, wall_clock(now));
             let Some(holder) = moment.provider_to_deallocate(&person.poms) else {
                 return Ok(refused(OutcomeName::NoPomChange));
             };
@@ -71,7 +71,7 @@ pub(super) async fn decide(
 fn change_of_pom(
     reference: &Reference,
     person: &PersonRows,
-    found: holders::Found,
+    found: holders::HolderLookup,
     at: NaiveDateTime,
     email: Email,
     now: DateTime<Utc>,

@@ -1,6 +1,6 @@
 //! What can go wrong between us and Delius, sorted by what the caller should do.
 
-use super::engine::{Failure, FailureCause};
+use super::engine::{EngineFailure, FailureCause};
 
 /// Keys that only another attempt of this service can take while a write is being decided: the same write, or the same
 /// member of staff joining the same team.
@@ -119,8 +119,8 @@ impl DeliusError {
     }
 
     /// Sorts a failure of the engine.
-    pub(crate) fn sort(during: &'static str, failure: Failure) -> Self {
-        let Failure { kind, reason } = failure;
+    pub(crate) fn sort(during: &'static str, failure: EngineFailure) -> Self {
+        let EngineFailure { kind, reason } = failure;
         let unknown = |name: Option<String>| name.unwrap_or_else(|| "unknown".to_owned());
         match kind {
             FailureCause::Outage => Self::Outage { during, reason },
@@ -146,7 +146,7 @@ pub(crate) trait During<T> {
     fn during(self, doing: &'static str) -> Result<T, DeliusError>;
 }
 
-impl<T> During<T> for Result<T, Failure> {
+impl<T> During<T> for Result<T, EngineFailure> {
     fn during(self, doing: &'static str) -> Result<T, DeliusError> {
         self.map_err(|failure| DeliusError::sort(doing, failure))
     }
@@ -161,7 +161,7 @@ mod tests {
             table: Some("key_date".to_owned()),
             constraint: Some(constraint.to_owned()),
         };
-        DeliusError::sort("while testing", Failure::new(kind, "SQLSTATE 23505"))
+        DeliusError::sort("while testing", EngineFailure::new(kind, "SQLSTATE 23505"))
     }
 
     #[test]
@@ -187,7 +187,7 @@ mod tests {
             (FailureCause::Unknown, ErrorKind::Permanent),
             (FailureCause::Violation { table: None, constraint: None }, ErrorKind::Permanent),
         ] {
-            let error = DeliusError::sort("while testing", Failure::new(kind, ""));
+            let error = DeliusError::sort("while testing", EngineFailure::new(kind, ""));
             assert_eq!(error.kind(), expected);
             assert_eq!(error.is_transient(), matches!(expected, ErrorKind::Outage | ErrorKind::Contention));
         }

@@ -7,14 +7,14 @@ use chrono::NaiveDateTime;
 use super::{
     engine::{Session, Statement, Value},
     error::{DeliusError, During},
-    plan::change::{Change, Field, Row},
+    plan::change::{Change, Field, WrittenRow},
     sql,
 };
 use crate::case::{ColumnChange, RowChange};
 
 /// Who signs the rows, and when.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Signature {
+pub(super) struct RowSignature {
     pub(super) user_id: i64,
     pub(super) at: NaiveDateTime,
 }
@@ -33,19 +33,19 @@ pub(super) struct Done {
 pub(super) async fn all(
     session: &mut dyn Session,
     changes: &[Change],
-    signature: Signature,
+    signature: RowSignature,
 ) -> Result<Done, DeliusError> {
     let keys = keys(session, changes).await?;
-    let key_of = |row: fn(&Row) -> bool| {
+    let key_of = |row: fn(&WrittenRow) -> bool| {
         let inserted = |change: &Change| matches!(change, Change::Insert(inserted) if row(inserted));
         changes.iter().position(inserted).and_then(|place| keys[place])
     };
-    let new_pom = key_of(|row| matches!(row, Row::Pom(_)));
-    let new_staff = key_of(|row| matches!(row, Row::Staff(_)));
+    let new_pom = key_of(|row| matches!(row, WrittenRow::Pom(_)));
+    let new_staff = key_of(|row| matches!(row, WrittenRow::Staff(_)));
 
     let mut done = Vec::with_capacity(changes.len());
     for (change, key) in changes.iter().zip(&keys) {
-        let columns: Vec<Column> = change
+        let columns: Vec<ChangedColumn> = change
             .columns()
             .into_iter()
             .map(|(name, from, to)| (name, from, settled(to, new_pom, new_staff)))
@@ -73,7 +73,7 @@ pub(super) fn preview(changes: &[Change]) -> Vec<RowChange> {
 }
 
 /// Name, value before, value after.
-type Column = (&'static str, Field, Field);
+type ChangedColumn = (&'static str, Field, Field);
 
 /// The keys of the rows to insert, by their places; all of them in one question to the sequences.
 async fn keys(session: &mut dyn Session, changes: &[Change]) -> Result<Vec<Option<i64>>, DeliusError> {
@@ -118,8 +118,8 @@ async fn execute(
     session: &mut dyn Session,
     change: &Change,
     key: Option<i64>,
-    columns: &[Column],
-    Signature { user_id, at }: Signature,
+    columns: &[ChangedColumn],
+    RowSignature { user_id, at }: RowSignature,
 ) -> Result<(String, i64), DeliusError> {
     let row = change.row();
     let table = row.table();
@@ -153,11 +153,11 @@ async fn execute(
 }
 
 /// A membership has no key but its two columns.
-fn id_of_columns(columns: &[Column]) -> String {
+fn id_of_columns(columns: &[ChangedColumn]) -> String {
     columns.iter().filter_map(|(.., to)| text(to)).collect::<Vec<_>>().join("/")
 }
 
-fn row_change(change: &Change, row_id: String, row_version: i64, columns: &[Column]) -> RowChange {
+fn row_change(change: &Change, row_id: String, row_version: i64, columns: &[ChangedColumn]) -> RowChange {
     let columns: BTreeMap<String, ColumnChange> = columns
         .iter()
         .map(|(name, from, to)| ((*name).to_owned(), ColumnChange { from: text(from), to: text(to) }))

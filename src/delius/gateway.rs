@@ -8,9 +8,9 @@ use tokio::sync::OnceCell;
 
 use super::{
     decide::decide,
-    engine::{Access, Connections, Engine, Limits, Session, postgres::Postgres},
+    engine::{Connections, Engine, Limits, Session, SessionAccess, postgres::Postgres},
     error::{DeliusError, During},
-    execute::{self, Done, Signature},
+    execute::{self, Done, RowSignature},
     holders::StaffRows,
     ledger, load,
     plan::change::Plan,
@@ -73,7 +73,7 @@ impl Delius {
     /// # Errors
     /// When it does not.
     pub async fn ping(&self) -> Result<(), DeliusError> {
-        self.session(Access::Statement)
+        self.session(SessionAccess::Statement)
             .await?
             .now()
             .await
@@ -101,11 +101,11 @@ impl Delius {
     }
 
     pub(super) async fn reference(&self) -> Result<&Reference, DeliusError> {
-        let load = || async { Reference::load(&mut *self.session(Access::Statement).await?).await };
+        let load = || async { Reference::load(&mut *self.session(SessionAccess::Statement).await?).await };
         self.reference.get_or_try_init(load).await
     }
 
-    pub(super) async fn session(&self, access: Access) -> Result<Box<dyn Session>, DeliusError> {
+    pub(super) async fn session(&self, access: SessionAccess) -> Result<Box<dyn Session>, DeliusError> {
         self.engine.open(access, self.limits).await.during("while connecting")
     }
 
@@ -152,7 +152,7 @@ impl Delius {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let mut session = self.session(Access::Write).await?;
+            let mut session = self.session(SessionAccess::Write).await?;
             match write_rows(&mut *session, reference, write, staff).await {
                 Ok(outcome) => {
                     session.commit().await.during("while committing a write")?;
@@ -175,7 +175,7 @@ impl Delius {
         reference: &Reference,
         write: &AddressedWrite,
     ) -> Result<WriteOutcome, DeliusError> {
-        let mut session = self.session(Access::Read).await?;
+        let mut session = self.session(SessionAccess::Read).await?;
         let now = session.now().await.during("while asking for the time")?;
         let persons = load::persons(&mut *session, &write.noms, false).await?;
         let plan = decide(&mut *session, reference, &persons, write, &StaffRows::default(), now).await?;
@@ -198,7 +198,7 @@ async fn write_rows(
     }
     let now = session.now().await.during("while asking for the time")?;
     let plan = decide(session, reference, &persons, write, staff, now).await?;
-    let signature = Signature { user_id: reference.audit_user_id, at: wall_clock(now) };
+    let signature = RowSignature { user_id: reference.audit_user_id, at: wall_clock(now) };
     failpoint!("planned");
     let Done { changes, new_staff } = execute::all(session, &plan.changes, signature).await?;
     let officer = plan.officer.and_then(|officer| officer.settled(new_staff));

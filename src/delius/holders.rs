@@ -8,7 +8,7 @@ use super::{
     load::{self, placeholder_code, read},
     plan::{
         change::Change,
-        rows::{Holder, Officer, Provider, RowRef, Team},
+        rows::{DeliusHolder, Officer, Provider, RowRef, TeamRow},
         staff::{self, Appointment, Candidate},
     },
     sql,
@@ -17,7 +17,7 @@ use super::{
 use crate::case::{OutcomeName, Pom, PrisonCode};
 
 /// A holder, with the rows to write before the case can be theirs; or why there can be none.
-pub(super) type Found = Result<(Holder, Vec<Change>), OutcomeName>;
+pub(super) type HolderLookup = Result<(DeliusHolder, Vec<Change>), OutcomeName>;
 
 /// Members of staff of the prison of a write, as far as it is known which NOMIS staff code each stands for. Delius has no
 /// column for the code; without it two people of one name, or a person whose name changes, cannot be told apart.
@@ -44,17 +44,17 @@ pub(super) async fn of_pom(
     pom: &Pom,
     staff: &StaffRows,
     at: NaiveDateTime,
-) -> Result<Found, DeliusError> {
+) -> Result<HolderLookup, DeliusError> {
     let Some(provider) = provider(session, &pom.prison, at).await? else {
         return Ok(Err(OutcomeName::UnknownPrison));
     };
     let Some(team) = team(session, &format!("{}POM", provider.code), &provider, at).await? else {
         return Ok(Err(OutcomeName::UnknownTeam));
     };
-    let wanted = Wanted { name: StaffName::new(&pom.forename, &pom.surname), rows: staff };
+    let wanted = WantedOfficer { name: StaffName::new(&pom.forename, &pom.surname), rows: staff };
     Ok(match officer(session, wanted, &provider, &team, at).await? {
         Some(Appointment { officer, changes }) => {
-            Ok((Holder { provider, team, officer, placeholder: false }, changes))
+            Ok((DeliusHolder { provider, team, officer, placeholder: false }, changes))
         }
         None => Err(OutcomeName::StaffCodesExhausted),
     })
@@ -65,7 +65,7 @@ pub(super) async fn placeholder(
     session: &mut dyn Session,
     provider: &Provider,
     at: NaiveDateTime,
-) -> Result<Found, DeliusError> {
+) -> Result<HolderLookup, DeliusError> {
     let Some(team) = team(session, &format!("{}ALL", provider.code), provider, at).await? else {
         return Ok(Err(OutcomeName::UnknownTeam));
     };
@@ -81,7 +81,7 @@ pub(super) async fn placeholder(
     .during("while looking up the unallocated placeholder")?;
     Ok(match officers.into_iter().next() {
         Some(officer) => {
-            Ok((Holder { provider: provider.clone(), team, officer, placeholder: true }, vec![]))
+            Ok((DeliusHolder { provider: provider.clone(), team, officer, placeholder: true }, vec![]))
         }
         None => Err(OutcomeName::UnknownTeam),
     })
@@ -115,18 +115,18 @@ async fn team(
     code: &str,
     provider: &Provider,
     at: NaiveDateTime,
-) -> Result<Option<Team>, DeliusError> {
+) -> Result<Option<TeamRow>, DeliusError> {
     let statement =
         Statement::new(sql::TEAMS).bind("code", code).bind("provider_id", provider.id).bind("at", at);
     let found = session.query(&statement).await;
     let found = read(found, |row| {
-        Ok(Team { id: row.int("team_id")?, code: code.to_owned(), description: row.text("description")? })
+        Ok(TeamRow { id: row.int("team_id")?, code: code.to_owned(), description: row.text("description")? })
     });
     Ok(found.during("while looking up a team")?.into_iter().next())
 }
 
 /// The member of staff to find or to create.
-struct Wanted<'a> {
+struct WantedOfficer<'a> {
     name: StaffName,
     rows: &'a StaffRows,
 }
@@ -137,9 +137,9 @@ struct Wanted<'a> {
 /// A person's lock is always taken before a provider's, and there is no third, so no two writes wait for each other.
 async fn officer(
     session: &mut dyn Session,
-    wanted: Wanted<'_>,
+    wanted: WantedOfficer<'_>,
     provider: &Provider,
-    team: &Team,
+    team: &TeamRow,
     at: NaiveDateTime,
 ) -> Result<Option<Appointment>, DeliusError> {
     let known = candidates(session, &wanted, provider, team, at).await?;
@@ -162,9 +162,9 @@ async fn officer(
 /// those of the name.
 async fn candidates(
     session: &mut dyn Session,
-    Wanted { name, rows }: &Wanted<'_>,
+    WantedOfficer { name, rows }: &WantedOfficer<'_>,
     provider: &Provider,
-    team: &Team,
+    team: &TeamRow,
     at: NaiveDateTime,
 ) -> Result<Vec<Candidate>, DeliusError> {
     let statement = Statement::new(sql::STAFF_OF_PROVIDER)

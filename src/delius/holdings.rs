@@ -3,12 +3,12 @@
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 
 use super::{
-    engine::Access,
+    engine::SessionAccess,
     error::{DeliusError, During},
     gateway::Delius,
     load,
     plan::{
-        Moment,
+        RowsAtTime,
         allocation::PersonRows,
         rows::{KeyDateRow, PomRow},
     },
@@ -87,7 +87,7 @@ impl Delius {
     /// When Delius cannot answer.
     pub async fn holdings(&self, noms: &NomsNumber) -> Result<Option<Holdings>, DeliusError> {
         let types = self.reference().await?.handover_date_types;
-        let mut session = self.session(Access::Statement).await?;
+        let mut session = self.session(SessionAccess::Statement).await?;
         let [person] = load::persons(&mut *session, noms, false).await?[..] else {
             return Ok(None);
         };
@@ -103,7 +103,7 @@ impl Delius {
         let now = wall_clock(at);
         Ok(Some(Holdings {
             at,
-            pom: Moment::of(&rows.poms, now, now).current.map(|current| held_by(&rows.poms[current])),
+            pom: RowsAtTime::of(&rows.poms, now, now).current.map(|current| held_by(&rows.poms[current])),
             periods: periods(&rows.poms),
             responsible: responsible(&rows, now),
             live_custodies: custodies.len(),

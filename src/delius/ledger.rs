@@ -8,7 +8,7 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 use uuid::Uuid;
 
 use super::{
-    engine::{Access, Row, Session, Statement},
+    engine::{Row, Session, SessionAccess, Statement},
     error::{DeliusError, During},
     gateway::Delius,
     load::read,
@@ -35,7 +35,7 @@ impl Delius {
     /// # Errors
     /// When Delius cannot answer, or an entry cannot be read.
     pub async fn ledger(&self, noms: &NomsNumber) -> Result<Vec<LedgerEntry>, DeliusError> {
-        of_person(&mut *self.session(Access::Statement).await?, noms).await
+        of_person(&mut *self.session(SessionAccess::Statement).await?, noms).await
     }
 }
 

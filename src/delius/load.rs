@@ -1,11 +1,11 @@
 //! Loads the rows that a plan is made from, inside the transaction of the write.
 
 use super::{
-    engine::{Failure, Row, Session, Statement},
+    engine::{EngineFailure, Row, Session, Statement},
     error::{DeliusError, During},
     plan::{
         allocation::PersonRows,
-        rows::{Holder, KeyDateRow, Officer, PomRow, Provider, Reason, RoRow, RowRef, Team},
+        rows::{DeliusHolder, KeyDateRow, Officer, PomRow, Provider, RoRow, RowRef, TeamRow, TransferReason},
     },
     sql,
 };
@@ -53,11 +53,11 @@ pub(super) async fn person_rows(
 }
 
 /// Code of a provider's prison: without the blanks and in the capitals that Manage POM Cases writes it in.
-pub(super) fn prison(row: &Row) -> Result<Option<String>, Failure> {
+pub(super) fn prison(row: &Row) -> Result<Option<String>, EngineFailure> {
     Ok(row.code("nomis_cde_code")?.map(|code| code.to_uppercase()))
 }
 
-fn pom(row: &Row, offender_id: i64) -> Result<PomRow, Failure> {
+fn pom(row: &Row, offender_id: i64) -> Result<PomRow, EngineFailure> {
     let provider = Provider {
         id: row.int("probation_area_id")?,
         code: row.text("provider_code")?.trim_end().to_owned(),
@@ -72,10 +72,10 @@ fn pom(row: &Row, offender_id: i64) -> Result<PomRow, Failure> {
         offender_id,
         start: row.time("allocation_date")?,
         end: row.time_or_null("end_date")?,
-        holder: Holder {
+        holder: DeliusHolder {
             placeholder,
             provider,
-            team: Team {
+            team: TeamRow {
                 id: row.int("team_id")?,
                 code: row.text("team_code")?.trim_end().to_owned(),
                 description: row.text("team")?,
@@ -86,7 +86,7 @@ fn pom(row: &Row, offender_id: i64) -> Result<PomRow, Failure> {
                 surname: row.text("surname")?,
             },
         },
-        reason: Reason { id: row.int("allocation_reason_id")?, description: row.text("reason")? },
+        reason: TransferReason { id: row.int("allocation_reason_id")?, description: row.text("reason")? },
         email: row.text_or_null("email_address")?,
         active: row.flag("active_flag")?,
         soft_deleted: row.flag("soft_deleted")?,
@@ -125,7 +125,7 @@ pub(super) async fn live_custodies(
 }
 
 /// The key date of a row; `None` for a custody without one.
-fn key_date(row: &Row) -> Result<Option<KeyDateRow>, Failure> {
+fn key_date(row: &Row) -> Result<Option<KeyDateRow>, EngineFailure> {
     let Some(id) = row.int_or_null("key_date_id")? else { return Ok(None) };
     Ok(Some(KeyDateRow {
         id: Some(id),
@@ -139,8 +139,8 @@ fn key_date(row: &Row) -> Result<Option<KeyDateRow>, Failure> {
 
 /// Every row of an answer, read in the same way.
 pub(super) fn read<T>(
-    rows: Result<Vec<Row>, Failure>,
-    row: impl Fn(&Row) -> Result<T, Failure>,
-) -> Result<Vec<T>, Failure> {
+    rows: Result<Vec<Row>, EngineFailure>,
+    row: impl Fn(&Row) -> Result<T, EngineFailure>,
+) -> Result<Vec<T>, EngineFailure> {
     rows?.iter().map(row).collect()
 }

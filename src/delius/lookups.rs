@@ -1,7 +1,7 @@
 //! Small questions to Delius that the rest of the service has: who is who, and who has a live custody.
 
 use super::{
-    engine::{Access, Row, Statement},
+    engine::{Row, SessionAccess, Statement},
     error::{DeliusError, During},
     gateway::Delius,
     load::read,
@@ -55,7 +55,7 @@ impl NomsCursor {
 impl Delius {
     /// One statement, outside any write.
     async fn ask(&self, statement: &Statement, doing: &'static str) -> Result<Vec<Row>, DeliusError> {
-        self.session(Access::Statement).await?.query(statement).await.during(doing)
+        self.session(SessionAccess::Statement).await?.query(statement).await.during(doing)
     }
 
     /// The NOMS number of a person with exactly one live custody; or why handover dates do not apply to them.

@@ -7,7 +7,7 @@ use super::{
     plan::{
         allocation::{Transfer, Transfers},
         handover::HandoverDateTypes,
-        rows::Reason,
+        rows::TransferReason,
     },
     sql,
 };
@@ -36,7 +36,7 @@ impl Reference {
         let lists =
             Statement::new(sql::REFERENCE_LISTS).list("sets", [REASONS, DATE_TYPES].map(str::to_owned));
         let listed = read(session.query(&lists).await, |row| {
-            let reason = Reason {
+            let reason = TransferReason {
                 id: row.int("standard_reference_list_id")?,
                 description: row.text("code_description")?,
             };
@@ -48,7 +48,7 @@ impl Reference {
             read(session.query(&types).await, |row| Ok((row.text("code")?, row.int("contact_type_id")?)))
                 .during(doing)?;
 
-        let found = Found { listed, contact_types };
+        let found = ReferenceRow { listed, contact_types };
         Ok(Self {
             audit_user_id,
             transfers: Transfers {
@@ -66,13 +66,13 @@ impl Reference {
 }
 
 /// The selectable rows. Nothing in Delius keeps a code of a set unique.
-struct Found {
-    listed: Vec<(String, String, Reason)>,
+struct ReferenceRow {
+    listed: Vec<(String, String, TransferReason)>,
     contact_types: Vec<(String, i64)>,
 }
 
-impl Found {
-    fn listed(&self, set: &str, code: &str) -> Result<Reason, DeliusError> {
+impl ReferenceRow {
+    fn listed(&self, set: &str, code: &str) -> Result<TransferReason, DeliusError> {
         let fitting = self.listed.iter().filter(|(its_set, its_code, _)| its_set == set && its_code == code);
         the_only(fitting.map(|(.., reason)| reason.clone()), || format!("{code} of {set}"))
     }

@@ -10,12 +10,12 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 /// Requests that wait at most; further callers wait for room.
 const ROOM: usize = 1024;
 
-type Asked<T, R> = (T, oneshot::Sender<R>);
+type BatchedRequest<T, R> = (T, oneshot::Sender<R>);
 
 /// See the module. Its workers end when it is dropped.
 #[derive(Debug)]
 pub(super) struct Batcher<T, R> {
-    queue: mpsc::Sender<Asked<T, R>>,
+    queue: mpsc::Sender<BatchedRequest<T, R>>,
 }
 
 impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
@@ -42,7 +42,7 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
     }
 }
 
-async fn work<T, R, F, B>(waiting: Arc<Mutex<mpsc::Receiver<Asked<T, R>>>>, at_most: usize, run: F)
+async fn work<T, R, F, B>(waiting: Arc<Mutex<mpsc::Receiver<BatchedRequest<T, R>>>>, at_most: usize, run: F)
 where
     T: Send + 'static,
     R: Send + 'static,

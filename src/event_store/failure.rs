@@ -62,18 +62,18 @@ impl From<StoreError> for ExecuteError {
 }
 
 /// Why an attempt at a command appended nothing.
-pub(super) enum Attempt {
+pub(super) enum FailedAttempt {
     Conflict,
     Failed(ExecuteError),
 }
 
-impl From<ExecuteError> for Attempt {
+impl From<ExecuteError> for FailedAttempt {
     fn from(error: ExecuteError) -> Self {
         Self::Failed(error)
     }
 }
 
-impl From<AppendError> for Attempt {
+impl From<AppendError> for FailedAttempt {
     fn from(error: AppendError) -> Self {
         match error {
             AppendError::Conflict => Self::Conflict,

@@ -22,7 +22,7 @@ pub enum Fate {
     Parked(String),
 }
 
-type Row = (Option<String>, String, Option<String>, Option<i64>, Option<String>, Option<String>);
+type OutcomeColumns = (Option<String>, String, Option<String>, Option<i64>, Option<String>, Option<String>);
 
 /// The fates of the handover messages whose ids begin so, in the order of their ids. Messages that have not been
 /// accounted for are not among them.
@@ -31,7 +31,7 @@ type Row = (Option<String>, String, Option<String>, Option<i64>, Option<String>,
 /// When the store cannot be read.
 pub async fn of_messages(pool: &PgPool, prefix: &str) -> sqlx::Result<Vec<Fate>> {
     // A message that was received again, or retried after it was parked, counts by the best that became of it.
-    let rows: Vec<Row> = sqlx::query_as(
+    let rows: Vec<OutcomeColumns> = sqlx::query_as(
         "select message.case_id, message.disposition, message.detail, event.sequence, event.event_type,
                 (select result.payload -> 'outcome' ->> 'name'
                  from events result
@@ -70,7 +70,7 @@ pub async fn accounted(pool: &PgPool, prefix: &str) -> sqlx::Result<HashSet<Stri
     Ok(ids.into_iter().collect())
 }
 
-fn fate((case, disposition, detail, sequence, event_type, outcome): Row) -> sqlx::Result<Fate> {
+fn fate((case, disposition, detail, sequence, event_type, outcome): OutcomeColumns) -> sqlx::Result<Fate> {
     let (Some(sequence), Some(event_type)) = (sequence, event_type) else {
         return Ok(match disposition.as_str() {
             "parked" => Fate::Parked(detail.unwrap_or_default()),

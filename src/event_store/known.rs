@@ -16,7 +16,7 @@ const CASES: u64 = 8_192;
 
 /// A case with the events up to `sequence`.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Known {
+pub(super) struct KnownCase {
     pub(super) sequence: u64,
     pub(super) case: Case,
 }
@@ -24,7 +24,7 @@ pub(super) struct Known {
 /// See the module.
 #[derive(Debug, Clone)]
 pub(super) struct KnownCases {
-    cases: Cache<NomsNumber, Arc<Known>, RandomState>,
+    cases: Cache<NomsNumber, Arc<KnownCase>, RandomState>,
 }
 
 impl KnownCases {
@@ -32,11 +32,11 @@ impl KnownCases {
         Self { cases: Cache::builder().max_capacity(CASES).build_with_hasher(RandomState::default()) }
     }
 
-    pub(super) async fn find(&self, noms: &NomsNumber) -> Option<Arc<Known>> {
+    pub(super) async fn find(&self, noms: &NomsNumber) -> Option<Arc<KnownCase>> {
         self.cases.get(noms).await
     }
 
-    pub(super) async fn keep(&self, noms: &NomsNumber, known: Arc<Known>) {
+    pub(super) async fn keep(&self, noms: &NomsNumber, known: Arc<KnownCase>) {
         self.cases.insert(noms.clone(), known).await;
     }
 

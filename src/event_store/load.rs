@@ -25,7 +25,7 @@ pub enum Standing {
 
 /// What is asked: about a message, about the events of a case after the known ones, or about both.
 #[derive(Debug, Clone)]
-pub(super) struct Question {
+pub(super) struct CaseQuestion {
     pub(super) message_id: Option<String>,
     pub(super) noms: Option<NomsNumber>,
     pub(super) known: u64,
@@ -33,14 +33,14 @@ pub(super) struct Question {
 
 /// What the store says.
 #[derive(Debug, Clone)]
-pub(super) struct Answer {
+pub(super) struct CaseAnswer {
     pub(super) standing: Standing,
     /// The events after the known ones, in order.
     pub(super) events: Vec<CaseEvent>,
 }
 
 #[derive(FromRow)]
-struct Row {
+struct LoadedRow {
     question: i32,
     parked: bool,
     accounted: Option<bool>,
@@ -52,7 +52,10 @@ struct Row {
 }
 
 /// Answers a batch of questions; one answer for each of them, in the same order.
-pub(super) async fn batch(pool: &PgPool, questions: Vec<Question>) -> Vec<Result<Answer, StoreError>> {
+pub(super) async fn batch(
+    pool: &PgPool,
+    questions: Vec<CaseQuestion>,
+) -> Vec<Result<CaseAnswer, StoreError>> {
     let rows = match in_time(rows(pool, &questions)).await {
         Ok(rows) => rows,
         Err(error) => {
@@ -63,7 +66,7 @@ pub(super) async fn batch(pool: &PgPool, questions: Vec<Question>) -> Vec<Result
     let mut rows = rows.into_iter().peekable();
     let mut answers = Vec::with_capacity(questions.len());
     for (index, question) in (0..).zip(&questions) {
-        let mut answer = Ok(Answer { standing: Standing::New, events: vec![] });
+        let mut answer = Ok(CaseAnswer { standing: Standing::New, events: vec![] });
         while let Some(row) = rows.next_if(|row| row.question == index) {
             // One stream that cannot be read is no reason to refuse the others.
             answer = answer.and_then(|answer| answer.with(row, question));
@@ -73,7 +76,7 @@ pub(super) async fn batch(pool: &PgPool, questions: Vec<Question>) -> Vec<Result
     answers
 }
 
-async fn rows(pool: &PgPool, questions: &[Question]) -> sqlx::Result<Vec<Row>> {
+async fn rows(pool: &PgPool, questions: &[CaseQuestion]) -> sqlx::Result<Vec<LoadedRow>> {
     let numbers: Vec<i32> = (0..).take(questions.len()).collect();
     let messages: Vec<_> = questions.iter().map(|question| question.message_id.as_deref()).collect();
     let cases: Vec<_> =
@@ -82,8 +85,8 @@ async fn rows(pool: &PgPool, questions: &[Question]) -> sqlx::Result<Vec<Row>> {
     sqlx::query_as(LOAD).bind(numbers).bind(messages).bind(cases).bind(known).fetch_all(pool).await
 }
 
-impl Answer {
-    fn with(mut self, row: Row, question: &Question) -> Result<Self, StoreError> {
+impl CaseAnswer {
+    fn with(mut self, row: LoadedRow, question: &CaseQuestion) -> Result<Self, StoreError> {
         self.standing = match (row.parked, row.accounted) {
             (true, _) => Standing::Parked,
             (false, Some(true)) => Standing::Accounted(row.accounted_case.and_then(|case| case.parse().ok())),

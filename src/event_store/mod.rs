@@ -52,9 +52,9 @@ pub use self::{
 use self::{
     append::{Append, AppendError},
     batcher::Batcher,
-    failure::{Attempt, StoreError},
-    known::{Known, KnownCases},
-    load::{Answer, Question},
+    failure::{FailedAttempt, StoreError},
+    known::{KnownCase, KnownCases},
+    load::{CaseAnswer, CaseQuestion},
     turns::Turns,
 };
 use crate::{
@@ -105,7 +105,7 @@ pub struct CaseStore {
 
 struct Batchers {
     appends: Batcher<Append, Result<(), AppendError>>,
-    questions: Batcher<Question, Result<Answer, StoreError>>,
+    questions: Batcher<CaseQuestion, Result<CaseAnswer, StoreError>>,
 }
 
 impl CaseStore {
@@ -152,9 +152,12 @@ impl CaseStore {
             Some(noms) => self.known.find(noms).await.unwrap_or_default(),
             None => Arc::default(),
         };
-        let question =
-            Question { message_id: Some(message_id.to_owned()), noms: noms.cloned(), known: known.sequence };
-        let Answer { standing, events } = self.ask(question).await?;
+        let question = CaseQuestion {
+            message_id: Some(message_id.to_owned()),
+            noms: noms.cloned(),
+            known: known.sequence,
+        };
+        let CaseAnswer { standing, events } = self.ask(question).await?;
         if let Some(noms) = noms {
             self.known.keep(noms, grown(known, events)).await;
         }
@@ -189,16 +192,18 @@ impl CaseStore {
             };
             match self.attempt(noms, current, command.clone(), cause.clone()).await {
                 Ok(nothing) if remembered && nothing.is_empty() => self.known.forget(noms).await,
-                Err(Attempt::Failed(ExecuteError::Case(CaseError::NotAllowed { .. }))) if remembered => {
+                Err(FailedAttempt::Failed(ExecuteError::Case(CaseError::NotAllowed { .. })))
+                    if remembered =>
+                {
                     self.known.forget(noms).await;
                 }
-                Err(Attempt::Conflict) => {
+                Err(FailedAttempt::Conflict) => {
                     self.known.forget(noms).await;
                     let ceiling = 2_u64 << conflicts.min(7);
                     tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=ceiling))).await;
                 }
                 Ok(appended) => return Ok(appended),
-                Err(Attempt::Failed(error)) => {
+                Err(FailedAttempt::Failed(error)) => {
                     self.known.forget(noms).await;
                     return Err(error);
                 }
@@ -210,11 +215,11 @@ impl CaseStore {
     async fn attempt(
         &self,
         noms: &NomsNumber,
-        current: Arc<Known>,
+        current: Arc<KnownCase>,
         command: CaseCommand,
         cause: Cause,
-    ) -> Result<Vec<CaseEvent>, Attempt> {
-        let Known { sequence, mut case } = Arc::unwrap_or_clone(current);
+    ) -> Result<Vec<CaseEvent>, FailedAttempt> {
+        let KnownCase { sequence, mut case } = Arc::unwrap_or_clone(current);
         let sink = EventSink::default();
         case.handle(command, &self.services, &sink).await.map_err(ExecuteError::from)?;
         let events = sink.collect().await;
@@ -238,19 +243,19 @@ impl CaseStore {
             failpoint!("appended");
         }
         // The case took in its events while it decided.
-        self.known.keep(noms, Arc::new(Known { sequence: sequence + events.len() as u64, case })).await;
+        self.known.keep(noms, Arc::new(KnownCase { sequence: sequence + events.len() as u64, case })).await;
         self.announce();
         Ok(events)
     }
 
     /// The case as the store has it.
-    async fn read(&self, noms: &NomsNumber) -> Result<Arc<Known>, ExecuteError> {
-        let question = Question { message_id: None, noms: Some(noms.clone()), known: 0 };
-        let Answer { events, .. } = self.ask(question).await?;
+    async fn read(&self, noms: &NomsNumber) -> Result<Arc<KnownCase>, ExecuteError> {
+        let question = CaseQuestion { message_id: None, noms: Some(noms.clone()), known: 0 };
+        let CaseAnswer { events, .. } = self.ask(question).await?;
         Ok(grown(Arc::default(), events))
     }
 
-    async fn ask(&self, question: Question) -> Result<Answer, ExecuteError> {
+    async fn ask(&self, question: CaseQuestion) -> Result<CaseAnswer, ExecuteError> {
         let answer = answer_of(STORE, self.batchers().questions.submit(question)).await;
         Ok(answer.unwrap_or_else(|| Err(StoreError::Fault("the question panicked".into())))?)
     }
@@ -336,15 +341,15 @@ pub async fn append(
         keeps_notices: false,
     };
     let appended = append::batch(pool, vec![append]).await.pop();
-    match appended.unwrap_or(Ok(())).map_err(Attempt::from) {
+    match appended.unwrap_or(Ok(())).map_err(FailedAttempt::from) {
         Ok(()) => Ok(()),
-        Err(Attempt::Conflict) => Err(ExecuteError::Contended("the case has other events".into())),
-        Err(Attempt::Failed(error)) => Err(error),
+        Err(FailedAttempt::Conflict) => Err(ExecuteError::Contended("the case has other events".into())),
+        Err(FailedAttempt::Failed(error)) => Err(error),
     }
 }
 
 /// The case with these events as well.
-fn grown(known: Arc<Known>, events: Vec<CaseEvent>) -> Arc<Known> {
+fn grown(known: Arc<KnownCase>, events: Vec<CaseEvent>) -> Arc<KnownCase> {
     if events.is_empty() {
         return known;
     }

@@ -12,4 +12,4 @@ mod telemetry;
 
 pub use announcer::{Announcer, KEPT as NOTICES_KEPT, Round};
 pub use config::RelayConfig;
-pub use relay::{Relay, Step};
+pub use relay::{Relay, RelayStep};

@@ -38,7 +38,7 @@ const LINGER: Duration = Duration::from_millis(2);
 
 /// What became of one claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub enum RelayStep {
     /// Applied (or refused): recorded and finished.
     Settled(WriteOutcome),
     /// To be tried again later.
@@ -78,7 +78,7 @@ impl Relay {
     ///
     /// # Errors
     /// When the outbox cannot be read.
-    pub async fn step(&self) -> sqlx::Result<Vec<Step>> {
+    pub async fn step(&self) -> sqlx::Result<Vec<RelayStep>> {
         let claims = self.claim(self.config.concurrency).await?;
         let mut steps = vec![];
         for (index, claim) in claims.iter().enumerate() {
@@ -177,11 +177,11 @@ impl Relay {
     }
 
     /// Applies one claimed write and finishes, defers or parks its row, within the trace of its message.
-    async fn settle(&self, claim: Claim) -> Step {
+    async fn settle(&self, claim: Claim) -> RelayStep {
         super::telemetry::traced(&claim, self.settle_traced(&claim)).await
     }
 
-    async fn settle_traced(&self, claim: &Claim) -> Step {
+    async fn settle_traced(&self, claim: &Claim) -> RelayStep {
         // Somebody changed the row, or mixed rows of two stores: its outcome in Delius would be that of another write.
         let (noms, reference, write) = (&claim.write.noms, claim.reference, &claim.write.write);
         if claim.write.id != projector::write_id(noms, reference, write) {
@@ -195,7 +195,7 @@ impl Relay {
         }
         match unpanicked(self.attempt(claim)).await {
             Ok(step) => {
-                if matches!(step, Step::LeaseLost) {
+                if matches!(step, RelayStep::LeaseLost) {
                     metrics::counter!("relay_lease_losses_total").increment(1);
                 }
                 step
@@ -217,15 +217,15 @@ impl Relay {
 
     /// Applies and records, and keeps the lease all the while: one that ran out while the store was slow to take the
     /// outcome would count as an attempt that died.
-    async fn attempt(&self, claim: &Claim) -> Result<Step, AttemptFailure> {
+    async fn attempt(&self, claim: &Claim) -> Result<RelayStep, AttemptFailure> {
         // An attempt that is dropped in the middle rolls back, or has committed and is found by the ledger.
         tokio::select! {
             step = self.apply_and_record(claim) => step,
-            () = self.hold(claim) => Ok(Step::LeaseLost),
+            () = self.hold(claim) => Ok(RelayStep::LeaseLost),
         }
     }
 
-    async fn apply_and_record(&self, claim: &Claim) -> Result<Step, AttemptFailure> {
+    async fn apply_and_record(&self, claim: &Claim) -> Result<RelayStep, AttemptFailure> {
         let write = addressed(self.store.pool(), claim).await?;
         let staff = staff::recorded(self.store.pool(), &write.write).await?;
         let began = Instant::now();
@@ -251,11 +251,11 @@ impl Relay {
         self.record(claim, outcome).await
     }
 
-    async fn release(&self, claim: &Claim) -> Step {
+    async fn release(&self, claim: &Claim) -> RelayStep {
         if let Err(error) = in_time(table::release(self.store.pool(), claim)).await {
             tracing::warn!(%error, write_id = %claim.write.id, "could not give a write back; its lease ends by itself");
         }
-        Step::Released
+        RelayStep::Released
     }
 
     /// Renews the lease; returns when it is lost.
@@ -270,7 +270,7 @@ impl Relay {
         }
     }
 
-    async fn record(&self, claim: &Claim, outcome: WriteOutcome) -> Result<Step, AttemptFailure> {
+    async fn record(&self, claim: &Claim, outcome: WriteOutcome) -> Result<RelayStep, AttemptFailure> {
         let command = CaseCommand::RecordOutcome {
             write: claim.reference,
             intent: claim.write.write.clone(),
@@ -282,11 +282,11 @@ impl Relay {
                 self.settled.now();
                 super::telemetry::applied(claim, &outcome);
                 failpoint!("finished");
-                Ok(Step::Settled(outcome))
+                Ok(RelayStep::Settled(outcome))
             }
             Err(ExecuteError::LeaseLost) => {
                 tracing::warn!(write_id = %claim.write.id, "the lease was lost; another worker records the outcome");
-                Ok(Step::LeaseLost)
+                Ok(RelayStep::LeaseLost)
             }
             // Delius has the write and its ledger row: the next attempt, or the one after an operator's retry, finds
             // the outcome there.
@@ -296,7 +296,7 @@ impl Relay {
 
     /// Gives the write up until an operator decides. Where not even that can be recorded it stays due, and is counted
     /// as stuck.
-    async fn park(&self, claim: &Claim, error: &str) -> Step {
+    async fn park(&self, claim: &Claim, error: &str) -> RelayStep {
         let (noms, write_id, attempts) = (&claim.write.noms, claim.write.id, claim.attempt);
         let note = table::note(self.store.pool(), claim, &self.config.worker, error);
         if let Err(error) = in_time(note).await {
@@ -305,20 +305,20 @@ impl Relay {
         let command = CaseCommand::ParkWrite { write: claim.reference, attempts, error: error.to_owned() };
         let parked = unpanicked(async {
             match self.store.execute(noms, command, Cause::NoMessage).await {
-                Ok(_) => Ok(Step::Parked),
-                Err(ExecuteError::LeaseLost) => Ok(Step::LeaseLost),
+                Ok(_) => Ok(RelayStep::Parked),
+                Err(ExecuteError::LeaseLost) => Ok(RelayStep::LeaseLost),
                 Err(error) => Err(AttemptFailure::from(error)),
             }
         });
         let parked = tokio::select! {
             parked = parked => parked,
-            () = self.hold(claim) => Ok(Step::LeaseLost),
+            () = self.hold(claim) => Ok(RelayStep::LeaseLost),
         };
         match parked {
-            Ok(Step::Parked) => {
+            Ok(RelayStep::Parked) => {
                 tracing::error!(error, %noms, %write_id, attempts, "write parked; later writes of this case wait behind it");
                 metrics::counter!("relay_writes_total", "outcome" => "Parked").increment(1);
-                Step::Parked
+                RelayStep::Parked
             }
             Ok(step) => step,
             Err(failure) => {
@@ -328,7 +328,7 @@ impl Relay {
         }
     }
 
-    async fn defer(&self, claim: &Claim, failure: &AttemptFailure) -> Step {
+    async fn defer(&self, claim: &Claim, failure: &AttemptFailure) -> RelayStep {
         let backoff = Backoff::new(Duration::from_millis(500), self.config.longest_backoff);
         let delay = backoff.after(claim.attempt);
         let (noms, write_id, attempt) = (&claim.write.noms, claim.write.id, claim.attempt);
@@ -337,11 +337,11 @@ impl Relay {
         metrics::counter!("relay_deferrals_total").increment(1);
         let defer = table::defer(self.store.pool(), claim, &self.config.worker, error, *known, delay);
         match in_time(defer).await {
-            Ok(true) => Step::Deferred,
-            Ok(false) => Step::LeaseLost,
+            Ok(true) => RelayStep::Deferred,
+            Ok(false) => RelayStep::LeaseLost,
             Err(error) => {
                 tracing::warn!(%error, %write_id, "could not put the write back; its lease ends by itself");
-                Step::Deferred
+                RelayStep::Deferred
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// A staff code with the `staff_id` that it was written to, and the names that it has.
-type Recorded = (i64, i64, String, String);
+type RecordedStaff = (i64, i64, String, String);
 
 /// What is recorded about the staff of the prison that a case is allocated in.
 pub(super) async fn recorded(pool: &PgPool, write: &DeliusWrite) -> Result<StaffRows, ExecuteError> {
@@ -22,7 +22,7 @@ pub(super) async fn recorded(pool: &PgPool, write: &DeliusWrite) -> Result<Staff
     )
     .bind(pom.prison.as_str())
     .fetch_all(pool);
-    let rows: Vec<Recorded> =
+    let rows: Vec<RecordedStaff> =
         in_time(rows).await.map_err(|error| ExecuteError::Unavailable(error.to_string()))?;
     let mut staff = StaffRows::default();
     for (staff_code, staff_id, forename, surname) in rows {

@@ -6,7 +6,7 @@
 /// names of people.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
-pub struct Failure {
+pub struct EngineFailure {
     /// What the caller decides on.
     pub kind: FailureCause,
     /// For people.
@@ -34,7 +34,7 @@ pub enum FailureCause {
     Unknown,
 }
 
-impl Failure {
+impl EngineFailure {
     /// A failure with a reason for people.
     pub fn new(kind: FailureCause, reason: impl Into<String>) -> Self {
         Self { kind, reason: reason.into() }

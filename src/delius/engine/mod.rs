@@ -2,7 +2,7 @@
 //!
 //! The gateway speaks through [`Session`] only, in statements that are right for PostgreSQL *and* for Oracle (the
 //! `sql` room). An engine turns named binds into its own placeholders, values into its own types, and its own errors
-//! into a [`Failure`].
+//! into a [`EngineFailure`].
 //!
 //! # What stays unproven about the real Delius
 //!
@@ -22,7 +22,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
-pub use failure::{Failure, FailureCause};
+pub use failure::{EngineFailure, FailureCause};
 pub use row::Row;
 pub use statement::{Placeholders, Rendered, Statement, Value};
 
@@ -58,7 +58,7 @@ pub struct Connections {
 
 /// What a session is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
+pub enum SessionAccess {
     /// One transaction that may write.
     Write,
     /// One transaction that writes nothing.
@@ -82,7 +82,7 @@ pub trait Engine: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// Whatever prevents a connection is [`FailureCause::Outage`], a refused login or a missing database included.
-    async fn open(&self, access: Access, limits: Limits) -> Result<Box<dyn Session>, Failure>;
+    async fn open(&self, access: SessionAccess, limits: Limits) -> Result<Box<dyn Session>, EngineFailure>;
 
     /// The same database through another pool of the same size. A connection must be free, and a statement end, within
     /// `limit`.
@@ -99,22 +99,22 @@ pub trait Engine: fmt::Debug + Send + Sync {
 #[async_trait]
 pub trait Session: Send {
     /// Runs a query and returns all rows, their columns by the lower-case names of the select list.
-    async fn query(&mut self, statement: &Statement) -> Result<Vec<Row>, Failure>;
+    async fn query(&mut self, statement: &Statement) -> Result<Vec<Row>, EngineFailure>;
 
     /// Runs a statement that changes rows and returns how many it changed.
-    async fn execute(&mut self, statement: &Statement) -> Result<u64, Failure>;
+    async fn execute(&mut self, statement: &Statement) -> Result<u64, EngineFailure>;
 
     /// The next keys of sequences, as many of each as asked for, in one round trip where the engine can. Delius' keys
     /// have no column default.
-    async fn next_ids(&mut self, wanted: &[(&'static str, usize)]) -> Result<Vec<Vec<i64>>, Failure>;
+    async fn next_ids(&mut self, wanted: &[(&'static str, usize)]) -> Result<Vec<Vec<i64>>, EngineFailure>;
 
     /// The database's own clock. Decisions use it, because the clock of a pod may be wrong and the rows are compared
     /// with rows that others signed by the database's clock.
-    async fn now(&mut self) -> Result<DateTime<Utc>, Failure>;
+    async fn now(&mut self) -> Result<DateTime<Utc>, EngineFailure>;
 
     /// Commits. After an error it is unknown whether the rows were written; the ledger tells.
-    async fn commit(self: Box<Self>) -> Result<(), Failure>;
+    async fn commit(self: Box<Self>) -> Result<(), EngineFailure>;
 
     /// Rolls back, so that the connection can be used again.
-    async fn rollback(self: Box<Self>) -> Result<(), Failure>;
+    async fn rollback(self: Box<Self>) -> Result<(), EngineFailure>;
 }

@@ -109,11 +109,13 @@ impl Statement {
         let mut begins: Vec<Option<usize>> = vec![None; self.binds.len()];
         for part in split(&self.text) {
             let bind = match part {
-                Part::Sql(sql) => {
+                StatementPart::Sql(sql) => {
                     rendered.sql.push_str(sql);
                     continue;
                 }
-                Part::Name(name) => self.binds.iter().position(|(bound, _)| bound == name).ok_or(name),
+                StatementPart::Name(name) => {
+                    self.binds.iter().position(|(bound, _)| bound == name).ok_or(name)
+                }
             };
             match bind {
                 Err(unbound) => rendered.sql.extend([":", unbound]),
@@ -139,13 +141,13 @@ impl Statement {
     }
 }
 
-enum Part<'a> {
+enum StatementPart<'a> {
     Sql(&'a str),
     Name(&'a str),
 }
 
 /// Splits SQL at its binds; texts in quotes and comments to the end of a line hold none.
-fn split(text: &str) -> Vec<Part<'_>> {
+fn split(text: &str) -> Vec<StatementPart<'_>> {
     let mut parts = Vec::new();
     let (mut begin, mut at) = (0, 0);
     let bytes = text.as_bytes();
@@ -158,13 +160,13 @@ fn split(text: &str) -> Vec<Part<'_>> {
             b':' => {
                 let name = text[at + 1..].find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
                 let end = name.map_or(text.len(), |length| at + 1 + length);
-                parts.extend([Part::Sql(&text[begin..at]), Part::Name(&text[at + 1..end])]);
+                parts.extend([StatementPart::Sql(&text[begin..at]), StatementPart::Name(&text[at + 1..end])]);
                 (begin, at) = (end, end);
             }
             _ => at += 1,
         }
     }
-    parts.push(Part::Sql(&text[begin..]));
+    parts.push(StatementPart::Sql(&text[begin..]));
     parts
 }
 

@@ -4,10 +4,10 @@
 use chrono::NaiveDateTime;
 
 use super::{
-    change::{Change, Plan, Row},
-    moment::Moment,
+    change::{Change, Plan, WrittenRow},
+    moment::RowsAtTime,
     responsible_officer::{self, Lost, Move},
-    rows::{ContactRow, Holder, PomRow, Reason, RoRow, RowRef},
+    rows::{ContactRow, DeliusHolder, PomRow, RoRow, RowRef, TransferReason},
 };
 use crate::{case::OutcomeName, delius::notes};
 
@@ -24,7 +24,7 @@ pub(crate) struct PersonRows {
 pub(crate) struct Intent {
     pub(crate) at: NaiveDateTime,
     pub(crate) now: NaiveDateTime,
-    pub(crate) holder: Holder,
+    pub(crate) holder: DeliusHolder,
     pub(crate) email: Email,
 }
 
@@ -61,7 +61,7 @@ impl Email {
 /// Why a case changed hands, with the type of the contact that says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Transfer {
-    pub(crate) reason: Reason,
+    pub(crate) reason: TransferReason,
     pub(crate) contact_type_id: i64,
 }
 
@@ -79,7 +79,7 @@ pub(crate) struct Transfers {
 }
 
 impl Transfers {
-    fn between(&self, previous: Option<&PomRow>, holder: &Holder) -> &Transfer {
+    fn between(&self, previous: Option<&PomRow>, holder: &DeliusHolder) -> &Transfer {
         match previous {
             Some(previous) if !holder.placeholder => {
                 if previous.holder.provider.id == holder.provider.id {
@@ -96,7 +96,7 @@ impl Transfers {
 /// Plans the change. The same holder as at that instant is no change of manager; but an e-mail address that differs
 /// is refreshed (one that the message does not bring is kept), and plans for the future are replaced all the same.
 pub(crate) fn plan(person: &PersonRows, transfers: &Transfers, intent: &Intent) -> Plan {
-    let moment = Moment::of(&person.poms, intent.at, intent.now);
+    let moment = RowsAtTime::of(&person.poms, intent.at, intent.now);
     let mut draft =
         Draft { person, poms: person.poms.clone(), officers: person.officers.clone(), contacts: vec![] };
     let outcome = match moment.current {
@@ -126,7 +126,7 @@ struct Draft<'a> {
 }
 
 impl Draft<'_> {
-    fn keep(&mut self, current: usize, moment: &Moment, intent: &Intent) {
+    fn keep(&mut self, current: usize, moment: &RowsAtTime, intent: &Intent) {
         let before = &self.person.poms;
         let mut gone = moment.plans.clone();
         let target = match moment.continued(before, &intent.holder) {
@@ -152,7 +152,7 @@ impl Draft<'_> {
         responsible_officer::follow(&mut self.officers, &step);
     }
 
-    fn hand_over(&mut self, moment: &Moment, transfers: &Transfers, intent: &Intent) {
+    fn hand_over(&mut self, moment: &RowsAtTime, transfers: &Transfers, intent: &Intent) {
         let person = self.person;
         let (at, before) = (intent.at, &person.poms);
         let until = moment.end(before);
@@ -279,7 +279,11 @@ impl Draft<'_> {
     }
 
     fn changes(self) -> Vec<Change> {
-        fn differences<T: Clone + PartialEq>(before: &[T], after: Vec<T>, row: fn(T) -> Row) -> Vec<Change> {
+        fn differences<T: Clone + PartialEq>(
+            before: &[T],
+            after: Vec<T>,
+            row: fn(T) -> WrittenRow,
+        ) -> Vec<Change> {
             let mut after = after.into_iter();
             let mut changes: Vec<Change> = before
                 .iter()
@@ -290,9 +294,9 @@ impl Draft<'_> {
             changes.extend(after.map(|inserted| Change::Insert(row(inserted))));
             changes
         }
-        let mut changes = differences(&self.person.poms, self.poms, Row::Pom);
-        changes.extend(differences(&self.person.officers, self.officers, Row::Ro));
-        changes.extend(self.contacts.into_iter().map(|contact| Change::Insert(Row::Contact(contact))));
+        let mut changes = differences(&self.person.poms, self.poms, WrittenRow::Pom);
+        changes.extend(differences(&self.person.officers, self.officers, WrittenRow::Ro));
+        changes.extend(self.contacts.into_iter().map(|contact| Change::Insert(WrittenRow::Contact(contact))));
         changes
     }
 }

@@ -25,13 +25,13 @@ pub(crate) struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::large_enum_variant, reason = "a plan has a handful of them and lives for one write")]
 pub(crate) enum Change {
-    Insert(Row),
+    Insert(WrittenRow),
     Update {
-        before: Row,
-        after: Row,
+        before: WrittenRow,
+        after: WrittenRow,
     },
     /// Physically, and not by a flag.
-    Delete(Row),
+    Delete(WrittenRow),
 }
 
 impl Change {
@@ -47,7 +47,7 @@ impl Change {
     }
 
     /// The row as it was before or, for an insert, as it becomes.
-    pub(crate) fn row(&self) -> &Row {
+    pub(crate) fn row(&self) -> &WrittenRow {
         match self {
             Self::Insert(row) | Self::Update { before: row, .. } | Self::Delete(row) => row,
         }
@@ -75,7 +75,7 @@ impl Change {
 /// A row of any table that this service writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::large_enum_variant, reason = "a plan has a handful of them and lives for one write")]
-pub(crate) enum Row {
+pub(crate) enum WrittenRow {
     Staff(StaffRow),
     StaffTeam(StaffTeamRow),
     Pom(PomRow),
@@ -121,7 +121,7 @@ fn staff(officer: RowRef) -> Field {
     }
 }
 
-impl Row {
+impl WrittenRow {
     pub(crate) fn table(&self) -> &'static str {
         match self {
             Self::Staff(_) => "staff",

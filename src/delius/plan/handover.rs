@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 
 use super::{
-    change::{Change, Plan, Row},
+    change::{Change, Plan, WrittenRow},
     rows::KeyDateRow,
 };
 use crate::case::OutcomeName;
@@ -90,19 +90,22 @@ fn plan_one(
         Some(before) => {
             let after = KeyDateRow { date, soft_deleted: false, ..before.clone() };
             if after != before {
-                changes.push(Change::Update { before: Row::KeyDate(before), after: Row::KeyDate(after) });
+                changes.push(Change::Update {
+                    before: WrittenRow::KeyDate(before),
+                    after: WrittenRow::KeyDate(after),
+                });
             }
         }
         None => {
             let row = KeyDateRow { id: None, version: 0, custody_id, type_id, date, soft_deleted: false };
-            changes.push(Change::Insert(Row::KeyDate(row)));
+            changes.push(Change::Insert(WrittenRow::KeyDate(row)));
         }
     }
     if live.is_empty() { Effect::Created } else { Effect::Updated }
 }
 
 fn delete(row: &KeyDateRow) -> Change {
-    Change::Delete(Row::KeyDate(row.clone()))
+    Change::Delete(WrittenRow::KeyDate(row.clone()))
 }
 
 fn name(effect: Effect, dry_run: bool) -> OutcomeName {

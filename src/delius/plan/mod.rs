@@ -49,7 +49,7 @@ mod responsible_officer;
 pub(crate) mod rows;
 pub(crate) mod staff;
 
-pub(crate) use moment::Moment;
+pub(crate) use moment::RowsAtTime;
 
 #[cfg(test)]
 mod tests;

@@ -2,14 +2,14 @@
 
 use chrono::NaiveDateTime;
 
-use super::rows::{Holder, PomRow};
+use super::rows::{DeliusHolder, PomRow};
 
 /// The rows around an instant `at`, as positions in the list they were found in.
 ///
 /// Soft-deleted rows and rows of zero length are ignored. Where the rows overlap (which Delius
 /// does not rule out) the one that started last is the current one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Moment {
+pub(crate) struct RowsAtTime {
     at: NaiveDateTime,
     /// Holds the case at `at`.
     pub(crate) current: Option<usize>,
@@ -26,7 +26,7 @@ pub(crate) struct Moment {
     pub(crate) plans: Vec<usize>,
 }
 
-impl Moment {
+impl RowsAtTime {
     pub(crate) fn of(rows: &[PomRow], at: NaiveDateTime, now: NaiveDateTime) -> Self {
         let mut order: Vec<usize> = (0..rows.len())
             .filter(|i| !rows[*i].soft_deleted && rows[*i].end.is_none_or(|end| end > rows[*i].start))
@@ -71,7 +71,7 @@ impl Moment {
     /// The row that held the case until `at` for the same holder who holds it from `at` on. With a row that starts
     /// at `at` the two are one period: either an event of the same second that had replaced the holder is undone by a
     /// later one, or a late event put the same holder before an event that is now asserted again.
-    pub(crate) fn continued(&self, rows: &[PomRow], holder: &Holder) -> Option<usize> {
+    pub(crate) fn continued(&self, rows: &[PomRow], holder: &DeliusHolder) -> Option<usize> {
         self.before.filter(|before| !self.tied.is_empty() && rows[*before].holder.is(holder))
     }
 
@@ -80,7 +80,7 @@ impl Moment {
     /// That is the provider which holds the case. A placeholder that starts at this very instant is an earlier
     /// application of a deallocation and not its own predecessor: the provider is that of the row before it, unless
     /// the placeholder replaced an allocation of the same second in its own provider (which left a soft-deleted row).
-    pub(crate) fn provider_to_deallocate<'a>(&self, rows: &'a [PomRow]) -> Option<&'a Holder> {
+    pub(crate) fn provider_to_deallocate<'a>(&self, rows: &'a [PomRow]) -> Option<&'a DeliusHolder> {
         let current = &rows[self.current?];
         let own_second = |row: &PomRow| {
             row.soft_deleted

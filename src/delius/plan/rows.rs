@@ -14,7 +14,7 @@ pub(crate) struct Provider {
 
 /// A team of a provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Team {
+pub(crate) struct TeamRow {
     pub(crate) id: i64,
     pub(crate) code: String,
     pub(crate) description: String,
@@ -47,14 +47,14 @@ pub(crate) struct Officer {
 
 /// Who holds a case: a member of staff in a team of a provider, or nobody (the unallocated placeholder).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Holder {
+pub(crate) struct DeliusHolder {
     pub(crate) provider: Provider,
-    pub(crate) team: Team,
+    pub(crate) team: TeamRow,
     pub(crate) officer: Officer,
     pub(crate) placeholder: bool,
 }
 
-impl Holder {
+impl DeliusHolder {
     /// Same provider, team and member of staff.
     ///
     /// Teams are compared by code, because a code can be held by several rows; and a placeholder is nobody, whichever
@@ -70,7 +70,7 @@ impl Holder {
 
 /// A row of a reference list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Reason {
+pub(crate) struct TransferReason {
     pub(crate) id: i64,
     pub(crate) description: String,
 }
@@ -83,8 +83,8 @@ pub(crate) struct PomRow {
     pub(crate) offender_id: i64,
     pub(crate) start: NaiveDateTime,
     pub(crate) end: Option<NaiveDateTime>,
-    pub(crate) holder: Holder,
-    pub(crate) reason: Reason,
+    pub(crate) holder: DeliusHolder,
+    pub(crate) reason: TransferReason,
     pub(crate) email: Option<String>,
     pub(crate) active: bool,
     pub(crate) soft_deleted: bool,

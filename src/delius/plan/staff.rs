@@ -3,8 +3,8 @@
 use chrono::NaiveDateTime;
 
 use super::{
-    change::{Change, Row},
-    rows::{Officer, Provider, RowRef, StaffRow, StaffTeamRow, Team},
+    change::{Change, WrittenRow},
+    rows::{Officer, Provider, RowRef, StaffRow, StaffTeamRow, TeamRow},
 };
 use crate::delius::{officer_code, staff_name::StaffName};
 
@@ -24,12 +24,12 @@ pub(crate) struct Appointment {
     pub(crate) changes: Vec<Change>,
 }
 
-fn member(officer: RowRef, team: &Team) -> Change {
-    Change::Insert(Row::StaffTeam(StaffTeamRow { officer, team_id: team.id }))
+fn member(officer: RowRef, team: &TeamRow) -> Change {
+    Change::Insert(WrittenRow::StaffTeam(StaffTeamRow { officer, team_id: team.id }))
 }
 
 /// The one with the lowest id; joins the team if not yet in it.
-pub(crate) fn found(candidates: Vec<Candidate>, team: &Team) -> Option<Appointment> {
+pub(crate) fn found(candidates: Vec<Candidate>, team: &TeamRow) -> Option<Appointment> {
     let candidate = candidates.into_iter().min_by_key(|candidate| candidate.id)?;
     let id = RowRef::Existing(candidate.id);
     Some(Appointment {
@@ -42,7 +42,7 @@ pub(crate) fn found(candidates: Vec<Candidate>, team: &Team) -> Option<Appointme
 pub(crate) fn created(
     name: StaffName,
     provider: &Provider,
-    team: &Team,
+    team: &TeamRow,
     taken: &[String],
     at: NaiveDateTime,
 ) -> Option<Appointment> {
@@ -58,7 +58,7 @@ pub(crate) fn created(
     };
     Some(Appointment {
         officer: Officer { id: RowRef::New, forename, surname },
-        changes: vec![Change::Insert(Row::Staff(staff)), member(RowRef::New, team)],
+        changes: vec![Change::Insert(WrittenRow::Staff(staff)), member(RowRef::New, team)],
     })
 }
 
@@ -75,8 +75,8 @@ mod tests {
         Candidate { id, forename: "Ada".into(), surname: "Byron".into(), in_team }
     }
 
-    fn team() -> Team {
-        Team { id: 7, code: "N03POM".into(), description: "POMs".into() }
+    fn team() -> TeamRow {
+        TeamRow { id: 7, code: "N03POM".into(), description: "POMs".into() }
     }
 
     #[test]
@@ -95,7 +95,7 @@ mod tests {
     fn found_staff_outside_the_team_are_added_to_it() {
         let added = found(vec![candidate(3, false)], &team()).unwrap();
         let membership = StaffTeamRow { officer: RowRef::Existing(3), team_id: 7 };
-        assert_eq!(added.changes, [Change::Insert(Row::StaffTeam(membership))]);
+        assert_eq!(added.changes, [Change::Insert(WrittenRow::StaffTeam(membership))]);
         assert_eq!(found(vec![candidate(3, true)], &team()).unwrap().changes, []);
     }
 
@@ -105,12 +105,12 @@ mod tests {
         let name = || StaffName::new("ADA", "O'NEILL");
         let created = |taken: &[String]| created(name(), &provider, &team(), taken, at(2));
         let appointed = created(&["N03A004".to_owned()]).unwrap();
-        let Change::Insert(Row::Staff(staff)) = &appointed.changes[0] else { unreachable!() };
+        let Change::Insert(WrittenRow::Staff(staff)) = &appointed.changes[0] else { unreachable!() };
         assert_eq!(staff.officer_code, "N03A005");
         assert_eq!((staff.forename.as_str(), staff.surname.as_str()), ("Ada", "O'Neill"));
         assert_eq!((staff.provider_id, staff.start), (4, at(2)));
         let membership = StaffTeamRow { officer: RowRef::New, team_id: 7 };
-        assert_eq!(appointed.changes[1..], [Change::Insert(Row::StaffTeam(membership))]);
+        assert_eq!(appointed.changes[1..], [Change::Insert(WrittenRow::StaffTeam(membership))]);
         assert_eq!(created(&["N03Z999".to_owned()]), None);
     }
 }

@@ -18,7 +18,7 @@ use self::row::FactsRow;
 use super::{
     DeliusError,
     clock::Clock,
-    engine::{Access, Engine, Limits, Statement, postgres::Postgres},
+    engine::{Engine, Limits, SessionAccess, Statement, postgres::Postgres},
     error::During,
     load::read,
     sql,
@@ -73,7 +73,7 @@ impl CaseReader {
         }
         let doing = "while reading case records";
         let mut session =
-            self.engine.open(Access::Statement, self.limits).await.during("while connecting")?;
+            self.engine.open(SessionAccess::Statement, self.limits).await.during("while connecting")?;
         let now = self.clock.now(&mut *session).await?;
         let statement = Statement::new(sql::CASE_FACTS)
             .list("crns", crns)

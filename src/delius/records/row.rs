@@ -2,7 +2,7 @@
 
 use chrono::NaiveDate;
 
-use crate::delius::engine::{Failure, Row};
+use crate::delius::engine::{EngineFailure, Row};
 
 /// One person as Delius holds it, ids resolved to codes and descriptions, nothing decided yet. Texts are without
 /// padding, and null where nothing else is in them.
@@ -35,7 +35,7 @@ pub(super) struct FactsRow {
 }
 
 impl FactsRow {
-    pub(super) fn of(row: &Row) -> Result<Self, Failure> {
+    pub(super) fn of(row: &Row) -> Result<Self, EngineFailure> {
         Ok(Self {
             crn: row.text("crn")?.trim_end().to_owned(),
             noms_number: row.code("noms_number")?,

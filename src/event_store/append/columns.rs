@@ -17,7 +17,7 @@ use crate::{
 const APPEND: &str = include_str!("../append.sql");
 
 /// A place in the batch and how the statement answered: decided on events that are there, and granted.
-pub(super) type Answer = (i32, bool, bool);
+pub(super) type AppendAnswer = (i32, bool, bool);
 
 #[derive(Default)]
 pub(super) struct Columns<'a> {
@@ -29,7 +29,7 @@ pub(super) struct Columns<'a> {
     unreflected: (Vec<i32>, Vec<i64>, Vec<i64>),
     reflected: (Vec<i32>, Vec<i64>),
     notices: Notices<'a>,
-    identities: Identities,
+    identities: IdentityColumns,
     officers: Officers,
 }
 
@@ -43,7 +43,7 @@ struct Officers {
 }
 
 #[derive(Default)]
-struct Identities {
+struct IdentityColumns {
     append: Vec<i32>,
     place: Vec<i64>,
     ordinal: Vec<i32>,
@@ -175,7 +175,7 @@ impl<'a> Columns<'a> {
         Ok(())
     }
 
-    pub(super) async fn execute(self, pool: &PgPool) -> sqlx::Result<Vec<Answer>> {
+    pub(super) async fn execute(self, pool: &PgPool) -> sqlx::Result<Vec<AppendAnswer>> {
         sqlx::query_as(APPEND)
             .bind(self.appends.append)
             .bind(self.appends.case_id)
@@ -295,7 +295,7 @@ impl Writes {
     }
 }
 
-impl Identities {
+impl IdentityColumns {
     fn add(&mut self, index: i32, append: &Append) {
         for (place, event) in (1..).zip(&append.events) {
             for (ordinal, fact) in (0..).zip(identity::facts(&append.noms, event)) {

@@ -33,15 +33,15 @@ pub(super) trait KeySource: Send + Sync {
 pub(super) type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 
 #[derive(Default)]
-struct Known {
+struct KnownKeys {
     keys: Vec<Arc<Key>>,
     /// When the key set was asked for that these keys are from.
     asked: Option<Instant>,
-    last_attempt: Option<Attempt>,
+    last_attempt: Option<FetchAttempt>,
 }
 
 #[derive(Clone, Copy)]
-struct Attempt {
+struct FetchAttempt {
     ended: Instant,
     succeeded: bool,
 }
@@ -50,7 +50,7 @@ pub(super) struct Keys {
     config: AuthConfig,
     source: Box<dyn KeySource>,
     clock: Clock,
-    known: RwLock<Known>,
+    known: RwLock<KnownKeys>,
     fetching: tokio::sync::Mutex<()>,
 }
 
@@ -151,7 +151,7 @@ impl Keys {
         metrics::counter!("auth_key_fetches_total", "answered" => parsed.is_ok().to_string()).increment(1);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let ended = (self.clock)();
-        known.last_attempt = Some(Attempt { ended, succeeded: parsed.is_ok() });
+        known.last_attempt = Some(FetchAttempt { ended, succeeded: parsed.is_ok() });
         match parsed {
             Ok(keys) => {
                 known.keys = keys.into_iter().map(|key| known.same_or_new(key)).collect();
@@ -172,7 +172,7 @@ impl Keys {
     }
 }
 
-impl Known {
+impl KnownKeys {
     /// A key that stays in the set stays the same object: tokens that it verified are remembered by it.
     fn same_or_new(&self, key: Key) -> Arc<Key> {
         self.keys.iter().find(|known| ***known == key).cloned().unwrap_or_else(|| Arc::new(key))

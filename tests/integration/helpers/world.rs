@@ -10,7 +10,7 @@ use manage_pom_cases_and_delius::{
     event_store::{CaseStore, StoredIdentities, StoredStaffDirectory},
     ingest::{Delivery, Disposition, Ingest, NotAccepted, reflector},
     mpc::{ClientCredentials, MpcClient, TokenSource},
-    relay::{Relay, RelayConfig, Step},
+    relay::{Relay, RelayConfig, RelayStep},
 };
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, PgPool, postgres::PgPoolOptions};
@@ -91,7 +91,7 @@ impl World {
     }
 
     /// Reflects and relays until nothing is due.
-    pub(crate) async fn drain(&self) -> Vec<Step> {
+    pub(crate) async fn drain(&self) -> Vec<RelayStep> {
         let mut all = vec![];
         loop {
             let reflected = reflector::step(&self.cases).await.unwrap();

@@ -231,8 +231,9 @@ async fn every_answer_of_a_batch_is_counted(store: PgPool) {
     let world = world(&store).await;
     let counted = async |from: &str| {
         let figures = world.api.bare(Method::GET, "/metrics").send().await.unwrap().text().await.unwrap();
-        let line = format!("case_record_reads_total{{from=\"{from}\"}} ");
-        let count = figures.lines().find_map(|figure| figure.strip_prefix(&line)?.parse::<u64>().ok());
+        let of = format!("from=\"{from}\"}} ");
+        let mut lines = figures.lines().filter(|line| line.starts_with("case_record_reads_total{"));
+        let count = lines.find_map(|line| line.split_once(&of)?.1.parse::<u64>().ok());
         count.unwrap_or_default()
     };
     let before = (counted("delius").await, counted("not-found").await);

@@ -9,8 +9,8 @@ use manage_pom_cases_and_delius::{
     delius::{
         Delius,
         engine::{
-            Access, Connections, Engine, Failure, FailureCause, Limits, Row, Session, Statement, Value,
-            postgres::Postgres,
+            Connections, Engine, EngineFailure, FailureCause, Limits, Row, Session, SessionAccess, Statement,
+            Value, postgres::Postgres,
         },
     },
 };
@@ -24,7 +24,7 @@ async fn single(pool: &PgPool) -> PgPool {
     PgPoolOptions::new().max_connections(1).connect_with(options).await.unwrap()
 }
 
-async fn open(engine: &dyn Engine, access: Access) -> Box<dyn Session> {
+async fn open(engine: &dyn Engine, access: SessionAccess) -> Box<dyn Session> {
     engine.open(access, Limits::default()).await.unwrap()
 }
 
@@ -34,7 +34,7 @@ async fn a_session_that_is_dropped_has_written_nothing_and_leaves_no_transaction
     let single = single(&pool).await;
     let engine = Postgres::new(single.clone());
     let set = Statement::new("update offender set crn = :crn").bind("crn", "X999999");
-    let mut session = open(&engine, Access::Write).await;
+    let mut session = open(&engine, SessionAccess::Write).await;
     assert_eq!(session.execute(&set).await, Ok(1));
     drop(session);
     assert_eq!(count(&pool, "offender where crn = 'X999999'").await, 0);
@@ -42,12 +42,12 @@ async fn a_session_that_is_dropped_has_written_nothing_and_leaves_no_transaction
     sqlx::query("update offender set crn = 'X888888'").execute(&single).await.unwrap();
     assert_eq!(count(&pool, "offender where crn = 'X888888'").await, 1);
 
-    let mut session = open(&engine, Access::Write).await;
+    let mut session = open(&engine, SessionAccess::Write).await;
     session.execute(&set).await.unwrap();
     session.commit().await.unwrap();
     assert_eq!(count(&pool, "offender where crn = 'X999999'").await, 1);
 
-    let mut reading = open(&engine, Access::Read).await;
+    let mut reading = open(&engine, SessionAccess::Read).await;
     assert!(reading.execute(&set).await.is_err(), "nothing is written by a session that reads");
     drop(reading);
     single.close().await;
@@ -58,7 +58,7 @@ async fn values_come_back_as_they_were_bound(pool: PgPool) {
     ground(&pool).await;
     run(&pool, "create table odd (small smallint, whole int, big bigint, fixed char(9), text_ text, at timestamp(0), day date)").await;
     let engine = Postgres::new(pool.clone());
-    let mut session = open(&engine, Access::Write).await;
+    let mut session = open(&engine, SessionAccess::Write).await;
     let noon = NaiveDate::from_ymd_opt(2026, 7, 1).unwrap().and_hms_opt(12, 0, 0).unwrap();
     let insert = "insert into odd values (:small, :whole, :big, :fixed, :text, :at, :day)";
     let full = Statement::new(insert)
@@ -114,29 +114,29 @@ async fn values_come_back_as_they_were_bound(pool: PgPool) {
 async fn failures_are_of_the_kind_that_the_caller_decides_on(pool: PgPool) {
     let (_, person) = ground(&pool).await;
     let engine = Postgres::new(pool.clone());
-    let kind = |answer: Result<u64, Failure>| answer.unwrap_err().kind;
-    let mut session = open(&engine, Access::Write).await;
+    let kind = |answer: Result<u64, EngineFailure>| answer.unwrap_err().kind;
+    let mut session = open(&engine, SessionAccess::Write).await;
     let twice = "insert into district (district_id, code, description) select min(district_id), 'A', 'A' from district";
     let violated = kind(session.execute(&Statement::new(twice)).await);
     let (table, constraint) = (Some("district".to_owned()), Some("district_pkey".to_owned()));
     assert_eq!(violated, FailureCause::Violation { table, constraint });
     session.rollback().await.unwrap();
-    let mut session = open(&engine, Access::Write).await;
+    let mut session = open(&engine, SessionAccess::Write).await;
     assert_eq!(
         kind(session.execute(&Statement::new("update offender set nothing = 1")).await),
         FailureCause::Unknown
     );
 
-    let mut holder = open(&engine, Access::Write).await;
+    let mut holder = open(&engine, SessionAccess::Write).await;
     let lock = Statement::new("select 1 from offender where offender_id = :id for update").bind("id", person);
     holder.query(&lock).await.unwrap();
     let impatient = Limits { lock: Duration::from_millis(10), ..Limits::default() };
-    let mut waiting = engine.open(Access::Write, impatient).await.unwrap();
+    let mut waiting = engine.open(SessionAccess::Write, impatient).await.unwrap();
     assert_eq!(waiting.query(&lock).await.unwrap_err().kind, FailureCause::Conflict);
 
     let options = (*pool.connect_options()).clone().database("there_is_none");
     let nowhere = PgPoolOptions::new().connect_lazy_with(options);
-    let missing = Postgres::new(nowhere).open(Access::Write, Limits::default()).await;
+    let missing = Postgres::new(nowhere).open(SessionAccess::Write, Limits::default()).await;
     assert_eq!(
         missing.err().map(|failure| failure.kind),
         Some(FailureCause::Outage),
@@ -208,7 +208,7 @@ impl fmt::Debug for ShiftedSession {
 
 #[async_trait]
 impl Engine for Shifted {
-    async fn open(&self, access: Access, limits: Limits) -> Result<Box<dyn Session>, Failure> {
+    async fn open(&self, access: SessionAccess, limits: Limits) -> Result<Box<dyn Session>, EngineFailure> {
         Ok(Box::new(ShiftedSession(self.0.open(access, limits).await?, self.1)))
     }
 
@@ -223,27 +223,27 @@ impl Engine for Shifted {
 
 #[async_trait]
 impl Session for ShiftedSession {
-    async fn query(&mut self, statement: &Statement) -> Result<Vec<Row>, Failure> {
+    async fn query(&mut self, statement: &Statement) -> Result<Vec<Row>, EngineFailure> {
         self.0.query(statement).await
     }
 
-    async fn execute(&mut self, statement: &Statement) -> Result<u64, Failure> {
+    async fn execute(&mut self, statement: &Statement) -> Result<u64, EngineFailure> {
         self.0.execute(statement).await
     }
 
-    async fn next_ids(&mut self, wanted: &[(&'static str, usize)]) -> Result<Vec<Vec<i64>>, Failure> {
+    async fn next_ids(&mut self, wanted: &[(&'static str, usize)]) -> Result<Vec<Vec<i64>>, EngineFailure> {
         self.0.next_ids(wanted).await
     }
 
-    async fn now(&mut self) -> Result<DateTime<Utc>, Failure> {
+    async fn now(&mut self) -> Result<DateTime<Utc>, EngineFailure> {
         Ok(self.0.now().await? + self.1)
     }
 
-    async fn commit(self: Box<Self>) -> Result<(), Failure> {
+    async fn commit(self: Box<Self>) -> Result<(), EngineFailure> {
         self.0.commit().await
     }
 
-    async fn rollback(self: Box<Self>) -> Result<(), Failure> {
+    async fn rollback(self: Box<Self>) -> Result<(), EngineFailure> {
         self.0.rollback().await
     }
 }

@@ -6,7 +6,7 @@ use manage_pom_cases_and_delius::{
     case::{CaseCommand, NomsNumber, OutcomeName, WriteOutcome, WriteRef},
     event_store::{Cause, ExecuteError},
     outbox::table,
-    relay::{Relay, RelayConfig, Step},
+    relay::{Relay, RelayConfig, RelayStep},
 };
 use serde_json::Value;
 use sqlx::PgPool;
@@ -162,7 +162,7 @@ async fn a_write_whose_intent_was_changed_in_the_outbox_is_parked_and_not_applie
     accept(&world, NOMS, "m1").await;
     let forged = r#"update outbox set intent = jsonb_set(intent, '{pom,surname}', '"LOVELACE"')"#;
     sqlx::raw_sql(forged).execute(&world.store).await.unwrap();
-    assert_eq!(world.drain().await, [Step::Parked]);
+    assert_eq!(world.drain().await, [RelayStep::Parked]);
     assert_eq!(world.events(NOMS).await, ["PomAllocated", "DeliusWriteParked"]);
     assert!(world.poms(NOMS).await.is_empty());
     world.end().await;
@@ -189,14 +189,14 @@ async fn a_failure_that_does_not_pass_parks_its_write_while_others_succeed(store
         .unwrap();
     accept(&world, NOMS, "m1").await;
     for _ in 0..3 {
-        assert_eq!(relay.step().await.unwrap(), [Step::Deferred], "nothing else succeeds either");
+        assert_eq!(relay.step().await.unwrap(), [RelayStep::Deferred], "nothing else succeeds either");
     }
     accept(&world, "A0002AA", "m2").await;
     let mut steps = vec![];
     while !world.events(NOMS).await.contains(&"DeliusWriteParked") && steps.len() < 10 {
         steps.extend(relay.step().await.unwrap());
     }
-    assert!(matches!(steps.last(), Some(Step::Parked)), "{steps:?}");
+    assert!(matches!(steps.last(), Some(RelayStep::Parked)), "{steps:?}");
     assert_eq!(world.outcomes("A0002AA").await, ["PersonNotFound"]);
     holder.rollback().await.unwrap();
     world.end().await;

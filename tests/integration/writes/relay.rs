@@ -7,7 +7,7 @@ use manage_pom_cases_and_delius::{
     delius::Delius,
     event_store::ExecuteError,
     outbox::table,
-    relay::{Relay, RelayConfig, Step},
+    relay::{Relay, RelayConfig, RelayStep},
 };
 use sqlx::PgPool;
 
@@ -47,7 +47,7 @@ async fn a_crash_after_the_delius_commit_is_found_by_the_ledger(store: PgPool) {
     let first = delius.apply(&claims[0].write).await.unwrap();
 
     let steps = world.drain().await;
-    assert_eq!(steps[0], Step::Settled(first), "the next attempt answers the same outcome");
+    assert_eq!(steps[0], RelayStep::Settled(first), "the next attempt answers the same outcome");
     assert_eq!(world.outcomes(NOMS).await, ["PomAllocated", "PomAllocated"]);
     assert_eq!(world.poms(NOMS).await.len(), 2);
     let contacts = "select count(*) from contact";
@@ -119,10 +119,10 @@ async fn a_write_that_fails_for_an_unknown_reason_is_parked_and_blocks_its_case_
     let impatient = RelayConfig { park_after: 3, longest_backoff: Duration::ZERO, ..RelayConfig::of("test") };
     let relay = Relay::new(Arc::clone(&world.cases), delius, impatient);
     let mut steps = vec![];
-    while steps.last() != Some(&Step::Parked) {
+    while steps.last() != Some(&RelayStep::Parked) {
         steps.extend(relay.step().await.unwrap());
     }
-    assert_eq!(steps, [Step::Deferred, Step::Deferred, Step::Parked]);
+    assert_eq!(steps, [RelayStep::Deferred, RelayStep::Deferred, RelayStep::Parked]);
     assert!(
         relay.step().await.unwrap().is_empty(),
         "the second write of the case waits behind the parked one"

@@ -6,7 +6,7 @@ use manage_pom_cases_and_delius::{
     case::{CaseCommand, WriteRef},
     delius::Delius,
     outbox::{table, view},
-    relay::{Relay, RelayConfig, Step},
+    relay::{Relay, RelayConfig, RelayStep},
 };
 use serde_json::Value;
 use sqlx::{PgPool, postgres::PgPoolOptions};
@@ -51,7 +51,7 @@ async fn refuse_events(store: &PgPool, names: &str) {
     .unwrap();
 }
 
-async fn steps_until_nothing_is_due(relay: &Relay) -> Vec<Step> {
+async fn steps_until_nothing_is_due(relay: &Relay) -> Vec<RelayStep> {
     let mut steps = vec![];
     while steps.len() < 20 {
         let step = relay.step().await.unwrap();
@@ -75,7 +75,7 @@ async fn an_attempt_that_panics_is_counted_and_the_write_is_parked(store: PgPool
     let panicking = PgPoolOptions::new().after_connect(|_, _| panic!("BYRON")).connect_lazy_with(options);
     let relay = relay(&world, Delius::new(panicking));
     let steps = steps_until_nothing_is_due(&relay).await;
-    assert_eq!(steps, [Step::Deferred, Step::Deferred, Step::Parked]);
+    assert_eq!(steps, [RelayStep::Deferred, RelayStep::Deferred, RelayStep::Parked]);
     let row = view::list(&world.store, &view::Select { limit: 10, ..view::Select::default() })
         .await
         .unwrap()
@@ -103,7 +103,7 @@ async fn attempts_that_are_never_heard_of_again_park_the_write(store: PgPool) {
     }
     let relay = relay(&world, Delius::new(world.delius.clone()));
     let steps = steps_until_nothing_is_due(&relay).await;
-    assert_eq!(steps, [Step::Parked], "a fourth attempt could end the process once more");
+    assert_eq!(steps, [RelayStep::Parked], "a fourth attempt could end the process once more");
     let row = view::list(&world.store, &view::Select { limit: 10, ..view::Select::default() })
         .await
         .unwrap()
@@ -124,7 +124,7 @@ async fn an_outcome_that_cannot_be_recorded_parks_the_write_and_is_found_after_a
     let world = with_a_write(store).await;
     refuse_events(&world.store, "'DeliusUpdated'").await;
     let steps = steps_until_nothing_is_due(&relay(&world, Delius::new(world.delius.clone()))).await;
-    assert_eq!(steps, [Step::Deferred, Step::Deferred, Step::Parked]);
+    assert_eq!(steps, [RelayStep::Deferred, RelayStep::Deferred, RelayStep::Parked]);
     assert_eq!(world.events(NOMS).await, ["PomAllocated", "DeliusWriteParked"]);
 
     sqlx::raw_sql("drop trigger odd on events").execute(&world.store).await.unwrap();
@@ -141,7 +141,7 @@ async fn a_write_that_cannot_even_be_parked_is_counted_as_stuck(store: PgPool) {
     refuse_events(&world.store, "'DeliusUpdated', 'DeliusWriteParked'").await;
     let relay = relay(&world, Delius::new(world.delius.clone()));
     for _ in 0..table::PARK_AFTER {
-        assert_eq!(relay.step().await.unwrap(), [Step::Deferred]);
+        assert_eq!(relay.step().await.unwrap(), [RelayStep::Deferred]);
     }
     assert_eq!(table::backlog(&world.store).await.unwrap().stuck, 1);
     let row = view::list(&world.store, &view::Select { limit: 10, ..view::Select::default() })
@@ -151,7 +151,7 @@ async fn a_write_that_cannot_even_be_parked_is_counted_as_stuck(store: PgPool) {
     assert!(row.last_error.unwrap().contains("cannot be parked"));
 
     sqlx::raw_sql("drop trigger odd on events").execute(&world.store).await.unwrap();
-    assert_eq!(relay.step().await.unwrap(), [Step::Parked]);
+    assert_eq!(relay.step().await.unwrap(), [RelayStep::Parked]);
     let backlog = table::backlog(&world.store).await.unwrap();
     assert_eq!((backlog.parked, backlog.stuck), (1, 0));
     world.end().await;
@@ -175,6 +175,6 @@ async fn a_write_that_this_version_cannot_read_is_left_to_another_and_says_so(st
     assert!(row.last_error.unwrap().contains("cannot read"));
     become_of_kind("allocatePom").await;
     let steps = steps_until_nothing_is_due(&relay(&world, Delius::new(world.delius.clone()))).await;
-    assert!(matches!(steps[..], [Step::Settled(_)]), "nobody's attempts were used up: {steps:?}");
+    assert!(matches!(steps[..], [RelayStep::Settled(_)]), "nobody's attempts were used up: {steps:?}");
     world.end().await;
 }

@@ -2,25 +2,25 @@
 
 use crate::{
     database::{self, FailureKind},
-    delius::engine::{Failure, FailureCause},
+    delius::engine::{EngineFailure, FailureCause},
 };
 
 /// Whatever prevents a connection is an outage: a login refused while a password is changed, a database that is being
 /// restored under its name, a server that starts.
-pub(super) fn connecting(error: &sqlx::Error) -> Failure {
-    Failure { kind: FailureCause::Outage, ..sorted(error) }
+pub(super) fn connecting(error: &sqlx::Error) -> EngineFailure {
+    EngineFailure { kind: FailureCause::Outage, ..sorted(error) }
 }
 
 /// Sorts an error. What counts as an outage is decided for both databases in one place; here violations of constraints
 /// are told apart, because only Delius' are decided on by name.
-pub(super) fn sorted(error: &sqlx::Error) -> Failure {
+pub(super) fn sorted(error: &sqlx::Error) -> EngineFailure {
     let cause = match database::failure_kind(error) {
         FailureKind::Outage => FailureCause::Outage,
         FailureKind::Conflict => FailureCause::Conflict,
         FailureKind::StaleConnection => FailureCause::StaleConnection,
         FailureKind::Statement => violation(error).unwrap_or(FailureCause::Unknown),
     };
-    Failure::new(cause, reason(error))
+    EngineFailure::new(cause, reason(error))
 }
 
 /// SQLSTATE class 23: integrity constraint violation.

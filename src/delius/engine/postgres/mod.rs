@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use sqlx::PgPool;
 
 use self::{failure::connecting, session::PostgresSession};
-use super::{Access, Connections, Engine, Failure, Limits, Session};
+use super::{Connections, Engine, EngineFailure, Limits, Session, SessionAccess};
 use crate::{database, trace};
 
 /// A pool of connections to a Delius on PostgreSQL.
@@ -32,13 +32,13 @@ impl Postgres {
         Self { context: Some(statements.into()), ..self }
     }
 
-    fn begin(&self, access: Access, limits: Limits) -> Option<String> {
+    fn begin(&self, access: SessionAccess, limits: Limits) -> Option<String> {
         let mode = match access {
-            Access::Write => "",
-            Access::Read => " read only",
+            SessionAccess::Write => "",
+            SessionAccess::Read => " read only",
             // A context needs a transaction to live in.
-            Access::Statement if self.context.is_some() => " read only",
-            Access::Statement => return None,
+            SessionAccess::Statement if self.context.is_some() => " read only",
+            SessionAccess::Statement => return None,
         };
         // Who looks at the sessions of Delius sees which message one works for. The name has 60 bytes of at most 63.
         let name = trace::current().map(|trace| {
@@ -56,7 +56,7 @@ impl Postgres {
 
 #[async_trait]
 impl Engine for Postgres {
-    async fn open(&self, access: Access, limits: Limits) -> Result<Box<dyn Session>, Failure> {
+    async fn open(&self, access: SessionAccess, limits: Limits) -> Result<Box<dyn Session>, EngineFailure> {
         let connection = self.pool.acquire().await.map_err(|error| connecting(&error))?;
         let session = PostgresSession::open(connection, self.begin(access, limits)).await?;
         Ok(Box::new(session))

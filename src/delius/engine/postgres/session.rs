@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     database,
-    delius::engine::{Failure, FailureCause, Placeholders, Row, Session, Statement},
+    delius::engine::{EngineFailure, FailureCause, Placeholders, Row, Session, Statement},
 };
 
 /// Architecture invariant: a connection goes back to the pool only outside a transaction and answering. Whatever is
@@ -28,7 +28,7 @@ impl PostgresSession {
     pub(super) async fn open(
         connection: PoolConnection<Driver>,
         begin: Option<String>,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, EngineFailure> {
         let mut session = Self { connection, in_transaction: begin.is_some(), broken: false };
         if let Some(begin) = begin {
             session.run(&begin).await?;
@@ -37,12 +37,12 @@ impl PostgresSession {
     }
 
     /// Runs statements without parameters, in one round trip.
-    async fn run(&mut self, sql: &str) -> Result<(), Failure> {
+    async fn run(&mut self, sql: &str) -> Result<(), EngineFailure> {
         let done = (&mut *self.connection).execute(sql).await;
         self.checked(done).map(|_| ())
     }
 
-    fn checked<T>(&mut self, answer: sqlx::Result<T>) -> Result<T, Failure> {
+    fn checked<T>(&mut self, answer: sqlx::Result<T>) -> Result<T, EngineFailure> {
         // Other connections that would give the same error for ever are closed when the pool meets them.
         database::observe(answer).map_err(|error| {
             let failure = failure::sorted(&error);
@@ -51,14 +51,14 @@ impl PostgresSession {
         })
     }
 
-    async fn fetch(&mut self, statement: &Statement) -> Result<Vec<Row>, Failure> {
+    async fn fetch(&mut self, statement: &Statement) -> Result<Vec<Row>, EngineFailure> {
         let rendered = statement.render(Placeholders::Numbered);
         let query = bound(&rendered.sql, &rendered.values);
         let rows = query.fetch_all(&mut *self.connection).await;
         values::rows(&self.checked(rows)?)
     }
 
-    async fn end(mut self: Box<Self>, how: &str) -> Result<(), Failure> {
+    async fn end(mut self: Box<Self>, how: &str) -> Result<(), EngineFailure> {
         if self.in_transaction {
             self.run(how).await?;
             self.in_transaction = false;
@@ -73,11 +73,11 @@ fn bound<'q>(sql: &'q str, values: &[crate::delius::engine::Value]) -> Query<'q,
 
 #[async_trait]
 impl Session for PostgresSession {
-    async fn query(&mut self, statement: &Statement) -> Result<Vec<Row>, Failure> {
+    async fn query(&mut self, statement: &Statement) -> Result<Vec<Row>, EngineFailure> {
         let answer = self.fetch(statement).await;
         match answer {
             // Outside a transaction nothing is lost: the plans are made anew and the statement is repeated.
-            Err(Failure { kind: FailureCause::StaleConnection, .. }) if !self.in_transaction => {
+            Err(EngineFailure { kind: FailureCause::StaleConnection, .. }) if !self.in_transaction => {
                 let connection: &mut PgConnection = &mut self.connection;
                 let cleared = connection.clear_cached_statements().await;
                 self.checked(cleared)?;
@@ -88,13 +88,13 @@ impl Session for PostgresSession {
         }
     }
 
-    async fn execute(&mut self, statement: &Statement) -> Result<u64, Failure> {
+    async fn execute(&mut self, statement: &Statement) -> Result<u64, EngineFailure> {
         let rendered = statement.render(Placeholders::Numbered);
         let done = bound(&rendered.sql, &rendered.values).execute(&mut *self.connection).await;
         self.checked(done).map(|done| done.rows_affected())
     }
 
-    async fn next_ids(&mut self, wanted: &[(&'static str, usize)]) -> Result<Vec<Vec<i64>>, Failure> {
+    async fn next_ids(&mut self, wanted: &[(&'static str, usize)]) -> Result<Vec<Vec<i64>>, EngineFailure> {
         let (mut ids, mut binds) = (vec![Vec::new(); wanted.len()], vec![]);
         let parts: Vec<String> = wanted
             .iter()
@@ -114,22 +114,22 @@ impl Session for PostgresSession {
         let rows = rows.fetch_all(&mut *self.connection).await;
         for row in self.checked(rows)? {
             let (place, id): (i64, i64) = (self.checked(row.try_get(0))?, self.checked(row.try_get(1))?);
-            let place = usize::try_from(place).map_err(|_| Failure::unreadable("nextval"))?;
-            ids.get_mut(place).ok_or_else(|| Failure::unreadable("nextval"))?.push(id);
+            let place = usize::try_from(place).map_err(|_| EngineFailure::unreadable("nextval"))?;
+            ids.get_mut(place).ok_or_else(|| EngineFailure::unreadable("nextval"))?.push(id);
         }
         Ok(ids)
     }
 
-    async fn now(&mut self) -> Result<DateTime<Utc>, Failure> {
+    async fn now(&mut self) -> Result<DateTime<Utc>, EngineFailure> {
         let now = sqlx::query_scalar("select current_timestamp").fetch_one(&mut *self.connection).await;
         self.checked(now)
     }
 
-    async fn commit(self: Box<Self>) -> Result<(), Failure> {
+    async fn commit(self: Box<Self>) -> Result<(), EngineFailure> {
         self.end("commit").await
     }
 
-    async fn rollback(self: Box<Self>) -> Result<(), Failure> {
+    async fn rollback(self: Box<Self>) -> Result<(), EngineFailure> {
         self.end("rollback").await
     }
 }

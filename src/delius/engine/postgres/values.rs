@@ -11,7 +11,7 @@ use sqlx::{
     query::Query,
 };
 
-use crate::delius::engine::{Failure, Row, Value};
+use crate::delius::engine::{EngineFailure, Row, Value};
 
 /// A text whose type the server infers. Declared as `text`, a comparison with a `char(n)` column would convert the
 /// column, and no index on it could be used.
@@ -43,12 +43,12 @@ pub(super) fn bind<'q>(
     }
 }
 
-pub(super) fn rows(rows: &[PgRow]) -> Result<Vec<Row>, Failure> {
+pub(super) fn rows(rows: &[PgRow]) -> Result<Vec<Row>, EngineFailure> {
     let Some(first) = rows.first() else { return Ok(Vec::new()) };
     let columns: Arc<[String]> = first.columns().iter().map(|column| column.name().to_owned()).collect();
     let row = |row: &PgRow| {
         let values = (0..columns.len())
-            .map(|place| value(row, place).map_err(|_| Failure::unreadable(&columns[place])));
+            .map(|place| value(row, place).map_err(|_| EngineFailure::unreadable(&columns[place])));
         values.collect::<Result<Vec<_>, _>>().map(|values| Row::new(Arc::clone(&columns), values))
     };
     rows.iter().map(row).collect()

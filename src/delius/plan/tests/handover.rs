@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 
 use super::super::{
-    change::{Change, Row},
+    change::{Change, WrittenRow},
     handover::{self, HandoverDates},
     rows::KeyDateRow,
 };
@@ -173,7 +173,7 @@ fn the_existing_dates_are_reported() {
 #[test]
 fn only_what_differs_is_written() {
     let plan = with(&[(10, 1, 1)]).set_dates(Some(date(2)), None);
-    let Change::Update { before: Row::KeyDate(before), .. } = &plan.changes[0] else { panic!() };
+    let Change::Update { before: WrittenRow::KeyDate(before), .. } = &plan.changes[0] else { panic!() };
     assert_eq!((before.id, before.version), (Some(10), 3));
     let columns: Vec<_> = plan.changes[0].columns().into_iter().map(|(name, ..)| name).collect();
     assert_eq!(columns, ["key_date"]);

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
 
 use super::super::{
-    Moment,
+    RowsAtTime,
     allocation::{self, Email, Intent, PersonRows, Transfer, Transfers},
-    change::{Change, Plan, Row},
+    change::{Change, Plan, WrittenRow},
     handover::{self, HandoverDateTypes, HandoverDates},
     rows::{
-        ContactRow, Holder, KeyDateRow, Officer, PomRow, Provider, Reason, RoRow, RowRef, StaffRow, Team,
+        ContactRow, DeliusHolder, KeyDateRow, Officer, PomRow, Provider, RoRow, RowRef, StaffRow, TeamRow,
+        TransferReason,
     },
     staff::{self, Candidate},
 };
@@ -37,7 +38,7 @@ pub(super) const ROC: i64 = 9;
 
 pub(super) fn transfers() -> Transfers {
     let transfer = |id, description: &str| Transfer {
-        reason: Reason { id, description: description.to_owned() },
+        reason: TransferReason { id, description: description.to_owned() },
         contact_type_id: id,
     };
     Transfers {
@@ -134,7 +135,7 @@ impl Memory {
     }
 
     /// Finds or creates the member of staff, as the adapter does.
-    pub(super) fn holder(&mut self, who: &str, at: NaiveDateTime) -> (Holder, Vec<Change>) {
+    pub(super) fn holder(&mut self, who: &str, at: NaiveDateTime) -> (DeliusHolder, Vec<Change>) {
         let (name, prison) = person_of(who);
         let provider = provider(&prison);
         if name == "-" {
@@ -144,11 +145,11 @@ impl Memory {
                 surname: "Staff".into(),
             };
             let code = format!("{prison}ALL");
-            let team = Team { id: provider.id + 1, code, description: format!("Unallocated {prison}") };
-            return (Holder { provider, team, officer, placeholder: true }, vec![]);
+            let team = TeamRow { id: provider.id + 1, code, description: format!("Unallocated {prison}") };
+            return (DeliusHolder { provider, team, officer, placeholder: true }, vec![]);
         }
         let code = format!("{prison}POM");
-        let team = Team { id: provider.id, code, description: format!("POMs {prison}") };
+        let team = TeamRow { id: provider.id, code, description: format!("POMs {prison}") };
         let name = StaffName::new(&name, "BYRON");
         let candidates = self
             .staff
@@ -165,7 +166,7 @@ impl Memory {
         let appointed = staff::found(candidates, &team)
             .or_else(|| staff::created(name, &provider, &team, &taken, at))
             .unwrap();
-        (Holder { provider, team, officer: appointed.officer, placeholder: false }, appointed.changes)
+        (DeliusHolder { provider, team, officer: appointed.officer, placeholder: false }, appointed.changes)
     }
 
     pub(super) fn allocate(&mut self, second: i64, who: &str) -> Plan {
@@ -184,7 +185,7 @@ impl Memory {
 
     /// `None` when there is nobody to take the case from.
     pub(super) fn deallocate(&mut self, second: i64) -> Option<Plan> {
-        let moment = Moment::of(&self.person.poms, at(second), self.now);
+        let moment = RowsAtTime::of(&self.person.poms, at(second), self.now);
         let prison = moment.provider_to_deallocate(&self.person.poms)?.provider.code.clone();
         Some(self.allocate(second, &format!("-@{prison}")))
     }
@@ -200,12 +201,12 @@ impl Memory {
         for change in changes {
             let id = self.id();
             match change.clone() {
-                Change::Insert(Row::Staff(row)) => {
+                Change::Insert(WrittenRow::Staff(row)) => {
                     new_staff = Some(id);
                     self.staff.insert(id, row);
                 }
-                Change::Insert(Row::StaffTeam(_)) => {}
-                Change::Insert(Row::Pom(mut row)) => {
+                Change::Insert(WrittenRow::StaffTeam(_)) => {}
+                Change::Insert(WrittenRow::Pom(mut row)) => {
                     assert_eq!((row.id, row.version), (RowRef::New, 0));
                     row.id = RowRef::Existing(id);
                     if row.holder.officer.id == RowRef::New {
@@ -214,17 +215,19 @@ impl Memory {
                     new_pom = Some(row.id);
                     self.person.poms.push(row);
                 }
-                Change::Insert(Row::Ro(mut row)) => {
+                Change::Insert(WrittenRow::Ro(mut row)) => {
                     row.id = Some(id);
                     resolve(&mut row, new_pom);
                     self.person.officers.push(row);
                 }
-                Change::Insert(Row::Contact(row)) => self.contacts.push(row),
-                Change::Insert(Row::KeyDate(row)) => self.key_dates.push(KeyDateRow { id: Some(id), ..row }),
-                Change::Update { before: Row::Pom(before), after: Row::Pom(after) } => {
+                Change::Insert(WrittenRow::Contact(row)) => self.contacts.push(row),
+                Change::Insert(WrittenRow::KeyDate(row)) => {
+                    self.key_dates.push(KeyDateRow { id: Some(id), ..row })
+                }
+                Change::Update { before: WrittenRow::Pom(before), after: WrittenRow::Pom(after) } => {
                     replace(&mut self.person.poms, &before, PomRow { version: before.version + 1, ..after });
                 }
-                Change::Update { before: Row::Ro(before), after: Row::Ro(mut after) } => {
+                Change::Update { before: WrittenRow::Ro(before), after: WrittenRow::Ro(mut after) } => {
                     resolve(&mut after, new_pom);
                     replace(
                         &mut self.person.officers,
@@ -232,14 +235,14 @@ impl Memory {
                         RoRow { version: before.version + 1, ..after },
                     );
                 }
-                Change::Update { before: Row::KeyDate(before), after: Row::KeyDate(after) } => {
+                Change::Update { before: WrittenRow::KeyDate(before), after: WrittenRow::KeyDate(after) } => {
                     replace(
                         &mut self.key_dates,
                         &before,
                         KeyDateRow { version: before.version + 1, ..after },
                     );
                 }
-                Change::Delete(Row::KeyDate(gone)) => {
+                Change::Delete(WrittenRow::KeyDate(gone)) => {
                     let held = self.key_dates.len();
                     self.key_dates.retain(|row| *row != gone);
                     assert_eq!(self.key_dates.len(), held - 1, "the row is as it was planned on");
@@ -266,7 +269,7 @@ impl Memory {
         }
     }
 
-    fn settled(&self, mut holder: Holder) -> Holder {
+    fn settled(&self, mut holder: DeliusHolder) -> DeliusHolder {
         if holder.officer.id == RowRef::New {
             holder.officer.id = RowRef::Existing(*self.staff.last_key_value().unwrap().0);
         }

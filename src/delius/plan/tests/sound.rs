@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::NaiveDateTime;
 
 use super::{
-    super::rows::{Holder, PomRow},
+    super::rows::{DeliusHolder, PomRow},
     memory::{Memory, at},
 };
 
@@ -18,7 +18,7 @@ fn span(start: NaiveDateTime, end: Option<NaiveDateTime>) -> String {
 }
 
 impl Memory {
-    pub(super) fn shown(&self, holder: &Holder) -> String {
+    pub(super) fn shown(&self, holder: &DeliusHolder) -> String {
         let name = if holder.placeholder { "-".to_owned() } else { holder.officer.forename.to_lowercase() };
         format!("{name}@{}", holder.provider.code)
     }

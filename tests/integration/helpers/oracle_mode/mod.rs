@@ -18,7 +18,8 @@ use std::{fmt, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use manage_pom_cases_and_delius::delius::engine::{
-    Access, Connections, Engine, Failure, FailureCause, Limits, Placeholders, Row, Session, Statement,
+    Connections, Engine, EngineFailure, FailureCause, Limits, Placeholders, Row, Session, SessionAccess,
+    Statement,
 };
 use sqlx::PgPool;
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -46,7 +47,7 @@ impl fmt::Debug for OracleMode {
 
 #[async_trait]
 impl Engine for OracleMode {
-    async fn open(&self, access: Access, limits: Limits) -> Result<Box<dyn Session>, Failure> {
+    async fn open(&self, access: SessionAccess, limits: Limits) -> Result<Box<dyn Session>, EngineFailure> {
         let turn = Arc::clone(&self.turn).lock_owned().await;
         let tables = schema::tables(&self.pool).await;
         let mut bridge = Bridge::connect(&self.address, &uuid::Uuid::now_v7().simple().to_string()).await;
@@ -55,10 +56,10 @@ impl Engine for OracleMode {
         let (lock, statement) = (limits.lock.as_millis(), limits.statement.as_millis());
         let bounds = format!("set lock_timeout {lock}; set query_timeout {statement}");
         bridge.script(&bounds).await.map_err(sorted)?;
-        if access != Access::Statement {
+        if access != SessionAccess::Statement {
             bridge.begin().await.map_err(sorted)?;
         }
-        let writes = access == Access::Write;
+        let writes = access == SessionAccess::Write;
         Ok(Box::new(OracleSession { bridge, pool: self.pool.clone(), tables, writes, _turn: turn }))
     }
 
@@ -85,14 +86,14 @@ struct OracleSession {
 
 #[async_trait]
 impl Session for OracleSession {
-    async fn query(&mut self, statement: &Statement) -> Result<Vec<Row>, Failure> {
+    async fn query(&mut self, statement: &Statement) -> Result<Vec<Row>, EngineFailure> {
         let rendered = statement.render(Placeholders::Question);
         let answer = self.bridge.query(&rendered.sql, &rendered.values).await.map_err(sorted)?;
         let columns: Arc<[String]> = answer.columns.into();
         Ok(answer.rows.into_iter().map(|row| Row::new(Arc::clone(&columns), row)).collect())
     }
 
-    async fn execute(&mut self, statement: &Statement) -> Result<u64, Failure> {
+    async fn execute(&mut self, statement: &Statement) -> Result<u64, EngineFailure> {
         let rendered = statement.render(Placeholders::Question);
         match self.bridge.update(&rendered.sql, &rendered.values).await {
             Ok(changed) => Ok(changed),
@@ -100,7 +101,7 @@ impl Session for OracleSession {
         }
     }
 
-    async fn next_ids(&mut self, wanted: &[(&'static str, usize)]) -> Result<Vec<Vec<i64>>, Failure> {
+    async fn next_ids(&mut self, wanted: &[(&'static str, usize)]) -> Result<Vec<Vec<i64>>, EngineFailure> {
         let mut ids = Vec::new();
         for (sequence, count) in wanted {
             let mut of_sequence = Vec::new();
@@ -113,11 +114,11 @@ impl Session for OracleSession {
         Ok(ids)
     }
 
-    async fn now(&mut self) -> Result<DateTime<Utc>, Failure> {
+    async fn now(&mut self) -> Result<DateTime<Utc>, EngineFailure> {
         self.bridge.now().await.map_err(sorted)
     }
 
-    async fn commit(mut self: Box<Self>) -> Result<(), Failure> {
+    async fn commit(mut self: Box<Self>) -> Result<(), EngineFailure> {
         if self.writes {
             self.bridge.commit().await.map_err(sorted)?;
             mirror::carry_back(&mut self.bridge, &self.pool, &self.tables).await.map_err(sorted)?;
@@ -125,13 +126,13 @@ impl Session for OracleSession {
         Ok(())
     }
 
-    async fn rollback(mut self: Box<Self>) -> Result<(), Failure> {
+    async fn rollback(mut self: Box<Self>) -> Result<(), EngineFailure> {
         if self.writes { self.bridge.rollback().await.map_err(sorted) } else { Ok(()) }
     }
 }
 
 /// H2's SQLSTATEs: integrity is class 23 as everywhere, a lock that is not free is HYT00, a deadlock 40001.
-fn sorted(refused: Refused) -> Failure {
+fn sorted(refused: Refused) -> EngineFailure {
     let kind = match refused.state.as_str() {
         state if state.starts_with("23") => {
             FailureCause::Violation { table: None, constraint: constraint(&refused.message) }
@@ -140,18 +141,18 @@ fn sorted(refused: Refused) -> Failure {
         "57014" => FailureCause::Outage,
         _ => FailureCause::Unknown,
     };
-    Failure::new(kind, format!("SQLSTATE {}: {}", refused.state, refused.message))
+    EngineFailure::new(kind, format!("SQLSTATE {}: {}", refused.state, refused.message))
 }
 
 /// H2 names the constraint; the table that it belongs to stands in the catalogue that H2's was made from.
-async fn with_table(failure: Failure, pool: &PgPool) -> Failure {
+async fn with_table(failure: EngineFailure, pool: &PgPool) -> EngineFailure {
     let FailureCause::Violation { constraint: Some(name), .. } = &failure.kind else { return failure };
     let table = sqlx::query_scalar("select conrelid::regclass::text from pg_constraint where conname = $1")
         .bind(name)
         .fetch_optional(pool)
         .await
         .unwrap();
-    Failure::new(FailureCause::Violation { table, constraint: Some(name.clone()) }, failure.reason)
+    EngineFailure::new(FailureCause::Violation { table, constraint: Some(name.clone()) }, failure.reason)
 }
 
 /// `… violation: "PUBLIC.STAFF_TEAM_PKEY ON …` or `"STAFF_TEAM_PKEY: …`.
