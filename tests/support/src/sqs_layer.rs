@@ -49,6 +49,8 @@ struct State {
     again: Vec<Value>,
     /// The message behind each receipt handle, and the messages of which a delete was lost.
     received: HashMap<String, String>,
+    /// The last receipt handle of each message: SQS gives every delivery a handle that works.
+    newest: HashMap<String, Value>,
     lost: HashSet<String>,
 }
 
@@ -70,6 +72,7 @@ impl SqsLayer {
             done: Done::default(),
             again: vec![],
             received: HashMap::new(),
+            newest: HashMap::new(),
             lost: HashSet::new(),
         }));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -161,6 +164,7 @@ fn received(state: &Mutex<State>, answer: Answer) -> Answer {
     for message in messages.clone() {
         if let (Some(handle), Some(id)) = (message["ReceiptHandle"].as_str(), message["MessageId"].as_str()) {
             state.received.insert(handle.to_owned(), id.to_owned());
+            state.newest.insert(id.to_owned(), message["ReceiptHandle"].clone());
         }
         if state.happens(|faults| faults.duplicate) {
             state.again.push(message);
@@ -170,7 +174,11 @@ fn received(state: &Mutex<State>, answer: Answer) -> Answer {
     if messages.len() < 10 && !state.again.is_empty() && state.random.bool() {
         let waiting = state.again.len();
         let which = state.random.usize(..waiting);
-        messages.push(state.again.swap_remove(which));
+        let mut again = state.again.swap_remove(which);
+        if let Some(handle) = again["MessageId"].as_str().and_then(|id| state.newest.get(id)) {
+            again["ReceiptHandle"] = handle.clone();
+        }
+        messages.push(again);
         state.done.duplicates += 1;
     }
     if messages.len() > 1 && state.happens(|faults| faults.shuffle) {
