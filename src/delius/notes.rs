@@ -5,10 +5,10 @@ use crate::london::{wall_date, wall_date_time};
 
 /// Notes of a transfer to `new`; the last three lines only when somebody held the case before.
 pub(crate) fn transfer(reason: &str, new_start: chrono::NaiveDateTime, previous: Option<&PomRow>) -> String {
-    let mut notes = format!("Transfer TransferReason: {reason}\nTransfer Date: {}", wall_date(new_start));
+    let mut notes = format!("Transfer Reason: {reason}\nTransfer Date: {}", wall_date(new_start));
     if let Some(PomRow { holder, .. }) = previous {
         notes += &format!(
-            "\nFrom Establishment Provider: {}\nFrom TeamRow: {}\nFrom Officer: {}, {}",
+            "\nFrom Establishment Provider: {}\nFrom Team: {}\nFrom Officer: {}, {}",
             holder.provider.description,
             holder.team.description,
             holder.officer.surname,
@@ -37,6 +37,6 @@ fn details(pom: &PomRow) -> String {
         format!("Start Date: {}", wall_date_time(pom.start)),
     ];
     lines.extend(pom.end.map(|end| format!("End Date: {}", wall_date_time(end))));
-    lines.push(format!("Allocation TransferReason: {}", pom.reason.description));
+    lines.push(format!("Allocation Reason: {}", pom.reason.description));
     lines.join("\n")
 }

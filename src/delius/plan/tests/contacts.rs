@@ -10,7 +10,7 @@ fn a_first_transfer_names_reason_and_date() {
     let mut memory = Memory::new();
     memory.allocate(5, "ada@LEI");
     let contact = &memory.contacts[0];
-    assert_eq!(contact.notes, "Transfer TransferReason: Automatic Transfer\nTransfer Date: 01/07/2026");
+    assert_eq!(contact.notes, "Transfer Reason: Automatic Transfer\nTransfer Date: 01/07/2026");
     let row = memory.live()[0];
     assert_eq!(contact.at, at(5));
     assert_eq!(contact.type_id, transfers().automatic.contact_type_id);
@@ -24,10 +24,10 @@ fn a_later_transfer_names_where_the_case_came_from() {
     memory.allocate(5, "bob@MDI");
     assert_eq!(
         memory.contacts[0].notes,
-        "Transfer TransferReason: External Transfer\n\
+        "Transfer Reason: External Transfer\n\
          Transfer Date: 01/07/2026\n\
          From Establishment Provider: HMP LEI\n\
-         From TeamRow: POMs LEI\n\
+         From Team: POMs LEI\n\
          From Officer: Byron, Ada"
     );
 }
@@ -45,14 +45,14 @@ fn a_change_of_responsible_officer_tells_the_new_and_the_previous_one() {
          Responsible Officer Type: Prison Offender Manager\n\
          Responsible Officer: Byron, Bob (POMs LEI, HMP LEI)\n\
          Start Date: 01/07/2026 09:00:05\n\
-         Allocation TransferReason: Internal Transfer\n\
+         Allocation Reason: Internal Transfer\n\
          \n\
          Previous Details:\n\
          Responsible Officer Type: Prison Offender Manager\n\
          Responsible Officer: Byron, Ada (POMs LEI, HMP LEI)\n\
          Start Date: 01/07/2026 09:00:01\n\
          End Date: 01/07/2026 09:00:05\n\
-         Allocation TransferReason: Automatic Transfer"
+         Allocation Reason: Automatic Transfer"
     );
 }
 
@@ -70,7 +70,7 @@ fn the_first_holder_replaced_in_its_own_second_is_the_previous_responsible_offic
     memory.allocate(5, "bob@LEI");
     assert_eq!(
         memory.contacts[0].notes,
-        "Transfer TransferReason: Automatic Transfer\nTransfer Date: 01/07/2026"
+        "Transfer Reason: Automatic Transfer\nTransfer Date: 01/07/2026"
     );
     let previous = memory.contacts[1].notes.split("Previous Details:\n").nth(1).unwrap();
     assert!(previous.contains("Responsible Officer: Byron, Ada ("), "{previous}");
