@@ -68,10 +68,7 @@ fn a_new_manager_with_an_end_has_an_end_date_in_the_notes() {
 fn the_first_holder_replaced_in_its_own_second_is_the_previous_responsible_officer() {
     let mut memory = Memory::with_poms("ada@LEI[5,)").with_officers("ada@LEI[5,)");
     memory.allocate(5, "bob@LEI");
-    assert_eq!(
-        memory.contacts[0].notes,
-        "Transfer Reason: Automatic Transfer\nTransfer Date: 01/07/2026"
-    );
+    assert_eq!(memory.contacts[0].notes, "Transfer Reason: Automatic Transfer\nTransfer Date: 01/07/2026");
     let previous = memory.contacts[1].notes.split("Previous Details:\n").nth(1).unwrap();
     assert!(previous.contains("Responsible Officer: Byron, Ada ("), "{previous}");
 }
