@@ -80,6 +80,13 @@ pub(crate) fn authenticator(auth: &StandIns) -> Arc<Authenticator> {
     Arc::new(Authenticator::new(AuthConfig::new(&auth.auth_url())).unwrap())
 }
 
+/// Ends what runs in the background: it would keep a connection, and with it the end of the test, waiting for seconds.
+impl Drop for Replica {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
 impl Replica {
     /// A replica that reads from `source` and watches the store.
     pub(crate) async fn start(

@@ -243,7 +243,7 @@ async fn a_body_of_ten_megabytes_is_refused_whether_announced_or_not(store: PgPo
 
 #[sqlx::test(migrations = "migrations/store")]
 async fn at_shutdown_requests_under_way_are_answered_and_new_ones_refused(store: PgPool) {
-    let Busy { replica, began, gate, _auth } = busy(&store, config()).await;
+    let Busy { mut replica, began, gate, _auth } = busy(&store, config()).await;
     let request = tokio::spawn(replica.bare(Method::GET, "/waits").send());
     began.acquire().await.unwrap().forget();
     replica.stop.cancel();
@@ -254,7 +254,7 @@ async fn at_shutdown_requests_under_way_are_answered_and_new_ones_refused(store:
     assert!(!replica.server.is_finished(), "it waits for the request under way");
     gate.add_permits(1);
     assert_eq!(request.await.unwrap().unwrap().status(), StatusCode::OK);
-    tokio::time::timeout(Duration::from_secs(20), replica.server).await.expect("it ends").unwrap();
+    tokio::time::timeout(Duration::from_secs(20), &mut replica.server).await.expect("it ends").unwrap();
 }
 
 #[sqlx::test(migrations = "migrations/store")]
