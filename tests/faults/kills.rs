@@ -2,7 +2,12 @@
 
 use std::time::Instant;
 
-use crate::{ground::Ground, invariants, service::Service, stream::Stream};
+use crate::{
+    ground::{Ground, until},
+    invariants,
+    service::Service,
+    stream::Stream,
+};
 
 /// The failpoints, in the order in which a message reaches them.
 const POINTS: [&str; 14] = [
@@ -34,8 +39,17 @@ async fn die_at(points: &[&str], times_before: u32, seed: u64) {
     for point in points {
         let failpoint = format!("{point}={times_before}*off->return");
         let mut service = Service::start(&ground, &[("FAILPOINTS", &failpoint)]).await;
-        let burst = stream.next(&ground, 12);
-        ground.queue.send(&burst).await;
+        // Messages are received, deleted and claimed in batches, so a point may be passed less often than messages come.
+        for _ in 0..10 {
+            ground.queue.send(&stream.next(&ground, 12)).await;
+            until("it dies, or has nothing left to do", async || {
+                !service.is_running() || invariants::is_idle(&ground).await
+            })
+            .await;
+            if !service.is_running() {
+                break;
+            }
+        }
         let status = service.ended().await;
         assert_eq!(status.code(), None, "{point}: killed by a signal: {}", service.log());
         assert!(service.log().contains(&format!("failpoint {point}: kill -9")), "{}", service.log());
@@ -85,7 +99,7 @@ async fn killed_on_every_start_it_still_gets_on() {
         // If the failpoint is not reached again, the service lives on and finishes the work.
         let failpoint = format!("{point}=1*off->return");
         let mut service = Service::start(&ground, &[("FAILPOINTS", &failpoint)]).await;
-        crate::ground::until("it dies, or has nothing left to do", async || {
+        until("it dies, or has nothing left to do", async || {
             !service.is_running() || invariants::is_idle(&ground).await
         })
         .await;
