@@ -97,6 +97,9 @@ async fn primary_key_select(
     connections: u32,
     seconds: u32,
 ) -> anyhow::Result<Load> {
+    let first: i64 = sqlx::query_scalar("select min(offender_id) from offender where crn like 'Y%'")
+        .fetch_one(pool)
+        .await?;
     let (began, length) = (Instant::now(), Duration::from_secs(u64::from(seconds)));
     let workers: Vec<_> = (0..connections)
         .map(|worker| {
@@ -108,7 +111,7 @@ async fn primary_key_select(
                     let asked = Instant::now();
                     let _: (i64, String) =
                         sqlx::query_as("select offender_id, crn from offender where offender_id = $1")
-                            .bind(i64::from(number) + 100)
+                            .bind(first + i64::from(number))
                             .fetch_one(&pool)
                             .await?;
                     took.push(asked.elapsed().as_secs_f64() * 1000.0);
