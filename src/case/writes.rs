@@ -1,4 +1,4 @@
-//! What a case wants written to Delius, and what came of it: the language between the case, the outbox and the
+//! What a case wants written to Delius, and the outcome: the language between the case, the outbox and the
 //! Delius gateway.
 
 use std::{collections::BTreeMap, ops::Not};

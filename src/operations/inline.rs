@@ -50,7 +50,7 @@ pub async fn settle(store: &CaseStore, relay: &Relay, noms: &NomsNumber) -> anyh
     }
 }
 
-/// What came of the writes that the message led to.
+/// Outcomes of the writes that the message led to.
 pub async fn outcomes(store: &CaseStore, noms: &NomsNumber, message_id: &str) -> anyhow::Result<Vec<String>> {
     let events = store.load(noms).await?;
     let of_message = |sequence: u64| {

@@ -29,7 +29,7 @@ pub const KEPT: Duration = Duration::from_secs(30 * 86_400);
 const FORGET_EVERY: Duration = Duration::from_secs(3600);
 const BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(300));
 
-/// What came of one round.
+/// Result of one round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Round {
     /// Notices that the topic took.

@@ -1,4 +1,4 @@
-//! What came of writes.
+//! Outcomes of writes.
 
 use super::*;
 
