@@ -13,6 +13,8 @@ if ! cargo fuzz --version >/dev/null 2>&1; then
     CARGO_TARGET_DIR="$TOOLS/build" cargo install --quiet --locked --root "$TOOLS" --version 0.13.2 cargo-fuzz
     rm -rf "$TOOLS/build"
 fi
+# What is fuzzed is built with the versions of the service: cargo adds only what the targets need besides.
+cp Cargo.lock fuzz/Cargo.lock
 # Where the caller builds other things is no place for these flags.
 export CARGO_TARGET_DIR="${FUZZ_TARGET_DIR:-$PWD/fuzz/target}"
 

@@ -71,11 +71,6 @@ impl Case {
         self.timeline.after_recorded(&write.holding()?)
     }
 
-    /// The sequence of the last event that says what the write is to write; 0 for handover dates.
-    pub(super) fn recorded_at(&self, write: &DeliusWrite) -> u64 {
-        write.holding().map_or(0, |holding| self.timeline.sequence_of(&holding))
-    }
-
     pub(super) fn apply_event(&mut self, event: CaseEvent) {
         self.sequence += 1;
         if let Some(provenance) = event.provenance() {

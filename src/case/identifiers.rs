@@ -168,6 +168,14 @@ mod tests {
         assert!(serde_json::from_str::<PrisonCode>("\"L-I\"").is_err());
     }
 
+    #[test]
+    fn an_identifier_is_stored_as_its_text() {
+        for text in ["X123456", "A1234BC"] {
+            let person: PersonId = serde_json::from_value(text.into()).expect(text);
+            assert_eq!(serde_json::to_value(&person).expect(text), text);
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn what_parses_is_of_the_shape_and_survives_a_journey(text in "\\PC{0,12}|[ a-zA-Z0-9]{2,8}|[A-Z][0-9]{4}[A-Z]{2}") {

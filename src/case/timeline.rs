@@ -131,7 +131,6 @@ impl HoldingPeriod {
         }
         self.stated_at = fact.at;
         self.sequences.push(fact.sequence);
-        self.until = None;
     }
 }
 

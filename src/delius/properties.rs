@@ -26,3 +26,45 @@ pub(super) fn of(noms: &NomsNumber, write: &DeliusWrite) -> BTreeMap<String, Str
     }
     properties
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use chrono::NaiveDate;
+
+    use super::*;
+    use crate::case::Pom;
+
+    #[test]
+    fn a_write_gives_the_properties_that_follow_from_it_alone() {
+        let at = "2026-07-01T09:00:00Z".parse().unwrap();
+        let pom = Pom {
+            prison: "LEI".parse().unwrap(),
+            staff_code: 1,
+            forename: "ADA".into(),
+            surname: "BYRON".into(),
+            email: None,
+        };
+        let date = NaiveDate::from_ymd_opt(2026, 9, 1);
+        let dates = |handover_date, handover_start_date| DeliusWrite::SetHandoverDates {
+            handover_date,
+            handover_start_date,
+            dry_run: false,
+        };
+        let allocation_date = ("allocationDate", "01/07/2026 10:00:00");
+        for (write, more) in [
+            (
+                DeliusWrite::AllocatePom { at, pom, overtaken: false },
+                vec![allocation_date, ("prisonId", "LEI")],
+            ),
+            (DeliusWrite::DeallocatePom { at, overtaken: false }, vec![allocation_date]),
+            (dates(date, None), vec![("handoverDate", "2026-09-01")]),
+            (dates(None, date), vec![("handoverStartDate", "2026-09-01")]),
+            (dates(None, None), vec![]),
+        ] {
+            let mut expected = BTreeMap::from([("nomsId".to_owned(), "A1234BC".to_owned())]);
+            expected.extend(more.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())));
+            assert_eq!(of(&"A1234BC".parse().unwrap(), &write), expected, "{write:?}");
+        }
+    }
+}

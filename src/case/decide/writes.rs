@@ -30,20 +30,11 @@ impl Case {
         }
     }
 
-    /// Orders the writes by valid time and puts behind each late holding the one that follows it, which may have
-    /// found nothing to change when it was first written.
-    fn with_followers(&self, mut writes: Vec<DeliusWrite>) -> Vec<DeliusWrite> {
-        writes.sort_by_key(|write| (write.held_from(), self.recorded_at(write)));
-        let mut all = vec![];
-        let mut rest = writes.into_iter().peekable();
-        while let Some(write) = rest.next() {
-            let follower = self.follower_of(&write).map(DeliusWrite::from);
-            all.push(write);
-            if let Some(follower) = follower.filter(|follower| rest.peek() != Some(follower)) {
-                all.push(follower);
-            }
-        }
-        all
+    /// The write, and behind a late holding the one that follows it, which may have found nothing to change when it was
+    /// first written.
+    fn with_follower(&self, write: DeliusWrite) -> Vec<DeliusWrite> {
+        let follower = self.follower_of(&write).map(DeliusWrite::from);
+        std::iter::once(write).chain(follower).collect()
     }
 
     pub(super) fn record_outcome(
@@ -64,7 +55,7 @@ impl Case {
             && self.is_of_today(&intent);
         let retried = overtaken.then(|| CaseEvent::DeliusWriteRetried {
             write,
-            released: self.with_followers(vec![intent.clone()]),
+            released: self.with_follower(intent.clone()),
             by: RELEASED_BY.to_owned(),
             why: "the case got its NOMS number in Delius after the write was derived".to_owned(),
         });
@@ -130,7 +121,7 @@ impl Case {
                 "another answer on the handover dates has been recorded since; it must not be overwritten",
             );
         }
-        let released = self.with_followers(vec![refused.intent.clone()]);
+        let released = self.with_follower(refused.intent.clone());
         Ok(CaseEvent::DeliusWriteRetried { write, released, by, why })
     }
 }

@@ -103,6 +103,65 @@ fn a_crn_means_the_number_that_it_has_at_the_time() {
     assert_eq!(identities.person(&PersonId::Crn(crn(7)), day(0)), None);
 }
 
+fn change(reason: IdentityReason, from: &str, to: &str, crn: Option<Crn>) -> IdentityChange {
+    IdentityChange { from: from.parse().unwrap(), to: to.parse().unwrap(), reason, crn }
+}
+
+#[test]
+fn what_a_change_states_follows_from_its_reason_and_its_identifiers() {
+    use IdentityReason::*;
+    let replaced = || IdentityStatement::Replaced { from: noms('A'), to: noms('B') };
+    let holds = || IdentityStatement::Holds { crn: crn(1), noms: noms('B') };
+    let merged = IdentityStatement::Merged { from: crn(1), to: crn(2) };
+    let unmerged = IdentityStatement::Unmerged { reactivated: crn(2), unmerged: crn(1) };
+    for (change, expected) in [
+        (change(NumberReplaced, "A1234BA", "A1234BB", None), vec![replaced()]),
+        (change(PrisonRecordsMerged, "A1234BA", "A1234BB", None), vec![replaced()]),
+        (change(NumberReplaced, "A1234BA", "A1234BB", Some(crn(1))), vec![replaced(), holds()]),
+        (change(NumberReplaced, "A1234BB", "A1234BB", Some(crn(1))), vec![holds()]),
+        (change(BookingMoved, "A1234BA", "A1234BB", None), vec![]),
+        (change(CasesMerged, "X000001", "X000002", None), vec![merged]),
+        (change(CasesUnmerged, "X000001", "X000002", None), vec![unmerged]),
+        (change(NumberReplaced, "X000001", "X000002", None), vec![]),
+        (change(CasesMerged, "A1234BA", "A1234BB", None), vec![]),
+    ] {
+        assert_eq!(statements(&change), expected, "{change:?}");
+    }
+}
+
+#[test]
+fn an_event_states_what_its_message_says_of_identifiers_in_whole_seconds() {
+    let provenance = || crate::case::Provenance {
+        message_id: "m1".into(),
+        event_type: "probation-case.prison-identifier.added".into(),
+        occurred_at: day(1) + TimeDelta::milliseconds(999),
+        received_at: day(2),
+        message: crate::case::Evidence::of("{}"),
+        fetched: vec![],
+        code_version: "0".into(),
+        under: None,
+    };
+    let linked = |crn| CaseEvent::IdentifierLinked {
+        provenance: provenance(),
+        crn,
+        new_person: false,
+        released: vec![],
+    };
+    assert_eq!(facts(&noms('A'), &linked(Some(crn(1)))), [holds(1, 1, 'A')]);
+    assert_eq!(facts(&noms('A'), &linked(None)), []);
+    let changed = CaseEvent::IdentityChanged {
+        provenance: provenance(),
+        change: change(IdentityReason::NumberReplaced, "A1234BA", "A1234BB", Some(crn(1))),
+        role: crate::case::IdentityRole::Former,
+        given_on: None,
+        inherited: Default::default(),
+        released: vec![],
+    };
+    assert_eq!(facts(&noms('A'), &changed), [replaced(1, 'A', 'B'), holds(1, 1, 'B')]);
+    let other = CaseEvent::HandoverNotFound { provenance: provenance() };
+    assert_eq!(facts(&noms('A'), &other), []);
+}
+
 /// One happening: person `who` replaces its present number by the next free one of the pool. A number that was given
 /// up may so be given to another person later.
 #[derive(Debug, Clone)]

@@ -113,3 +113,42 @@ async fn an_unavailable_answer_records_nothing() {
     .await
     .then_expect_error(CaseError::Fetch(down));
 }
+
+#[tokio::test]
+async fn what_is_overtaken_in_its_second_is_followed_by_the_other_fact_of_that_second() {
+    let of_the_same_second = Holding { at: day(1), pom: Some(pom_of(&mary())), overtaken: false };
+    for (answer, follower) in [
+        (allocated_now(mary()), Some(of_the_same_second.clone())),
+        (AllocationAnswer::NotAllocated, Some(of_the_same_second)),
+        (allocated_now(ada()), None),
+    ] {
+        let named_by = if follower.is_some() { NameSource::Directory } else { NameSource::Answer };
+        let mut expected = allocated("m2", 1, &ada(), named_by);
+        let CaseEvent::PomAllocated { followed_by, .. } = &mut expected else { unreachable!() };
+        *followed_by = follower;
+        let world = World { allocation: answer, staff: vec![ada()], ..World::default() };
+        let given = vec![allocated("m1", 1, &mary(), NameSource::Answer)];
+        let command = allocation_of(message("m2", 1), states(&ada()));
+        world.harness().given(given).when_async(command).await.then_expect_events(vec![expected]);
+    }
+}
+
+#[test]
+fn only_an_allocation_names_a_member_of_staff() {
+    assert_eq!(allocated_now(ada()).staff(), Some(&ada()));
+    assert_eq!(AllocationAnswer::NotAllocated.staff(), None);
+    assert_eq!(AllocationAnswer::NotReady.staff(), None);
+}
+
+#[test]
+fn equal_undocumented_answers_are_counted_under_one_short_text() {
+    let reason = "it redirects more than three times";
+    for (answer, kind) in [
+        (UndocumentedAnswer::Status(403), "403"),
+        (UndocumentedAnswer::Redirect { status: 302, reason }, "302"),
+        (UndocumentedAnswer::BareNotFound, "404"),
+        (UndocumentedAnswer::Body { reason: "the body is not UTF-8".into() }, "undocumented body"),
+    ] {
+        assert_eq!(answer.kind(), kind);
+    }
+}

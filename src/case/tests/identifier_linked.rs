@@ -11,10 +11,6 @@ fn linked(released: Vec<DeliusWrite>) -> CaseEvent {
     CaseEvent::IdentifierLinked { provenance, crn: None, new_person: false, released }
 }
 
-fn hold(on: u32, staff: &StaffMember) -> DeliusWrite {
-    DeliusWrite::AllocatePom { at: day(on), pom: pom_of(staff), overtaken: false }
-}
-
 #[tokio::test]
 async fn writes_refused_for_want_of_the_person_are_released_at_their_own_dates() {
     let given = vec![
@@ -83,21 +79,8 @@ fn dates_on(day: u32) -> HandoverAnswer {
     HandoverAnswer::Dates { handover_date: NaiveDate::from_ymd_opt(2026, 9, day), handover_start_date: None }
 }
 
-fn set_dates() -> DeliusWrite {
-    DeliusWrite::SetHandoverDates {
-        handover_date: NaiveDate::from_ymd_opt(2026, 9, 1),
-        handover_start_date: None,
-        dry_run: false,
-    }
-}
-
 fn not_found(id: &str, on: u32) -> CaseEvent {
     CaseEvent::HandoverNotFound { provenance: message(id, on).provenance(vec![fetched(None)]) }
-}
-
-fn settled_as(write: WriteRef, intent: DeliusWrite, name: OutcomeName) -> CaseCommand {
-    let outcome = WriteOutcome { name, applied_at: day(6), changes: vec![], properties: Default::default() };
-    CaseCommand::RecordOutcome { write, intent, attempt: 1, outcome }
 }
 
 #[tokio::test]
@@ -194,10 +177,6 @@ fn linked_again(released: Vec<DeliusWrite>) -> CaseEvent {
 
 #[tokio::test]
 async fn a_case_that_is_not_ready_any_more_says_so_once() {
-    let not_ready = |id: &str, on| CaseEvent::AllocationNotReady {
-        provenance: message(id, on).provenance(vec![fetched(None)]),
-        at: day(on),
-    };
     let world = || World { allocation: AllocationAnswer::NotReady, ..World::default() };
     let given = vec![allocated("m1", 1, &ada(), NameSource::Answer)];
     let expected = vec![linked(vec![hold(1, &ada())]), not_ready("link", 4)];

@@ -3,18 +3,26 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod allocations;
+mod another_person;
+mod events;
 mod handover;
 mod identifier_linked;
+mod identity_changed;
 mod outcomes;
+mod reassert;
+mod timeline;
 mod unreflected;
 
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, Utc};
-use cqrs_es::test::TestFramework;
+use cqrs_es::{Aggregate, event_sink::EventSink, test::TestFramework};
 
-use super::*;
+use super::{
+    identity::{Identities, IdentityFact, IdentityStatement},
+    *,
+};
 
 type Harness = TestFramework<Case>;
 
@@ -62,30 +70,46 @@ impl StaffDirectory for Told {
     }
 }
 
+/// Knows these facts about the identifiers of persons.
+struct Known(Vec<IdentityFact>);
+
+#[async_trait]
+impl KnownIdentities for Known {
+    async fn around(&self, _: &NomsNumber, _: Option<&Crn>) -> Result<Identities, FetchError> {
+        Ok(Identities::of(self.0.clone()))
+    }
+}
+
 struct World {
     allocation: AllocationAnswer,
     handover: HandoverAnswer,
     staff: Vec<StaffMember>,
+    identities: Vec<IdentityFact>,
 }
 
 impl Default for World {
     fn default() -> Self {
-        Self { allocation: AllocationAnswer::NotAllocated, handover: HandoverAnswer::NotFound, staff: vec![] }
+        Self {
+            allocation: AllocationAnswer::NotAllocated,
+            handover: HandoverAnswer::NotFound,
+            staff: vec![],
+            identities: vec![],
+        }
     }
 }
 
 impl World {
     fn harness(self) -> Harness {
+        TestFramework::with(self.services())
+    }
+
+    fn services(self) -> CaseServices {
         let told = Arc::new(Told {
             allocation: Mutex::new(Ok(self.allocation)),
             handover: Mutex::new(Ok(self.handover)),
             staff: self.staff,
         });
-        TestFramework::with(CaseServices {
-            mpc: told.clone(),
-            staff: told,
-            identities: Arc::new(NoIdentityChanges),
-        })
+        CaseServices { mpc: told.clone(), staff: told, identities: Arc::new(Known(self.identities)) }
     }
 }
 
@@ -174,15 +198,54 @@ fn superseded(id: &str, on: u32, staff: &StaffMember) -> CaseEvent {
     }
 }
 
-fn refused(write: WriteRef, intent: DeliusWrite, name: OutcomeName) -> CaseEvent {
+fn result(write: WriteRef, intent: DeliusWrite, name: OutcomeName) -> WriteResult {
     let outcome = WriteOutcome { name, applied_at: day(6), changes: vec![], properties: Default::default() };
-    CaseEvent::DeliusWriteRefused(WriteResult {
-        write,
-        intent,
-        attempt: 1,
-        outcome,
-        code_version: CODE_VERSION.into(),
-    })
+    WriteResult { write, intent, attempt: 1, outcome, code_version: CODE_VERSION.into() }
+}
+
+fn refused(write: WriteRef, intent: DeliusWrite, name: OutcomeName) -> CaseEvent {
+    CaseEvent::DeliusWriteRefused(result(write, intent, name))
+}
+
+fn not_ready(id: &str, on: u32) -> CaseEvent {
+    CaseEvent::AllocationNotReady { provenance: message(id, on).provenance(vec![fetched(None)]), at: day(on) }
+}
+
+fn hold(on: u32, staff: &StaffMember) -> DeliusWrite {
+    DeliusWrite::AllocatePom { at: day(on), pom: pom_of(staff), overtaken: false }
+}
+
+/// The dates of `handover::changed`, as a write.
+fn set_dates() -> DeliusWrite {
+    DeliusWrite::SetHandoverDates {
+        handover_date: NaiveDate::from_ymd_opt(2026, 9, 1),
+        handover_start_date: None,
+        dry_run: false,
+    }
+}
+
+/// The case as these events made it.
+fn case_of(events: impl IntoIterator<Item = CaseEvent>) -> Case {
+    let mut case = Case::default();
+    events.into_iter().for_each(|event| case.apply_event(event));
+    case
+}
+
+/// What the case decides, where only a part of it matters.
+async fn decided(mut case: Case, command: CaseCommand) -> Vec<CaseEvent> {
+    let sink = EventSink::default();
+    case.handle(command, &World::default().services(), &sink).await.unwrap();
+    sink.collect().await
+}
+
+/// The relay settled the write with this name and no changed rows.
+fn settled_as(write: WriteRef, intent: DeliusWrite, name: OutcomeName) -> CaseCommand {
+    let WriteResult { write, intent, attempt, outcome, .. } = result(write, intent, name);
+    CaseCommand::RecordOutcome { write, intent, attempt, outcome }
+}
+
+fn retry_of(write: WriteRef) -> CaseCommand {
+    CaseCommand::RetryWrite { write, by: "op".into(), why: "why".into() }
 }
 
 fn first(sequence: u64) -> WriteRef {

@@ -27,3 +27,20 @@ async fn another_code_reflects_nothing() {
     let given = vec![superseded("m1", 1, &ada())];
     World::default().harness().given(given).when_async(command).await.then_expect_events(vec![]);
 }
+
+#[test]
+fn an_allocation_ends_that_the_case_is_not_ready_unless_it_was_recorded_before() {
+    let mut reflected = allocated("m1", 1, &ada(), NameSource::Directory);
+    let CaseEvent::PomAllocated { reflects, .. } = &mut reflected else { unreachable!() };
+    *reflects = Some(1);
+    let waiting = || superseded("m1", 1, &ada());
+    for (events, expected) in [
+        (vec![not_ready("m1", 1), allocated("m2", 2, &ada(), NameSource::Answer)], false),
+        (vec![not_ready("m1", 1), deallocated("m2", 2)], false),
+        (vec![not_ready("m0", 1), waiting()], false),
+        (vec![waiting(), not_ready("m2", 2), reflected.clone()], true),
+        (vec![waiting(), reflected], false),
+    ] {
+        assert_eq!(case_of(events.clone()).not_ready, expected, "{events:?}");
+    }
+}

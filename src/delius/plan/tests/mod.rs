@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod any_order;
+mod changes;
 mod contacts;
 mod handover;
 mod late;
