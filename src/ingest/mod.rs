@@ -21,6 +21,8 @@ pub mod parked;
 pub mod reflector;
 pub mod route;
 #[cfg(test)]
+mod route_tests;
+#[cfg(test)]
 mod shapes_tests;
 pub mod sns;
 pub mod sqs;

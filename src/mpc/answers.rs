@@ -263,6 +263,41 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_is_kept_without_blanks_around_its_values_and_a_name_has_an_end() {
+        let of = |name: &str, email: &str| {
+            let body = serde_json::json!({
+                "manager": { "code": 1, "forename": name, "surname": "BYRON", "email": email },
+                "prison": { "code": " lei " },
+            });
+            allocation(&fetched(200, &body.to_string()))
+        };
+        let Ok(AllocationAnswer::Allocated { staff, prison }) = of(" ADA ", " a@b.c ") else {
+            unreachable!()
+        };
+        assert_eq!((staff.forename.as_str(), staff.email.as_deref()), ("ADA", Some("a@b.c")));
+        assert_eq!(prison.as_str(), "LEI");
+        let Ok(AllocationAnswer::Allocated { staff, .. }) = of("ADA", "  ") else { unreachable!() };
+        assert_eq!(staff.email, None);
+        assert!(of(&"É".repeat(100), "").is_ok());
+        for (name, email, member) in
+            [("É".repeat(101), "", "manager.forename"), ("ADA".into(), "a\u{7}@b.c", "manager.email")]
+        {
+            let error = of(&name, email).unwrap_err().to_string();
+            assert!(error.contains(member), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_body_in_another_form_is_told_apart_from_one_that_is_no_json() {
+        for (body, expected) in
+            [("{", "the body is not JSON (line 1"), ("{}", "missing or of the wrong type (line 1")]
+        {
+            let error = allocation(&fetched(200, body)).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
     fn no_error_repeats_a_value_of_the_answer() {
         let body =
             r#"{"manager":{"code":"SECRET","forename":"SECRET","surname":"SECRET"},"prison":{"code":"LEI"}}"#;

@@ -52,3 +52,34 @@ impl ManagePomCases for Recorded {
         Ok((answers::handover(&fetched, noms)?, fetched))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::case::Evidence;
+
+    #[tokio::test]
+    async fn answers_are_played_back_in_their_order_and_no_more_than_were_recorded() {
+        let fetched = |status, body: &str| Fetched {
+            url: "https://mpc.example".into(),
+            status,
+            at: chrono::DateTime::UNIX_EPOCH,
+            answer: Evidence::of(body),
+            staff: None,
+        };
+        let allocated =
+            r#"{"manager":{"code":1,"forename":"ADA","surname":"BYRON"},"prison":{"code":"LEI"}}"#;
+        let recorded = Recorded::new(&[
+            fetched(200, allocated),
+            fetched(404, r#"{"status":"error","message":"Not found"}"#),
+        ]);
+        let (noms, address) = ("A1234BC".parse().unwrap(), DetailAddress::OfCase);
+        let (answer, fetched) = recorded.allocation(&noms, &address).await.unwrap();
+        assert!(fetched.staff.is_some() && fetched.staff.as_ref() == answer.staff(), "as the client sets it");
+        let (answer, _) = recorded.handover(&noms, &address).await.unwrap();
+        assert_eq!(answer, HandoverAnswer::NotFound);
+        let more = recorded.handover(&noms, &address).await;
+        assert!(matches!(more, Err(FetchError::InvalidAnswer { .. })));
+    }
+}

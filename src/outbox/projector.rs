@@ -60,6 +60,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::case::{Evidence, Holding, NameSource, Pom, Provenance};
 
     fn dates(day: &str) -> DeliusWrite {
         DeliusWrite::SetHandoverDates {
@@ -77,5 +78,63 @@ mod tests {
         assert_ne!(id, write_id(&noms, place, &dates("2027-01-05")));
         assert_ne!(id, write_id(&noms, WriteRef { ordinal: 1, ..place }, &dates("2027-01-04")));
         assert_ne!(id, write_id(&"A1234BD".parse().unwrap(), place, &dates("2027-01-04")));
+    }
+
+    fn provenance() -> Provenance {
+        let at = "2026-07-01T09:00:00Z".parse().unwrap();
+        Provenance {
+            message_id: "m1".into(),
+            event_type: "offender-management.allocation.changed".into(),
+            occurred_at: at,
+            received_at: at,
+            message: Evidence::of("{}"),
+            fetched: vec![],
+            code_version: "0".into(),
+            under: None,
+        }
+    }
+
+    #[test]
+    fn an_event_means_its_writes_in_the_order_in_which_they_are_applied() {
+        let at = |hour: &str| format!("2026-07-01T{hour}:00:00Z").parse().unwrap();
+        let pom = Pom {
+            prison: "LEI".parse().unwrap(),
+            staff_code: 1,
+            forename: "ADA".into(),
+            surname: "BYRON".into(),
+            email: None,
+        };
+        let holding = |hour, pom| Holding { at: at(hour), pom, overtaken: false };
+        let allocated = CaseEvent::PomAllocated {
+            provenance: provenance(),
+            at: at("09"),
+            pom: pom.clone(),
+            named_by: NameSource::Answer,
+            reflects: None,
+            followed_by: Some(holding("10", None)),
+        };
+        let allocation: DeliusWrite = holding("09", Some(pom)).into();
+        assert_eq!(derive(&allocated), [allocation.clone(), holding("10", None).into()]);
+        let deallocated =
+            CaseEvent::PomDeallocated { provenance: provenance(), at: at("09"), followed_by: None };
+        assert_eq!(derive(&deallocated), [holding("09", None).into()]);
+        let changed = CaseEvent::HandoverDatesChanged {
+            provenance: provenance(),
+            handover_date: "2027-01-04".parse().ok(),
+            handover_start_date: None,
+            dry_run: false,
+        };
+        assert_eq!(derive(&changed), [dates("2027-01-04")]);
+        let released = vec![allocation, dates("2027-01-04")];
+        let linked = CaseEvent::IdentifierLinked {
+            provenance: provenance(),
+            crn: None,
+            new_person: false,
+            released: released.clone(),
+        };
+        assert_eq!(derive(&linked), released);
+        assert_eq!(derive(&CaseEvent::HandoverNotFound { provenance: provenance() }), []);
+        let kinds: Vec<_> = derive(&allocated).iter().chain(&derive(&changed)).map(kind).collect();
+        assert_eq!(kinds, ["allocatePom", "deallocatePom", "setHandoverDates"]);
     }
 }

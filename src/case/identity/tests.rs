@@ -75,7 +75,17 @@ fn a_number_given_to_another_person_later_is_two_persons() {
     assert_eq!(identities.heir(&noms('A'), day(5)), noms('A'));
     let first = identities.person(&PersonId::Crn(crn(1)), day(9)).unwrap();
     assert!(first.parts[0].contains(day(4)) && !first.parts[0].contains(day(5)));
-    assert!(identities.is_new_person(&noms('A'), day(5)));
+    let new_persons =
+        [('A', 4), ('A', 5), ('B', 5)].map(|(letter, on)| identities.is_new_person(&noms(letter), day(on)));
+    assert_eq!(new_persons, [false, true, false]);
+}
+
+#[test]
+fn a_part_is_whole_while_neither_end_is_known() {
+    let part = Part::whole(noms('A'));
+    assert!(part.is_whole() && part.contains(day(0)));
+    assert!(!Part { from: Some(day(1)), ..part.clone() }.is_whole());
+    assert!(!Part { until: Some(day(1)), ..part }.is_whole());
 }
 
 #[test]
@@ -92,6 +102,25 @@ fn an_unmerge_ends_the_link_from_its_date_on() {
     assert_eq!(numbers(&identities, &PersonId::Crn(crn(1)), 5), "A");
     assert_eq!(numbers(&identities, &PersonId::Crn(crn(2)), 5), "B");
     assert_eq!(numbers(&identities, &PersonId::Noms(noms('B')), 0), "AB");
+}
+
+#[test]
+fn an_unmerge_of_cases_that_were_merged_before_anything_was_known_ends_that_merge() {
+    let identities = Identities::of([holds(0, 1, 'A'), holds(0, 2, 'B'), unmerged(5, 1, 2)]);
+    assert_eq!(numbers(&identities, &PersonId::Crn(crn(1)), 4), "AB");
+    assert_eq!(numbers(&identities, &PersonId::Crn(crn(1)), 5), "A");
+}
+
+#[test]
+fn cases_are_merged_however_long_the_chain_is_and_whatever_others_are() {
+    let held = (1..).zip(['A', 'B', 'C', 'D', 'E']).map(|(number, letter)| holds(0, number, letter));
+    let identities = Identities::of(held.chain([merged(1, 2, 3), merged(2, 1, 2), merged(3, 4, 5)]));
+    for number in 1..=3 {
+        assert_eq!(numbers(&identities, &PersonId::Crn(crn(number)), 9), "ABC");
+    }
+    for number in 4..=5 {
+        assert_eq!(numbers(&identities, &PersonId::Crn(crn(number)), 9), "DE");
+    }
 }
 
 #[test]

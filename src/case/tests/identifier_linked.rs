@@ -75,6 +75,14 @@ async fn a_late_link_does_not_put_todays_pom_before_what_is_known() {
     world.harness().given(given).when_async(link()).await.then_expect_events(events);
 }
 
+#[tokio::test]
+async fn what_differs_from_the_last_fact_of_the_same_second_is_recorded_in_that_second() {
+    let given = vec![allocated("m4", 4, &ada(), NameSource::Answer)];
+    let world = World { allocation: allocated_now(mary()), ..World::default() };
+    let expected = vec![linked(vec![hold(4, &ada())]), allocated("link", 4, &mary(), NameSource::Answer)];
+    world.harness().given(given).when_async(link()).await.then_expect_events(expected);
+}
+
 fn dates_on(day: u32) -> HandoverAnswer {
     HandoverAnswer::Dates { handover_date: NaiveDate::from_ymd_opt(2026, 9, day), handover_start_date: None }
 }
@@ -108,6 +116,14 @@ async fn a_refusal_that_is_recorded_after_the_link_is_released_at_once() {
     let again = settled_as(first(5), hold(1, &ada()), OutcomeName::PersonNotFound);
     let refused_again = refused(first(5), hold(1, &ada()), OutcomeName::PersonNotFound);
     World::default().harness().given(stream).when_async(again).await.then_expect_events(vec![refused_again]);
+}
+
+#[tokio::test]
+async fn a_refusal_of_what_the_link_itself_released_stays_a_refusal() {
+    let given = vec![allocated("m1", 1, &ada(), NameSource::Answer), linked(vec![hold(1, &ada())])];
+    let command = settled_as(first(2), hold(1, &ada()), OutcomeName::PersonNotFound);
+    let expected = refused(first(2), hold(1, &ada()), OutcomeName::PersonNotFound);
+    World::default().harness().given(given).when_async(command).await.then_expect_events(vec![expected]);
 }
 
 #[tokio::test]

@@ -190,3 +190,17 @@ async fn a_retry_of_one_write_leaves_the_other_refusals() {
     ]);
     assert_eq!(case.refused.iter().map(|refused| refused.write).collect::<Vec<_>>(), [first(2)]);
 }
+
+#[test]
+fn a_write_names_the_pom_that_it_allocates_and_its_outcome_the_staff_id() {
+    assert_eq!(hold(1, &ada()).pom(), Some(&pom_of(&ada())));
+    assert_eq!(DeliusWrite::DeallocatePom { at: day(1), overtaken: false }.pom(), None);
+    assert_eq!(set_dates().pom(), None);
+
+    let mut outcome = result(first(1), hold(1, &ada()), OutcomeName::PomAllocated).outcome;
+    outcome.set_staff_id(None);
+    assert_eq!((outcome.staff_id(), outcome.properties.len()), (None, 0));
+    outcome.set_staff_id(Some(55));
+    assert_eq!(outcome.staff_id(), Some(55));
+    assert_eq!(outcome.properties["staffId"], "55");
+}

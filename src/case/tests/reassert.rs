@@ -10,11 +10,12 @@ fn reasserted(released: Vec<DeliusWrite>, inherited: Inherited) -> CaseEvent {
     CaseEvent::WritesReasserted { released, inherited, by: "op".into(), why: "why".into() }
 }
 
-/// Mary replaced Ada already when the allocation to Ada was recorded.
+/// The first two had been replaced already when their allocations were recorded. What is written again counts for its
+/// second all the same.
 fn three_holdings() -> Vec<CaseEvent> {
     vec![
         allocated("m1", 1, &ada(), NameSource::Directory),
-        allocated("m2", 2, &mary(), NameSource::Answer),
+        allocated("m2", 2, &mary(), NameSource::Directory),
         allocated("m3", 3, &ada(), NameSource::Answer),
     ]
 }

@@ -30,6 +30,8 @@ fn names_in_capitals_are_title_cased_and_others_kept() {
         ("BY\u{200b}RON", "Byron"),
         ("SOFT\u{ad}HYPHEN", "Softhyphen"),
         ("\u{feff}BYRON\u{200d}", "Byron"),
+        ("BY\u{7}RON", "Byron"),
+        ("ADA\tMARY", "Ada Mary"),
         ("MacDonald", "MacDonald"),
         ("van der Berg", "van der Berg"),
         ("byron", "byron"),
@@ -99,6 +101,14 @@ fn spellings_that_mean_one_person_are_the_same_and_others_are_not() {
         let name = StaffName::new(wanted[0], wanted[1]);
         assert!(!name.is_of(held[0], held[1]), "{wanted:?} {held:?}");
     }
+}
+
+#[test]
+fn whoever_changes_one_name_shares_the_other() {
+    let name = StaffName::new("ADA", "BYRON");
+    assert!(name.shares_a_name("Ada", "Byron"));
+    assert!(name.shares_a_name("Ada", "Lovelace") && name.shares_a_name("Augusta", "Byron"));
+    assert!(!name.shares_a_name("Augusta", "Lovelace"));
 }
 
 /// One letter of a name in several spellings that mean the same.

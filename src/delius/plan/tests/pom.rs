@@ -135,3 +135,10 @@ fn staff_are_created_before_the_row_that_names_them() {
         .collect();
     assert_eq!(tables, ["staff", "staff_team", "prison_offender_manager", "contact"]);
 }
+
+#[test]
+fn a_row_without_length_holds_nothing_and_ends_nothing() {
+    let mut memory = Memory::with_poms("ada@LEI[5,5)");
+    memory.allocate(3, "cat@LEI");
+    assert_eq!(memory.held(), "cat@LEI[3,) ada@LEI[5,5)");
+}
