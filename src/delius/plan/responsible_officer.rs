@@ -84,8 +84,7 @@ fn split(rows: &mut Vec<RoRow>, i: usize, step: &Move) {
     };
     rows[i].end = Some(step.at);
 
-    let inserted =
-        |pom, start, end| RoRow { id: None, version: 0, pom, com: None, start, end, ..old.clone() };
+    let inserted = |pom, start, end| RoRow { id: None, version: 0, pom, start, end, ..old.clone() };
     rows.push(inserted(Some(step.target), step.at, end));
     if let Some(end) = end.filter(|_| end != old.end) {
         rows.push(inserted(old.pom, end, old.end));

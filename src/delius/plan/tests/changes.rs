@@ -186,3 +186,19 @@ fn a_reference_to_the_new_row_is_settled_by_its_key() {
     assert_eq!(RowRef::New.settled(Some(7)), Some(7));
     assert_eq!(RowRef::New.settled(None), None);
 }
+
+#[test]
+fn placeholders_of_a_provider_are_all_nobody_and_rows_of_a_team_with_one_code_are_one_team() {
+    let holder = |who| Memory::new().holder(who, at(1)).0;
+    let (nobody, ada) = (holder("-@LEI"), holder("ada@LEI"));
+    let mut other = nobody.clone();
+    other.team.code = "LEIUAT".into();
+    other.officer.id = RowRef::Existing(1);
+    assert!(nobody.is(&other));
+    assert!(!nobody.is(&holder("-@MDI")) && !nobody.is(&ada) && !ada.is(&nobody));
+    let mut other = ada.clone();
+    other.team.id += 1;
+    assert!(ada.is(&other));
+    other.team.code = "LEIXXX".into();
+    assert!(!ada.is(&other));
+}

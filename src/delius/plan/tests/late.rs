@@ -108,3 +108,14 @@ fn a_late_deallocation_ends_where_the_next_holder_starts() {
     assert_eq!(memory.deallocate(3).unwrap().outcome, OutcomeName::PomDeallocated);
     assert_eq!(memory.held(), "ada@LEI[1,3) -@LEI[3,5) bob@MDI[5,)");
 }
+
+#[test]
+fn a_deallocation_moves_to_another_provider_whatever_was_replaced_in_another_second() {
+    let mut memory = Memory::with_poms("ada@LEI[1,)");
+    memory.allocate(2, "bob@LEI");
+    memory.allocate(2, "dan@LEI");
+    memory.deallocate(5);
+    memory.allocate(3, "cat@MDI");
+    memory.deallocate(5);
+    assert_eq!(memory.held(), "ada@LEI[1,2) dan@LEI[2,3) cat@MDI[3,5) -@MDI[5,)");
+}

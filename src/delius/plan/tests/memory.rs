@@ -216,6 +216,7 @@ impl Memory {
                     self.person.poms.push(row);
                 }
                 Change::Insert(WrittenRow::Ro(mut row)) => {
+                    assert_eq!((row.id, row.version), (None, 0));
                     row.id = Some(id);
                     resolve(&mut row, new_pom);
                     self.person.officers.push(row);

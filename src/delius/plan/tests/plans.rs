@@ -36,6 +36,12 @@ fn a_row_that_starts_this_second_has_begun() {
 }
 
 #[test]
+fn a_row_of_this_very_second_is_no_plan() {
+    let mut memory = now_is(5, "ada@LEI[5,)");
+    assert_eq!(memory.allocate(5, "ada@LEI").changes, []);
+}
+
+#[test]
 fn the_responsible_officer_of_a_plan_becomes_the_new_holder() {
     let mut memory = now_is(10, "ada@LEI[1,50) bob@LEI[50,)").with_officers("ada@LEI[1,50) bob@LEI[50,)");
     memory.allocate(5, "cat@LEI");
@@ -80,6 +86,15 @@ fn a_planned_responsibility_is_brought_forward_where_nobody_is_responsible_until
     let mut memory = now_is(10, "bob@LEI[50,)").with_officers("bob@LEI[50,)");
     memory.allocate(5, "cat@LEI");
     assert_eq!((memory.held(), memory.responsible()), ("cat@LEI[5,)".to_owned(), "cat@LEI[5,)".to_owned()));
+}
+
+#[test]
+fn whoever_of_a_plan_is_responsible_from_this_second_on_takes_over_from_the_present_holder() {
+    let mut memory = now_is(10, "ada@LEI[1,50) bob@LEI[50,)").with_officers("com[1,5) bob@LEI[5,)");
+    memory.allocate(5, "cat@LEI");
+    assert_eq!(memory.responsible(), "com[1,5) cat@LEI[5,)");
+    let previous = memory.contacts[1].notes.split("Previous Details:\n").nth(1).unwrap();
+    assert!(previous.contains("Responsible Officer: Byron, Ada ("), "nothing is brought forward: {previous}");
 }
 
 #[test]

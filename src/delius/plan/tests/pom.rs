@@ -142,3 +142,23 @@ fn a_row_without_length_holds_nothing_and_ends_nothing() {
     memory.allocate(3, "cat@LEI");
     assert_eq!(memory.held(), "cat@LEI[3,) ada@LEI[5,5)");
 }
+
+#[test]
+fn an_address_of_more_bytes_than_the_column_holds_is_written_as_null_and_reported() {
+    let mut memory = Memory::new();
+    for (bytes, stored) in [(255, true), (256, false), (257, false)] {
+        let address = "a".repeat(bytes);
+        let plan = memory.allocate_with_email(1, "ada@LEI", Some(&address));
+        assert_eq!(memory.live()[0].email.as_deref(), stored.then_some(address.as_str()), "{bytes}");
+        let reported = plan.properties.get("emailAddress").map(String::as_str);
+        assert_eq!(reported, (!stored).then_some("not stored: longer than 255 bytes"), "{bytes}");
+    }
+}
+
+#[test]
+fn a_plan_names_the_member_of_staff_whom_it_allocates_and_nobody_for_a_deallocation() {
+    let mut memory = Memory::with_poms("ada@LEI[1,)");
+    let ada = memory.live()[0].holder.officer.id;
+    assert_eq!(memory.allocate(5, "ada@LEI").officer, Some(ada));
+    assert_eq!(memory.deallocate(7).unwrap().officer, None);
+}

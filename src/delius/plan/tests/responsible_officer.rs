@@ -80,6 +80,10 @@ fn a_responsibility_that_outlives_its_row_stays_as_it_was_outside_the_new_row() 
         ("ada@LEI[1,)", "ada@LEI[1,3) new@LEI[3,5) ada@LEI[5,)"),
         ("ada@LEI[1,9)", "ada@LEI[1,3) new@LEI[3,5) ada@LEI[5,9)"),
         ("com[1,6) ada@LEI[6,)", "com[1,6) ada@LEI[6,)"),
+        ("com[1,5) ada@LEI[5,)", "com[1,5) ada@LEI[5,)"),
+        ("com[1,4) ada@LEI[4,5) com[5,)", "com[1,4) new@LEI[4,5) com[5,)"),
+        // It has no length.
+        ("ada@LEI[3,3) com[3,)", "ada@LEI[3,3) com[3,)"),
     ] {
         let mut memory = Memory::with_poms("ada@LEI[1,5) bob@LEI[5,)").with_officers(officers);
         memory.allocate(3, "new@LEI");

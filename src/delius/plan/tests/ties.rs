@@ -41,6 +41,8 @@ fn the_holder_before_that_second_just_goes_on_when_it_gets_the_case_back() {
     assert_eq!(memory.live()[0].email.as_deref(), Some("ada@example.org"));
     let notes = &memory.contacts[memory.contacts.len() - 2].notes;
     assert!(notes.ends_with("From Officer: Byron, Bob"), "the log says whom it was taken back from: {notes}");
+    let new = memory.contacts.last().unwrap().notes.split("\n\n").next().unwrap();
+    assert!(new.ends_with("Allocation Reason: Internal Transfer"), "the reason of this change: {new}");
     memory.assert_sound();
 }
 
@@ -114,4 +116,14 @@ fn the_responsibility_of_a_replaced_row_is_pointed_at_the_new_one() {
     assert_eq!(memory.responsible(), "ada@LEI[1,5) cat@LEI[5,)");
     assert_eq!(memory.person.officers.len(), rows);
     memory.assert_sound();
+}
+
+#[test]
+fn whoever_goes_on_in_a_row_that_overlapped_keeps_the_responsibility_as_it_was() {
+    // Not made by us: two rows hold the case at once.
+    let mut memory = Memory::with_poms("ada@LEI[1,) bob@LEI[5,)").with_officers("ada@LEI[1,)");
+    let officers = memory.person.officers.clone();
+    memory.allocate(5, "ada@LEI");
+    assert_eq!(memory.held(), "ada@LEI[1,)");
+    assert_eq!(memory.person.officers, officers);
 }
