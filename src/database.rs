@@ -10,11 +10,13 @@
 
 mod failure;
 mod freshness;
+mod kept;
 
 use std::{borrow::Cow, time::Duration};
 
 pub use failure::{FailureKind, failure_kind, is_outage, while_connecting};
 pub use freshness::observe;
+pub use kept::{HeldConnection, KeptConnections};
 
 use sqlx::{
     Connection, PgPool, Postgres, Transaction,
@@ -88,7 +90,7 @@ pub fn bounded(options: PgConnectOptions) -> PgConnectOptions {
     ])
 }
 
-/// Connections whose statements find their rows by an index, as all statements of the service on its store do.
+/// Connections whose statements find their rows by an index, as all statements of the service do.
 ///
 /// Left to itself the server plans them while the tables are nearly empty, decides to read the tables whole, and keeps
 /// these plans while the tables grow.
@@ -99,6 +101,9 @@ pub fn indexed(options: PgConnectOptions) -> PgConnectOptions {
         ("enable_mergejoin", "off"),
         // What is discouraged above counts as so expensive that the server would compile it first.
         ("jit", "off"),
+        // A statement is planned once per connection, not for its parameters each time: to plan the append of a batch costs
+        // more than to execute it, and an index is right for all of them.
+        ("plan_cache_mode", "force_generic_plan"),
     ])
 }
 
@@ -142,6 +147,12 @@ pub async fn in_time<T>(answer: impl Future<Output = sqlx::Result<T>>) -> sqlx::
 /// The database's own, or that there was no answer in time.
 pub async fn within<T>(limit: Duration, answer: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
     observe(tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| Err(no_answer())))
+}
+
+/// A pool of one connection beside this pool, for who asks the same statements all the time: they are planned once, and not
+/// once on each connection.
+pub fn alone(pool: &PgPool) -> PgPool {
+    self::pool(1).connect_lazy_with((*pool.connect_options()).clone())
 }
 
 /// A connection that listens on a channel, apart from the pool: one that died without a word takes no place there. Who

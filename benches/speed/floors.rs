@@ -1,8 +1,10 @@
 //! What the machine can do at most: the programs that measure it.
 
 use std::{
+    net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, ensure};
@@ -68,7 +70,7 @@ pub(crate) fn wrk(url: &str, connections: u32, seconds: u32, script: &Path) -> a
     let per_second = field("Requests/sec:").and_then(|rate| rate.parse().ok());
     let p50_ms = field("50%").and_then(|latency| milliseconds(&latency));
     let (Some(per_second), Some(p50_ms)) = (per_second, p50_ms) else {
-        anyhow::bail!("wrk gave no figures: {text}")
+        anyhow::bail!("wrk gave no figures: {text}{}", String::from_utf8_lossy(&output.stderr))
     };
     Ok(Load { per_second, p50_ms })
 }
@@ -90,7 +92,7 @@ impl Nginx {
         let root: PathBuf = state.join("nginx");
         std::fs::create_dir_all(root.join("static"))?;
         std::fs::write(root.join("static/record.json"), body)?;
-        let port = std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let root = root.display();
         std::fs::write(
             state.join("nginx/nginx.conf"),
@@ -110,6 +112,11 @@ impl Nginx {
             .stderr(Stdio::null())
             .spawn()
             .context("while starting nginx")?;
+        let began = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            ensure!(began.elapsed() < Duration::from_secs(10), "nginx does not listen");
+            std::thread::sleep(Duration::from_millis(5));
+        }
         Ok(Self { child, url: format!("http://127.0.0.1:{port}/record.json") })
     }
 }

@@ -24,6 +24,7 @@ use crate::{
     audit::journal::{Journal, checkpoint::Signer},
     breakers::Breakers,
     case::{CODE_VERSION, ManagePomCases},
+    database,
     delius::Delius,
     http::Health,
     mpc::NotConfigured,
@@ -204,7 +205,7 @@ impl Parts<'_> {
                 tasks.spawn("announcer", announcer.run(store.appended(), stop.clone()));
             }
             let publisher = settings.journal.publisher(checked.signer).await;
-            let journal = Journal::new(self.pool.clone());
+            let journal = Journal::new(database::alone(self.pool));
             tasks.spawn("journal", journal.run(publisher, stop.clone().cancelled_owned()));
         }
         tasks.spawn("queue depths", depths.watch(stop.clone()));

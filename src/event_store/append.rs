@@ -4,16 +4,15 @@
 //! record, and the receipt of their message are committed by one statement, so no crash can separate them.
 
 mod columns;
+mod parts;
 
 use std::{collections::HashSet, time::Instant};
-
-use sqlx::PgPool;
 
 use self::columns::Columns;
 use super::{Cause, failure::StoreError};
 use crate::{
     case::{CaseEvent, NomsNumber},
-    database::in_time,
+    database::{KeptConnections, in_time},
     trace::TraceContext,
 };
 
@@ -47,7 +46,7 @@ pub(super) enum AppendError {
 
 /// Appends a batch; one result for each of them, in the same order. What fails together is tried again one by one, so
 /// that none fails because of another.
-pub(super) async fn batch(pool: &PgPool, appends: Vec<Append>) -> Vec<Result<(), AppendError>> {
+pub(super) async fn batch(store: &KeptConnections, appends: Vec<Append>) -> Vec<Result<(), AppendError>> {
     failpoint!("appending");
     let mut results: Vec<Option<Result<(), AppendError>>> = vec![None; appends.len()];
     let mut cases = HashSet::new();
@@ -62,7 +61,7 @@ pub(super) async fn batch(pool: &PgPool, appends: Vec<Append>) -> Vec<Result<(),
     }
     together.sort_by(|(_, a), (_, b)| a.noms.cmp(&b.noms));
     let batch: Vec<&Append> = together.iter().map(|(_, append)| *append).collect();
-    match statement(pool, &batch).await {
+    match statement(store, &batch).await {
         Ok(appended) => {
             for ((index, _), result) in together.iter().zip(appended) {
                 results[*index] = Some(result);
@@ -75,7 +74,7 @@ pub(super) async fn batch(pool: &PgPool, appends: Vec<Append>) -> Vec<Result<(),
         }
         Err(_) => {
             for (index, append) in &together {
-                let alone = statement(pool, &[append]).await;
+                let alone = statement(store, &[append]).await;
                 results[*index] = Some(alone.and_then(|mut alone| alone.pop().unwrap_or_else(unanswered)));
             }
         }
@@ -87,10 +86,13 @@ fn unanswered() -> Result<(), AppendError> {
     Err(StoreError::Fault("the store did not say what became of an append".to_owned()).into())
 }
 
-async fn statement(pool: &PgPool, appends: &[&Append]) -> Result<Vec<Result<(), AppendError>>, AppendError> {
+async fn statement(
+    store: &KeptConnections,
+    appends: &[&Append],
+) -> Result<Vec<Result<(), AppendError>>, AppendError> {
     let columns = Columns::of(appends).map_err(|error| StoreError::Fault(error.to_string()))?;
     let began = Instant::now();
-    let rows = in_time(columns.execute(pool)).await?;
+    let rows = in_time(columns.execute(store)).await?;
     metrics::histogram!("store_append_duration_seconds").record(began.elapsed());
     Ok(rows
         .into_iter()

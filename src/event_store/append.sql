@@ -1,6 +1,9 @@
 -- A batch of appends, each to another case: events, outbox rows, receipts and everything else that follows from the
 -- events, in one statement and so in one transaction.
 --
+-- A part between `-- [name` and `-- ]` is left out when its parameters are empty: the server would start and end each of
+-- its inserts for nothing.
+--
 -- $1-$8: the appends. `expected` is the sequence of the last event that the command was decided on. An append that
 -- records what became of a write names the write, the state (and attempt) in which its outbox row has to be, and the
 -- state in which it leaves it.
@@ -65,9 +68,10 @@ head as (
 ),
 promoted as (
     update outbox set is_head = true from head where outbox.id = head.id and not head.is_head
-),
+)
+-- [message
 -- $15-$21: the writes that the events mean. The first one of a case without unfinished writes is its head.
-derived as (
+, derived as (
     insert into outbox (id, case_id, sequence, ordinal, kind, intent, is_head)
     select write.id, granted.case_id, granted.expected + write.place, write.ordinal, write.kind, write.intent,
            write.first and not exists (select from head where head.append = write.append)
@@ -75,9 +79,9 @@ derived as (
         as write (append, id, place, ordinal, kind, intent, first)
     join granted using (append)
     order by write.append, write.place, write.ordinal
-),
+)
 -- $22-$27: the receipts of the messages, recorded after their events.
-received as (
+, received as (
     insert into message_receipts
         (message_id, event_type, case_id, disposition, body_sha256, receive_count, received_at)
     select receipt.message_id, receipt.event_type, granted.case_id, 'recorded', receipt.body_sha256,
@@ -86,42 +90,11 @@ received as (
         as receipt (append, message_id, event_type, body_sha256, receive_count, received_at)
     join granted using (append)
     where (select count(*) from appended) > 0
-),
--- $28-$33: names behind staff codes. What is known already is left alone: an upsert would lock its row.
-learned as (
-    insert into staff_directory as known (staff_code, forename, surname, email, learned_at)
-    select distinct on (name.staff_code) name.staff_code, name.forename, name.surname, name.email, name.learned_at
-    from unnest($28::integer[], $29::bigint[], $30::text[], $31::text[], $32::text[], $33::timestamptz[])
-        as name (append, staff_code, forename, surname, email, learned_at)
-    join granted using (append)
-    where not exists (
-        select from staff_directory known
-        where known.staff_code = name.staff_code
-          and (known.learned_at >= name.learned_at
-               or (known.forename, known.surname, known.email)
-                  is not distinct from (name.forename, name.surname, name.email)))
-    order by name.staff_code, name.learned_at desc
-    on conflict (staff_code) do update
-    set forename = excluded.forename, surname = excluded.surname, email = excluded.email,
-        learned_at = excluded.learned_at
-    where known.learned_at < excluded.learned_at
-),
--- $34-$36: allocations that wait for a name, and $37-$38 those that no longer do.
-unreflected as (
-    insert into unreflected_allocations (case_id, sequence, staff_code)
-    select granted.case_id, granted.expected + waiting.place, waiting.staff_code
-    from unnest($34::integer[], $35::bigint[], $36::bigint[]) as waiting (append, place, staff_code)
-    join granted using (append)
-    on conflict do nothing
-),
-reflected as (
-    delete from unreflected_allocations
-    using unnest($37::integer[], $38::bigint[]) as reflected (append, sequence)
-    join granted using (append)
-    where unreflected_allocations.case_id = granted.case_id and unreflected_allocations.sequence = reflected.sequence
-),
+)
+-- ]
+-- [outcome
 -- $39-$44: notices of applied writes for the outcome topic.
-noticed as (
+, noticed as (
     insert into outcome_notices (write_id, case_id, outcome, occurred_at, applied_at, traceparent)
     select notice.write_id, granted.case_id, notice.outcome,
            (select (payload -> 'provenance' ->> 'occurredAt')::timestamptz
@@ -132,9 +105,59 @@ noticed as (
         as notice (append, write_id, sequence, outcome, applied_at, traceparent)
     join granted using (append)
     on conflict do nothing
-),
+)
+-- $52-$56: whom in Delius a staff code of a prison was written to.
+, written as (
+    insert into delius_staff as known (prison, staff_code, staff_id, written_at)
+    select distinct on (officer.prison, officer.staff_code)
+           officer.prison, officer.staff_code, officer.staff_id, officer.written_at
+    from unnest($52::integer[], $53::text[], $54::bigint[], $55::bigint[], $56::timestamptz[])
+        as officer (append, prison, staff_code, staff_id, written_at)
+    join granted using (append)
+    where (select known.written_at >= officer.written_at or known.staff_id = officer.staff_id
+           from delius_staff known
+           where (known.prison, known.staff_code) = (officer.prison, officer.staff_code)) is not true
+    order by officer.prison, officer.staff_code, officer.written_at desc
+    on conflict (prison, staff_code) do update
+    set staff_id = excluded.staff_id, written_at = excluded.written_at
+    where known.written_at < excluded.written_at
+)
+-- ]
+-- [person
+-- $28-$33: names behind staff codes. What is known already is left alone: an upsert would lock its row.
+, learned as (
+    insert into staff_directory as known (staff_code, forename, surname, email, learned_at)
+    select distinct on (name.staff_code) name.staff_code, name.forename, name.surname, name.email, name.learned_at
+    from unnest($28::integer[], $29::bigint[], $30::text[], $31::text[], $32::text[], $33::timestamptz[])
+        as name (append, staff_code, forename, surname, email, learned_at)
+    join granted using (append)
+    where (select known.learned_at >= name.learned_at
+                  or (known.forename, known.surname, known.email)
+                     is not distinct from (name.forename, name.surname, name.email)
+           from staff_directory known
+           where known.staff_code = name.staff_code) is not true
+    order by name.staff_code, name.learned_at desc
+    on conflict (staff_code) do update
+    set forename = excluded.forename, surname = excluded.surname, email = excluded.email,
+        learned_at = excluded.learned_at
+    where known.learned_at < excluded.learned_at
+)
+-- $34-$36: allocations that wait for a name, and $37-$38 those that no longer do.
+, unreflected as (
+    insert into unreflected_allocations (case_id, sequence, staff_code)
+    select granted.case_id, granted.expected + waiting.place, waiting.staff_code
+    from unnest($34::integer[], $35::bigint[], $36::bigint[]) as waiting (append, place, staff_code)
+    join granted using (append)
+    on conflict do nothing
+)
+, reflected as (
+    delete from unreflected_allocations
+    using unnest($37::integer[], $38::bigint[]) as reflected (append, sequence)
+    join granted using (append)
+    where unreflected_allocations.case_id = granted.case_id and unreflected_allocations.sequence = reflected.sequence
+)
 -- $45-$51: what the events say about the identifiers of persons.
-identified as (
+, identified as (
     insert into identity_facts (case_id, sequence, ordinal, kind, one, other, at, recorded_at)
     select granted.case_id, appended.sequence, fact.ordinal, fact.kind, fact.one, fact.other, fact.at,
            appended.recorded_at
@@ -142,24 +165,8 @@ identified as (
         as fact (append, place, ordinal, kind, one, other, at)
     join granted using (append)
     join appended on appended.aggregate_id = granted.case_id and appended.sequence = granted.expected + fact.place
-),
--- $52-$56: whom in Delius a staff code of a prison was written to.
-written as (
-    insert into delius_staff as known (prison, staff_code, staff_id, written_at)
-    select distinct on (officer.prison, officer.staff_code)
-           officer.prison, officer.staff_code, officer.staff_id, officer.written_at
-    from unnest($52::integer[], $53::text[], $54::bigint[], $55::bigint[], $56::timestamptz[])
-        as officer (append, prison, staff_code, staff_id, written_at)
-    join granted using (append)
-    where not exists (
-        select from delius_staff known
-        where (known.prison, known.staff_code) = (officer.prison, officer.staff_code)
-          and (known.written_at >= officer.written_at or known.staff_id = officer.staff_id))
-    order by officer.prison, officer.staff_code, officer.written_at desc
-    on conflict (prison, staff_code) do update
-    set staff_id = excluded.staff_id, written_at = excluded.written_at
-    where known.written_at < excluded.written_at
 )
+-- ]
 select request.append,
        exists (select from based where based.append = request.append) as based,
        exists (select from granted where granted.append = request.append) as granted

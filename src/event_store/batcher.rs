@@ -3,12 +3,22 @@
 //! A request that comes alone is worked on at once; what comes while a batch is under way makes up the next batch. So a
 //! quiet store answers as fast as without batches, and a busy one pays for a round trip and a commit once per batch.
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{Mutex, Notify, mpsc, oneshot};
 
 /// Requests that wait at most; further callers wait for room.
 const ROOM: usize = 1024;
+
+/// The next batch waits so long for the end of the one under way, and grows meanwhile. Not for longer: a batch that is stuck
+/// behind a lock is no reason for others to wait.
+const GROW: Duration = Duration::from_millis(5);
 
 type BatchedRequest<T, R> = (T, oneshot::Sender<R>);
 
@@ -27,9 +37,9 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
         B: Future<Output = Vec<R>> + Send + 'static,
     {
         let (queue, waiting) = mpsc::channel(ROOM);
-        let waiting = Arc::new(Mutex::new(waiting));
+        let (waiting, under_way) = (Arc::new(Mutex::new(waiting)), Arc::new(UnderWay::default()));
         for _ in 0..workers {
-            tokio::spawn(work(Arc::clone(&waiting), at_most, run.clone()));
+            tokio::spawn(work(Arc::clone(&waiting), Arc::clone(&under_way), at_most, run.clone()));
         }
         Self { queue }
     }
@@ -42,8 +52,38 @@ impl<T: Send + 'static, R: Send + 'static> Batcher<T, R> {
     }
 }
 
-async fn work<T, R, F, B>(waiting: Arc<Mutex<mpsc::Receiver<BatchedRequest<T, R>>>>, at_most: usize, run: F)
-where
+/// Batches that were begun and have not ended.
+#[derive(Debug, Default)]
+struct UnderWay {
+    count: AtomicUsize,
+    ended: Notify,
+}
+
+impl UnderWay {
+    /// Returns when nothing is under way, or after [`GROW`].
+    async fn rest(&self) {
+        let ended = self.ended.notified();
+        if self.count.load(Ordering::Acquire) > 0 {
+            let _ = tokio::time::timeout(GROW, ended).await;
+        }
+    }
+
+    fn begin(&self) {
+        self.count.fetch_add(1, Ordering::AcqRel);
+    }
+
+    fn end(&self) {
+        self.count.fetch_sub(1, Ordering::AcqRel);
+        self.ended.notify_waiters();
+    }
+}
+
+async fn work<T, R, F, B>(
+    waiting: Arc<Mutex<mpsc::Receiver<BatchedRequest<T, R>>>>,
+    under_way: Arc<UnderWay>,
+    at_most: usize,
+    run: F,
+) where
     T: Send + 'static,
     R: Send + 'static,
     F: Fn(Vec<T>) -> B + Send + Sync + 'static,
@@ -51,12 +91,24 @@ where
 {
     loop {
         let mut batch = Vec::with_capacity(at_most);
-        if waiting.lock().await.recv_many(&mut batch, at_most).await == 0 {
-            return;
+        {
+            let mut waiting = waiting.lock().await;
+            if waiting.recv_many(&mut batch, at_most).await == 0 {
+                return;
+            }
+            under_way.rest().await;
+            while batch.len() < at_most
+                && let Ok(request) = waiting.try_recv()
+            {
+                batch.push(request);
+            }
+            under_way.begin();
         }
         let (requests, answers): (Vec<T>, Vec<_>) = batch.into_iter().unzip();
         // In a task of its own: a panic ends this batch, and the worker goes on with the next one.
-        if let Ok(results) = tokio::spawn(run(requests)).await {
+        let results = tokio::spawn(run(requests)).await;
+        under_way.end();
+        if let Ok(results) = results {
             for (answer, result) in answers.into_iter().zip(results) {
                 // A caller that has gone does not need the result.
                 let _ = answer.send(result);

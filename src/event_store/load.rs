@@ -2,10 +2,11 @@
 //! not known yet. Questions that come at the same moment are one question to the store.
 
 use serde_json::error::Category;
-use sqlx::{FromRow, PgPool};
+use sqlx::FromRow;
 
 use super::{failure::StoreError, upcasters};
 use crate::{
+    database::KeptConnections,
     case::{CaseEvent, NomsNumber},
     database::in_time,
 };
@@ -53,10 +54,10 @@ struct LoadedRow {
 
 /// Answers a batch of questions; one answer for each of them, in the same order.
 pub(super) async fn batch(
-    pool: &PgPool,
+    store: &KeptConnections,
     questions: Vec<CaseQuestion>,
 ) -> Vec<Result<CaseAnswer, StoreError>> {
-    let rows = match in_time(rows(pool, &questions)).await {
+    let rows = match in_time(rows(store, &questions)).await {
         Ok(rows) => rows,
         Err(error) => {
             let error = StoreError::from(&error);
@@ -76,13 +77,17 @@ pub(super) async fn batch(
     answers
 }
 
-async fn rows(pool: &PgPool, questions: &[CaseQuestion]) -> sqlx::Result<Vec<LoadedRow>> {
+async fn rows(store: &KeptConnections, questions: &[CaseQuestion]) -> sqlx::Result<Vec<LoadedRow>> {
     let numbers: Vec<i32> = (0..).take(questions.len()).collect();
     let messages: Vec<_> = questions.iter().map(|question| question.message_id.as_deref()).collect();
     let cases: Vec<_> =
         questions.iter().map(|question| question.noms.as_ref().map(NomsNumber::as_str)).collect();
     let known: Vec<i64> = questions.iter().map(|question| question.known.cast_signed()).collect();
-    sqlx::query_as(LOAD).bind(numbers).bind(messages).bind(cases).bind(known).fetch_all(pool).await
+    let query = sqlx::query_as(LOAD).bind(numbers).bind(messages).bind(cases).bind(known);
+    let mut connection = store.take().await?;
+    let rows = query.fetch_all(connection.asked()).await?;
+    connection.answered();
+    Ok(rows)
 }
 
 impl CaseAnswer {

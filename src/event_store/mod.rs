@@ -60,7 +60,8 @@ use self::{
 use crate::{
     breakers::{STORE, answer_of},
     case::{Case, CaseCommand, CaseError, CaseEvent, CaseServices, NomsNumber},
-    database, trace,
+    database::{self, KeptConnections},
+    trace,
 };
 
 /// The migrations of our store. Those of a newer version that is being rolled out are none of our business.
@@ -82,7 +83,7 @@ pub async fn allow_services_again(pool: &PgPool) -> sqlx::Result<Vec<String>> {
 const MAX_CONFLICTS: u32 = 20;
 
 /// Appends and questions that go to the store in one statement at most.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 32;
 /// Statements of either kind under way at the same time.
 const WORKERS: usize = 2;
 /// A message waits so long for the one before it in its case. Then it goes ahead, so that a case whose answers never come
@@ -263,15 +264,16 @@ impl CaseStore {
     /// Started by the first command, because only then there is surely a runtime.
     fn batchers(&self) -> &Batchers {
         self.batchers.get_or_init(|| {
-            let (writes, reads) = (self.pool.clone(), self.pool.clone());
+            let (writes, reads) =
+                (KeptConnections::new(self.pool.clone()), KeptConnections::new(self.pool.clone()));
             Batchers {
                 appends: Batcher::start(WORKERS, AT_ONCE, move |appends| {
-                    let pool = writes.clone();
-                    async move { append::batch(&pool, appends).await }
+                    let store = writes.clone();
+                    async move { append::batch(&store, appends).await }
                 }),
                 questions: Batcher::start(WORKERS, AT_ONCE, move |questions| {
-                    let pool = reads.clone();
-                    async move { load::batch(&pool, questions).await }
+                    let store = reads.clone();
+                    async move { load::batch(&store, questions).await }
                 }),
             }
         })
@@ -340,7 +342,7 @@ pub async fn append(
         trace: None,
         keeps_notices: false,
     };
-    let appended = append::batch(pool, vec![append]).await.pop();
+    let appended = append::batch(&KeptConnections::new(pool.clone()), vec![append]).await.pop();
     match appended.unwrap_or(Ok(())).map_err(FailedAttempt::from) {
         Ok(()) => Ok(()),
         Err(FailedAttempt::Conflict) => Err(ExecuteError::Contended("the case has other events".into())),

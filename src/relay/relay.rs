@@ -11,6 +11,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -60,13 +61,16 @@ pub struct Relay {
     breakers: Arc<Breakers>,
     abandon: CancellationToken,
     settled: LastSettled,
+    /// Of the writes that are claimed, so many are applied at once.
+    room: Arc<Semaphore>,
 }
 
 impl Relay {
     /// A relay from the store's outbox to Delius.
     pub fn new(store: Arc<CaseStore>, delius: Delius, config: RelayConfig) -> Self {
         let (breakers, abandon) = (Arc::default(), CancellationToken::new());
-        Self { store, delius, config, breakers, abandon, settled: LastSettled::never() }
+        let room = Arc::new(Semaphore::new(config.concurrency as usize));
+        Self { store, delius, config, breakers, abandon, settled: LastSettled::never(), room }
     }
 
     /// With the breakers that it shares with the rest of the process.
@@ -115,7 +119,7 @@ impl Relay {
     /// nobody's attempts are used up on what cannot succeed.
     fn admitted(&self, tasks: &TaskTracker) -> Result<u32, Duration> {
         let busy = u32::try_from(tasks.len()).unwrap_or(u32::MAX);
-        let free = self.config.concurrency.saturating_sub(busy);
+        let free = self.in_work_at_most().saturating_sub(busy);
         match self.breakers.admission(&[DELIUS], Instant::now()) {
             _ if free == 0 => Err(self.config.poll),
             Admission::Open => Ok(free),
@@ -124,9 +128,14 @@ impl Relay {
         }
     }
 
+    /// While some writes are applied, others are claimed, addressed and recorded, so that Delius does not wait for the store.
+    fn in_work_at_most(&self) -> u32 {
+        self.config.concurrency.saturating_mul(3)
+    }
+
     /// Whether a claim made now would be a small one, while there is work to do meanwhile.
     fn is_nearly_full(&self, tasks: &TaskTracker) -> bool {
-        let (busy, limit) = (tasks.len(), self.config.concurrency as usize);
+        let (busy, limit) = (tasks.len(), self.in_work_at_most() as usize);
         busy > limit / 2 && busy < limit
     }
 
@@ -228,12 +237,17 @@ impl Relay {
     async fn apply_and_record(&self, claim: &Claim) -> Result<RelayStep, AttemptFailure> {
         let write = addressed(self.store.pool(), claim).await?;
         let staff = staff::recorded(self.store.pool(), &write.write).await?;
-        let began = Instant::now();
+        let applied = async {
+            let _room = self.room.acquire().await;
+            let began = Instant::now();
+            let applied = self.delius.apply_for(&write, &staff).await;
+            metrics::histogram!("delius_write_duration_seconds").record(began.elapsed());
+            applied
+        };
         let applied = tokio::select! {
-            applied = self.delius.apply_for(&write, &staff) => applied,
+            applied = applied => applied,
             () = self.abandon.cancelled() => return Ok(self.release(claim).await),
         };
-        metrics::histogram!("delius_write_duration_seconds").record(began.elapsed());
         match &applied {
             Ok(_) => {
                 self.breakers.succeeded(&[DELIUS], claim.write.noms.as_str());

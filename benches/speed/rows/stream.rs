@@ -198,9 +198,9 @@ async fn transactions(ground: &Ground, database: &str) -> anyhow::Result<f64> {
     Ok(made as f64)
 }
 
-async fn print_statements(ground: &Ground, database: &str, count: u32) -> anyhow::Result<()> {
+pub(super) async fn print_statements(ground: &Ground, database: &str, count: u32) -> anyhow::Result<()> {
     let statements: Vec<(i64, f64, String)> = sqlx::query_as(
-        r"select calls, total_exec_time, left(regexp_replace(query, '\s+', ' ', 'g'), 90)
+        r"select calls, total_exec_time + total_plan_time, left(regexp_replace(query, '\s+', ' ', 'g'), 90)
           from pg_stat_statements join pg_database on pg_database.oid = dbid
           where datname = $1 order by total_exec_time desc limit 16",
     )

@@ -119,7 +119,7 @@ impl DeliusSettings {
     pub(crate) fn database(&self) -> Result<Database, Failure> {
         let database = self.address.database();
         let topic = self.outcome_topic().map(|arn| check::topic("OUTCOME_TOPIC_ARN", Some(arn))).transpose();
-        both(database, topic).map(|(database, _)| database.bounded())
+        both(database, topic).map(|(database, _)| database.bounded().indexed())
     }
 
     /// A case store for processes that apply writes: its commands may ask Manage POM Cases.

@@ -9,21 +9,24 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use sqlx::PgPool;
 
-use self::{failure::connecting, session::PostgresSession};
+use self::session::PostgresSession;
 use super::{Connections, Engine, EngineFailure, Limits, Session, SessionAccess};
-use crate::{database, trace};
+use crate::{
+    database::{self, KeptConnections},
+    trace,
+};
 
 /// A pool of connections to a Delius on PostgreSQL.
 #[derive(Debug, Clone)]
 pub struct Postgres {
-    pool: PgPool,
+    connections: KeptConnections,
     context: Option<String>,
 }
 
 impl Postgres {
     /// An engine over a pool.
     pub fn new(pool: PgPool) -> Self {
-        Self { pool, context: None }
+        Self { connections: KeptConnections::new(pool), context: None }
     }
 
     /// With statements that tell row-level security who is at work, run at the beginning of every session. They must
@@ -45,7 +48,8 @@ impl Postgres {
             format!("set local application_name = '{} {}';", env!("CARGO_PKG_NAME"), trace.trace_id())
         });
         Some(format!(
-            "begin isolation level read committed{mode}; set local lock_timeout = {}; set local statement_timeout = {}; {}{}",
+            "begin isolation level read committed{mode}; set local lock_timeout = {}; set local statement_timeout = {}; {}{};\
+             select current_timestamp",
             limits.lock.as_millis(),
             limits.statement.as_millis(),
             name.unwrap_or_default(),
@@ -57,23 +61,23 @@ impl Postgres {
 #[async_trait]
 impl Engine for Postgres {
     async fn open(&self, access: SessionAccess, limits: Limits) -> Result<Box<dyn Session>, EngineFailure> {
-        let connection = self.pool.acquire().await.map_err(|error| connecting(&error))?;
-        let session = PostgresSession::open(connection, self.begin(access, limits)).await?;
+        let session = PostgresSession::open(&self.connections, self.begin(access, limits)).await?;
         Ok(Box::new(session))
     }
 
     fn beside(&self, limit: Duration) -> Arc<dyn Engine> {
-        let connections = self.pool.options().get_max_connections();
+        let pool = self.connections.pool();
+        let connections = pool.options().get_max_connections();
         let statement_timeout = limit.as_millis().to_string();
         // The server ends a statement that nobody waits for any more.
         let options =
-            (*self.pool.connect_options()).clone().options([("statement_timeout", statement_timeout)]);
+            (*pool.connect_options()).clone().options([("statement_timeout", statement_timeout)]);
         let pool = database::pool(connections).acquire_timeout(limit).connect_lazy_with(options);
-        Arc::new(Self { pool, context: self.context.clone() })
+        Arc::new(Self { connections: KeptConnections::new(pool), context: self.context.clone() })
     }
 
     fn connections(&self) -> Connections {
-        Connections::of(&self.pool)
+        Connections::of(self.connections.pool())
     }
 }
 

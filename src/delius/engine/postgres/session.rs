@@ -3,46 +3,52 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::{
-    Connection, Executor, PgConnection, Postgres as Driver, Row as _, pool::PoolConnection,
-    postgres::PgArguments, query::Query,
+    Connection, Executor, PgConnection, Postgres as Driver, Row as _, postgres::PgArguments, query::Query,
 };
 
 use super::{
-    failure::{self, is_broken},
+    failure::{self, connecting, is_broken},
     values,
 };
 use crate::{
-    database,
+    database::{self, HeldConnection, KeptConnections},
     delius::engine::{EngineFailure, FailureCause, Placeholders, Row, Session, Statement},
 };
 
-/// Architecture invariant: a connection goes back to the pool only outside a transaction and answering. Whatever is
-/// given up in the middle is closed, because the driver does not know of a `begin` whose answer nobody waited for.
+/// Architecture invariant: a connection is left for others only outside a transaction and answering. Whatever is given
+/// up in the middle is closed, because the driver does not know of a `begin` whose answer nobody waited for.
 pub(super) struct PostgresSession {
-    connection: PoolConnection<Driver>,
+    connection: HeldConnection,
+    /// When the transaction began, if there is one.
+    began: Option<DateTime<Utc>>,
     in_transaction: bool,
     broken: bool,
 }
 
 impl PostgresSession {
+    /// `begin` begins a transaction, if there is to be one, and ends with a question for its time.
     pub(super) async fn open(
-        connection: PoolConnection<Driver>,
+        connections: &KeptConnections,
         begin: Option<String>,
     ) -> Result<Self, EngineFailure> {
-        let mut session = Self { connection, in_transaction: begin.is_some(), broken: false };
+        let connection = connections.take().await.map_err(|error| connecting(&error))?;
+        let mut session = Self { connection, began: None, in_transaction: begin.is_some(), broken: false };
         if let Some(begin) = begin {
-            session.run(&begin).await?;
+            let time = session.connection.asked().fetch_all(begin.as_str()).await;
+            let time = time.and_then(|rows| rows.last().map(|row| row.try_get(0)).transpose());
+            session.began = session.checked(time)?;
         }
         Ok(session)
     }
 
     /// Runs statements without parameters, in one round trip.
     async fn run(&mut self, sql: &str) -> Result<(), EngineFailure> {
-        let done = (&mut *self.connection).execute(sql).await;
+        let done = self.connection.asked().execute(sql).await;
         self.checked(done).map(|_| ())
     }
 
     fn checked<T>(&mut self, answer: sqlx::Result<T>) -> Result<T, EngineFailure> {
+        self.connection.answered();
         // Other connections that would give the same error for ever are closed when the pool meets them.
         database::observe(answer).map_err(|error| {
             let failure = failure::sorted(&error);
@@ -54,7 +60,7 @@ impl PostgresSession {
     async fn fetch(&mut self, statement: &Statement) -> Result<Vec<Row>, EngineFailure> {
         let rendered = statement.render(Placeholders::Numbered);
         let query = bound(&rendered.sql, &rendered.values);
-        let rows = query.fetch_all(&mut *self.connection).await;
+        let rows = query.fetch_all(self.connection.asked()).await;
         values::rows(&self.checked(rows)?)
     }
 
@@ -78,7 +84,7 @@ impl Session for PostgresSession {
         match answer {
             // Outside a transaction nothing is lost: the plans are made anew and the statement is repeated.
             Err(EngineFailure { kind: FailureCause::StaleConnection, .. }) if !self.in_transaction => {
-                let connection: &mut PgConnection = &mut self.connection;
+                let connection: &mut PgConnection = self.connection.asked();
                 let cleared = connection.clear_cached_statements().await;
                 self.checked(cleared)?;
                 self.broken = false;
@@ -90,7 +96,7 @@ impl Session for PostgresSession {
 
     async fn execute(&mut self, statement: &Statement) -> Result<u64, EngineFailure> {
         let rendered = statement.render(Placeholders::Numbered);
-        let done = bound(&rendered.sql, &rendered.values).execute(&mut *self.connection).await;
+        let done = bound(&rendered.sql, &rendered.values).execute(self.connection.asked()).await;
         self.checked(done).map(|done| done.rows_affected())
     }
 
@@ -111,7 +117,7 @@ impl Session for PostgresSession {
         }
         let sql = parts.join(" union all ");
         let rows = binds.into_iter().fold(sqlx::query(&sql), |query, count| query.bind(count));
-        let rows = rows.fetch_all(&mut *self.connection).await;
+        let rows = rows.fetch_all(self.connection.asked()).await;
         for row in self.checked(rows)? {
             let (place, id): (i64, i64) = (self.checked(row.try_get(0))?, self.checked(row.try_get(1))?);
             let place = usize::try_from(place).map_err(|_| EngineFailure::unreadable("nextval"))?;
@@ -121,7 +127,11 @@ impl Session for PostgresSession {
     }
 
     async fn now(&mut self) -> Result<DateTime<Utc>, EngineFailure> {
-        let now = sqlx::query_scalar("select current_timestamp").fetch_one(&mut *self.connection).await;
+        // The time of PostgreSQL is that of the transaction.
+        if let Some(began) = self.began {
+            return Ok(began);
+        }
+        let now = sqlx::query_scalar("select current_timestamp").fetch_one(self.connection.asked()).await;
         self.checked(now)
     }
 

@@ -1,0 +1,145 @@
+//! Connections that stay with who works without a break.
+//!
+//! The pool makes sure that a connection still answers each time it comes back: two round trips for every piece of work.
+//! Whoever has just had the answer to all that was asked knows it, and leaves the connection for the next piece of work.
+//! A moment without work, and it goes back to the pool.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
+use tokio::runtime::Handle;
+
+use super::freshness;
+
+/// A connection that nobody used for so long goes back to the pool.
+const KEPT_FOR: Duration = Duration::from_millis(100);
+
+/// A pool with connections that are kept for a moment. Cloning is cheap.
+#[derive(Debug, Clone)]
+pub struct KeptConnections {
+    pool: PgPool,
+    idle: Arc<Mutex<Idle>>,
+}
+
+#[derive(Debug, Default)]
+struct Idle {
+    connections: Vec<IdleConnection>,
+    /// Whether a task is there that gives back what nobody uses.
+    watched: bool,
+}
+
+#[derive(Debug)]
+struct IdleConnection {
+    connection: PoolConnection<Postgres>,
+    taken: Instant,
+    left: Instant,
+}
+
+/// A connection in use. When it is dropped it is kept for a moment if it has answered everything that it was asked; else
+/// it goes back to the pool, which looks at it.
+#[derive(Debug)]
+pub struct HeldConnection {
+    connection: Option<PoolConnection<Postgres>>,
+    /// When it was taken from the pool.
+    taken: Instant,
+    unanswered: bool,
+    from: KeptConnections,
+}
+
+impl KeptConnections {
+    /// Nothing is kept yet.
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool, idle: Arc::default() }
+    }
+
+    /// The pool itself.
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// The connection that was left last, else one of the pool.
+    ///
+    /// # Errors
+    /// The pool's own.
+    pub async fn take(&self) -> sqlx::Result<HeldConnection> {
+        let (connection, taken) = match self.kept() {
+            Some(kept) => kept,
+            None => (self.pool.acquire().await?, Instant::now()),
+        };
+        Ok(HeldConnection { connection: Some(connection), taken, unanswered: false, from: self.clone() })
+    }
+
+    fn kept(&self) -> Option<(PoolConnection<Postgres>, Instant)> {
+        let mut idle = self.idle();
+        while let Some(IdleConnection { connection, taken, left }) = idle.connections.pop() {
+            // One that was opened before an error of all connections would give this error again.
+            if left.elapsed() < KEPT_FOR && freshness::is_fresh(taken.elapsed()) {
+                return Some((connection, taken));
+            }
+        }
+        None
+    }
+
+    fn keep(&self, connection: PoolConnection<Postgres>, taken: Instant) {
+        let Ok(runtime) = Handle::try_current() else { return };
+        if self.pool.is_closed() {
+            return;
+        }
+        let mut idle = self.idle();
+        idle.connections.push(IdleConnection { connection, taken, left: Instant::now() });
+        if !idle.watched {
+            idle.watched = true;
+            runtime.spawn(give_back(Arc::clone(&self.idle)));
+        }
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Idle> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl HeldConnection {
+    /// The connection, to ask it something. Whoever has the whole answer says so by [`answered`](Self::answered).
+    #[expect(clippy::expect_used, reason = "nothing but `drop` and `close_on_drop`, which ends it, takes it out")]
+    pub fn asked(&mut self) -> &mut PgConnection {
+        self.unanswered = true;
+        self.connection.as_mut().expect("a connection until it is dropped")
+    }
+
+    /// Nothing is outstanding: the answer, or the error of the server, has come.
+    pub fn answered(&mut self) {
+        self.unanswered = false;
+    }
+
+    /// Has it closed when it is dropped.
+    pub fn close_on_drop(&mut self) {
+        if let Some(mut connection) = self.connection.take() {
+            connection.close_on_drop();
+        }
+    }
+}
+
+impl Drop for HeldConnection {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take()
+            && !self.unanswered
+        {
+            self.from.keep(connection, self.taken);
+        }
+    }
+}
+
+async fn give_back(idle: Arc<Mutex<Idle>>) {
+    loop {
+        tokio::time::sleep(KEPT_FOR).await;
+        let mut idle = idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.connections.retain(|connection| connection.left.elapsed() < KEPT_FOR);
+        if idle.connections.is_empty() {
+            idle.watched = false;
+            return;
+        }
+    }
+}
