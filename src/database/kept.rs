@@ -10,7 +10,10 @@ use std::{
 };
 
 use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
-use tokio::runtime::Handle;
+use tokio::{
+    runtime::Handle,
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 
 use super::freshness;
 
@@ -22,6 +25,9 @@ const KEPT_FOR: Duration = Duration::from_millis(100);
 pub struct KeptConnections {
     pool: PgPool,
     idle: Arc<Mutex<Idle>>,
+    /// As many as the pool has connections. Who waits here waits for whichever connection is left next; who waited in the
+    /// pool would wait for one that is never given back while there is work.
+    turns: Arc<Semaphore>,
 }
 
 #[derive(Debug, Default)]
@@ -47,12 +53,14 @@ pub struct HeldConnection {
     taken: Instant,
     unanswered: bool,
     from: KeptConnections,
+    _turn: OwnedSemaphorePermit,
 }
 
 impl KeptConnections {
     /// Nothing is kept yet.
     pub fn new(pool: PgPool) -> Self {
-        Self { pool, idle: Arc::default() }
+        let turns = Arc::new(Semaphore::new(pool.options().get_max_connections() as usize));
+        Self { pool, idle: Arc::default(), turns }
     }
 
     /// The pool itself.
@@ -65,11 +73,15 @@ impl KeptConnections {
     /// # Errors
     /// The pool's own.
     pub async fn take(&self) -> sqlx::Result<HeldConnection> {
+        let turn = Arc::clone(&self.turns).acquire_owned();
+        let turn = tokio::time::timeout(self.pool.options().get_acquire_timeout(), turn).await;
+        let Ok(Ok(turn)) = turn else { return Err(sqlx::Error::PoolTimedOut) };
         let (connection, taken) = match self.kept() {
             Some(kept) => kept,
             None => (self.pool.acquire().await?, Instant::now()),
         };
-        Ok(HeldConnection { connection: Some(connection), taken, unanswered: false, from: self.clone() })
+        let from = self.clone();
+        Ok(HeldConnection { connection: Some(connection), taken, unanswered: false, from, _turn: turn })
     }
 
     fn kept(&self) -> Option<(PoolConnection<Postgres>, Instant)> {

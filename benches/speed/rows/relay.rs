@@ -52,14 +52,6 @@ impl Row for Relay {
 
         let writes = writes(&world.store).await?;
         let began = Utc::now();
-        sqlx::query("create extension if not exists pg_stat_statements").execute(ground.admin()).await?;
-        for database in ["speed_store", "speed_delius"] {
-            let track = format!("alter database {database} set pg_stat_statements.track = 'top'");
-            sqlx::query(&track).execute(ground.admin()).await?;
-            let track = format!("alter database {database} set pg_stat_statements.track_planning = 'on'");
-            sqlx::query(&track).execute(ground.admin()).await?;
-        }
-        sqlx::query("select pg_stat_statements_reset()").execute(ground.admin()).await?;
         let relay = world.serve("relay").await?;
         applied(&world, count).await?;
         // From the first commit on: how long the process takes to start is another row.
@@ -69,8 +61,6 @@ impl Row for Relay {
         .fetch_one(&world.delius)
         .await?;
         relay.stop().await?;
-        super::stream::print_statements(ground, "speed_store", count).await?;
-        super::stream::print_statements(ground, "speed_delius", count).await?;
         let alone = f64::from(count) / (last - first.max(began)).as_seconds_f64();
         report.add("relay alone", "/s", alone);
         world.close().await?;

@@ -198,9 +198,9 @@ async fn transactions(ground: &Ground, database: &str) -> anyhow::Result<f64> {
     Ok(made as f64)
 }
 
-pub(super) async fn print_statements(ground: &Ground, database: &str, count: u32) -> anyhow::Result<()> {
+async fn print_statements(ground: &Ground, database: &str, count: u32) -> anyhow::Result<()> {
     let statements: Vec<(i64, f64, String)> = sqlx::query_as(
-        r"select calls, total_exec_time + total_plan_time, left(regexp_replace(query, '\s+', ' ', 'g'), 90)
+        r"select calls, total_exec_time, left(regexp_replace(query, '\s+', ' ', 'g'), 90)
           from pg_stat_statements join pg_database on pg_database.oid = dbid
           where datname = $1 order by total_exec_time desc limit 16",
     )
@@ -229,7 +229,8 @@ impl Row for Latency {
     }
 
     async fn measure(&mut self, ground: &Ground, report: &mut Report) -> anyhow::Result<()> {
-        let count = 100 * self.sizes.seconds.max(2);
+        // The first second warms up: connections are opened and statements are planned.
+        let count = 100 * (1 + self.sizes.seconds.max(2));
         let queue = ground.stand_in.new_queue();
         let bodies = messages(Mix::Handover, count, 0, &ground.stand_in.mpc_url());
         let world = ground.world().await?;
@@ -254,8 +255,10 @@ impl Row for Latency {
                 Some(latency.as_seconds_f64() * 1000.0)
             })
             .collect();
-        report.add("latency at 100 messages/s, p50", "ms", percentile(&mut latencies, 0.5));
-        report.add("latency at 100 messages/s, p99", "ms", percentile(&mut latencies, 0.99));
+        let mut steady = latencies.split_off(100.min(latencies.len()));
+        report.add("latency at 100 messages/s, the slowest of the first second", "ms", percentile(&mut latencies, 1.0));
+        report.add("latency at 100 messages/s, p50", "ms", percentile(&mut steady, 0.5));
+        report.add("latency at 100 messages/s, p99", "ms", percentile(&mut steady, 0.99));
         service.stop().await?;
         world.close().await
     }
