@@ -29,11 +29,9 @@ impl Inner {
         let mut answers = HashMap::new();
         for _ in 0..ATTEMPTS {
             let before = RecordMemory::before(&self.coherence);
-            let mark = store::mark(&self.store).await.inspect_err(|error| {
-                tracing::warn!(%error, "the store did not answer; the record is served and not cached");
-            });
+            let mark = self.mark().await;
             let readings = self.read_source(&people).await?;
-            let (documents, invalidated_since) = self.keep(readings, mark.ok()).await?;
+            let (documents, invalidated_since) = self.keep(readings, mark).await?;
             answers = matched(&people, documents, Origin::Delius);
             self.hold(&people, &answers, before).await;
             self.drop_unknown(&people, &answers).await;
@@ -45,17 +43,20 @@ impl Inner {
     }
 
     /// Reads through to Delius for a caller who wants nothing cached. The answer is as new as its request, so it does not
-    /// wait for the store: it is cached behind the answer, where there is room for that.
+    /// wait for the store: it is cached behind the answer, where there is room for that. Where there is none, the store is
+    /// not asked at all.
     pub(super) async fn read_through(self: &Arc<Self>, people: Vec<PersonId>) -> ReadThroughResult {
         let before = RecordMemory::before(&self.coherence);
-        let mark = store::mark(&self.store).await.inspect_err(|error| {
-            tracing::warn!(%error, "the store did not answer; the record is served and not cached");
-        });
+        let place = Arc::clone(&self.caching).try_acquire_owned().ok();
+        let mark = match place {
+            Some(_) => self.mark().await,
+            None => None,
+        };
+        let at = mark.map_or_else(Utc::now, |mark| mark.at);
         let readings = self.read_source(&people).await?;
-        let at = mark.as_ref().map_or_else(|_| Utc::now(), |mark| mark.at);
         let documents = readings.iter().map(|reading| rendered(reading.clone(), at, NOT_KEPT));
         let answers = Arc::new(matched(&people, documents.collect::<Result<_, _>>()?, Origin::Delius));
-        if let (Ok(mark), Ok(place)) = (mark, Arc::clone(&self.caching).try_acquire_owned()) {
+        if let (Some(mark), Some(place)) = (mark, place) {
             let this = Arc::clone(self);
             tokio::spawn(async move {
                 // What cannot be cached is served all the same, and has been.
@@ -68,6 +69,14 @@ impl Inner {
             });
         }
         Ok(answers)
+    }
+
+    /// The point before a read, if the store answers.
+    async fn mark(&self) -> Option<GenerationMark> {
+        let mark = store::mark(&self.marks).await.inspect_err(|error| {
+            tracing::warn!(%error, "the store did not answer; the record is served and not cached");
+        });
+        mark.ok()
     }
 
     async fn read_source(&self, people: &[PersonId]) -> Result<Vec<RecordReading>, Unavailable> {

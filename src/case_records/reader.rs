@@ -14,7 +14,7 @@ use super::{
     single_flight::{ReadAbandoned, SingleFlight},
     store,
 };
-use crate::case::PersonId;
+use crate::{case::PersonId, database::KeptConnections};
 
 /// Records that are cached behind the answers of read-throughs at the same time. Past that, answers are not cached.
 const CACHED_BEHIND: usize = 8;
@@ -49,6 +49,8 @@ pub struct CaseRecords {
 
 pub(super) struct Inner {
     pub(super) store: PgPool,
+    /// Connections to the store for the question that comes before every read.
+    pub(super) marks: KeptConnections,
     pub(super) source: Arc<dyn RecordSource>,
     pub(super) coherence: Coherence,
     pub(super) memory: RecordMemory,
@@ -65,6 +67,7 @@ impl CaseRecords {
     pub fn new(store: PgPool, source: Arc<dyn RecordSource>, config: CaseRecordsConfig) -> Self {
         let (coherence, memory) = (Coherence::new(config.clone()), RecordMemory::new(&config));
         let inner = Inner {
+            marks: KeptConnections::sharing(store.clone(), 2),
             store,
             source,
             coherence,

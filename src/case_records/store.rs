@@ -8,7 +8,7 @@ use sqlx::{PgConnection, PgPool, types::Json};
 use super::{document::RenderedRecord, feed::ConsumerReport};
 use crate::{
     case::{Crn, NomsNumber, PersonId},
-    database::{in_time, within},
+    database::{KeptConnections, in_time, within},
     delius::records::CaseFacts,
 };
 
@@ -26,9 +26,15 @@ const ANSWER: Duration = Duration::from_secs(2);
 pub(super) const CHANNEL: &str = "case_records";
 
 /// The current generation; a read-through takes it before it asks Delius.
-pub(super) async fn mark(store: &PgPool) -> Result<GenerationMark, sqlx::Error> {
+pub(super) async fn mark(store: &KeptConnections) -> Result<GenerationMark, sqlx::Error> {
     let asked = sqlx::query_as("SELECT last_value, clock_timestamp() FROM case_record_generation");
-    let (generation, at) = within(ANSWER, asked.fetch_one(store)).await?;
+    let answer = async {
+        let mut connection = store.take().await?;
+        let answer = asked.fetch_one(connection.asked()).await?;
+        connection.answered();
+        Ok(answer)
+    };
+    let (generation, at) = within(ANSWER, answer).await?;
     Ok(GenerationMark { generation, at })
 }
 

@@ -20,14 +20,18 @@ use super::freshness;
 /// A connection that nobody used for so long goes back to the pool.
 const KEPT_FOR: Duration = Duration::from_millis(100);
 
+/// The smallest pool of which some connections can be kept while others use it too.
+const LARGE_POOL: u32 = 8;
+
 /// A pool with connections that are kept for a moment. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct KeptConnections {
     pool: PgPool,
     idle: Arc<Mutex<Idle>>,
-    /// As many as the pool has connections. Who waits here waits for whichever connection is left next; who waited in the
-    /// pool would wait for one that is never given back while there is work.
+    /// Who waits here waits for whichever connection is left next; who waited in the pool would wait for one that is never
+    /// given back while there is work.
     turns: Arc<Semaphore>,
+    keeps: bool,
 }
 
 #[derive(Debug, Default)]
@@ -57,10 +61,20 @@ pub struct HeldConnection {
 }
 
 impl KeptConnections {
-    /// Nothing is kept yet.
-    pub fn new(pool: PgPool) -> Self {
-        let turns = Arc::new(Semaphore::new(pool.options().get_max_connections() as usize));
-        Self { pool, idle: Arc::default(), turns }
+    /// Of a pool that nobody else uses.
+    pub fn of(pool: PgPool) -> Self {
+        let at_most = pool.options().get_max_connections();
+        Self::at_most(at_most, true, pool)
+    }
+
+    /// At most so many of a pool that others use as well. Of a small pool nothing is kept: the others would not get any.
+    pub fn sharing(pool: PgPool, at_most: u32) -> Self {
+        let keeps = pool.options().get_max_connections() >= LARGE_POOL;
+        Self::at_most(at_most, keeps, pool)
+    }
+
+    fn at_most(at_most: u32, keeps: bool, pool: PgPool) -> Self {
+        Self { pool, idle: Arc::default(), turns: Arc::new(Semaphore::new(at_most as usize)), keeps }
     }
 
     /// The pool itself.
@@ -97,7 +111,7 @@ impl KeptConnections {
 
     fn keep(&self, connection: PoolConnection<Postgres>, taken: Instant) {
         let Ok(runtime) = Handle::try_current() else { return };
-        if self.pool.is_closed() {
+        if !self.keeps || self.pool.is_closed() {
             return;
         }
         let mut idle = self.idle();
@@ -115,7 +129,10 @@ impl KeptConnections {
 
 impl HeldConnection {
     /// The connection, to ask it something. Whoever has the whole answer says so by [`answered`](Self::answered).
-    #[expect(clippy::expect_used, reason = "nothing but `drop` and `close_on_drop`, which ends it, takes it out")]
+    #[expect(
+        clippy::expect_used,
+        reason = "nothing but `drop` and `close_on_drop`, which ends it, takes it out"
+    )]
     pub fn asked(&mut self) -> &mut PgConnection {
         self.unanswered = true;
         self.connection.as_mut().expect("a connection until it is dropped")

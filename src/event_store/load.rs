@@ -6,8 +6,8 @@ use sqlx::FromRow;
 
 use super::{failure::StoreError, upcasters};
 use crate::{
-    database::KeptConnections,
     case::{CaseEvent, NomsNumber},
+    database::KeptConnections,
     database::in_time,
 };
 

@@ -264,8 +264,9 @@ impl CaseStore {
     /// Started by the first command, because only then there is surely a runtime.
     fn batchers(&self) -> &Batchers {
         self.batchers.get_or_init(|| {
-            let (writes, reads) =
-                (KeptConnections::new(self.pool.clone()), KeptConnections::new(self.pool.clone()));
+            // One for each worker.
+            let connections = || KeptConnections::sharing(self.pool.clone(), WORKERS as u32);
+            let (writes, reads) = (connections(), connections());
             Batchers {
                 appends: Batcher::start(WORKERS, AT_ONCE, move |appends| {
                     let store = writes.clone();
@@ -342,7 +343,7 @@ pub async fn append(
         trace: None,
         keeps_notices: false,
     };
-    let appended = append::batch(&KeptConnections::new(pool.clone()), vec![append]).await.pop();
+    let appended = append::batch(&KeptConnections::sharing(pool.clone(), 1), vec![append]).await.pop();
     match appended.unwrap_or(Ok(())).map_err(FailedAttempt::from) {
         Ok(()) => Ok(()),
         Err(FailedAttempt::Conflict) => Err(ExecuteError::Contended("the case has other events".into())),

@@ -256,7 +256,11 @@ impl Row for Latency {
             })
             .collect();
         let mut steady = latencies.split_off(100.min(latencies.len()));
-        report.add("latency at 100 messages/s, the slowest of the first second", "ms", percentile(&mut latencies, 1.0));
+        report.add(
+            "latency at 100 messages/s, the slowest of the first second",
+            "ms",
+            percentile(&mut latencies, 1.0),
+        );
         report.add("latency at 100 messages/s, p50", "ms", percentile(&mut steady, 0.5));
         report.add("latency at 100 messages/s, p99", "ms", percentile(&mut steady, 0.99));
         service.stop().await?;

@@ -110,7 +110,9 @@ impl Source {
     pub(super) fn not_entered(&self) -> String {
         // A value and not a test for existence, which the server may answer by reading the whole journal beside every row.
         let name = self.name;
-        format!("(select j.source_id from journal j where j.source = '{name}' and j.source_id = t.id) is null")
+        format!(
+            "(select j.source_id from journal j where j.source = '{name}' and j.source_id = t.id) is null"
+        )
     }
 
     /// Selects the rows of transaction `$1` and later ones that are not entered: `id`, `row_xid`, `case_id`, `sequence`.

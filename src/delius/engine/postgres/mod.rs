@@ -26,7 +26,7 @@ pub struct Postgres {
 impl Postgres {
     /// An engine over a pool.
     pub fn new(pool: PgPool) -> Self {
-        Self { connections: KeptConnections::new(pool), context: None }
+        Self { connections: KeptConnections::of(pool), context: None }
     }
 
     /// With statements that tell row-level security who is at work, run at the beginning of every session. They must
@@ -70,10 +70,9 @@ impl Engine for Postgres {
         let connections = pool.options().get_max_connections();
         let statement_timeout = limit.as_millis().to_string();
         // The server ends a statement that nobody waits for any more.
-        let options =
-            (*pool.connect_options()).clone().options([("statement_timeout", statement_timeout)]);
+        let options = (*pool.connect_options()).clone().options([("statement_timeout", statement_timeout)]);
         let pool = database::pool(connections).acquire_timeout(limit).connect_lazy_with(options);
-        Arc::new(Self { connections: KeptConnections::new(pool), context: self.context.clone() })
+        Arc::new(Self { connections: KeptConnections::of(pool), context: self.context.clone() })
     }
 
     fn connections(&self) -> Connections {
