@@ -34,6 +34,9 @@ struct Arguments {
     /// Messages of the run that is made once, when there are any
     #[arg(long, env = "BENCH_ONCE", default_value_t = 0)]
     once: u32,
+    /// Also measure what grows with the tables, up to five million events (some minutes more)
+    #[arg(long, env = "BENCH_GROWTH")]
+    growth: bool,
     /// File that gets the figures as JSON
     #[arg(long, env = "BENCH_JSON", default_value = "bench.json")]
     json: PathBuf,
@@ -78,6 +81,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if arguments.once > 0 {
         rows::stream::once(&ground, arguments.once, &mut report).await?;
+    }
+    if arguments.growth {
+        rows::growth::once(&ground, &mut report).await?;
     }
     println!("{machine}\n\n{}", report.table());
     report.write_json(&arguments.json, &machine)?;

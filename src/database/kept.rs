@@ -20,6 +20,9 @@ use super::freshness;
 /// A connection that nobody used for so long goes back to the pool.
 const KEPT_FOR: Duration = Duration::from_millis(100);
 
+/// After so long in use it goes back too: the pool closes connections that have become old.
+const HELD_FOR: Duration = Duration::from_secs(60);
+
 /// The smallest pool of which some connections can be kept while others use it too.
 const LARGE_POOL: u32 = 8;
 
@@ -101,8 +104,9 @@ impl KeptConnections {
     fn kept(&self) -> Option<(PoolConnection<Postgres>, Instant)> {
         let mut idle = self.idle();
         while let Some(IdleConnection { connection, taken, left }) = idle.connections.pop() {
+            let held = taken.elapsed();
             // One that was opened before an error of all connections would give this error again.
-            if left.elapsed() < KEPT_FOR && freshness::is_fresh(taken.elapsed()) {
+            if left.elapsed() < KEPT_FOR && held < HELD_FOR && freshness::is_fresh(held) {
                 return Some((connection, taken));
             }
         }

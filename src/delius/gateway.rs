@@ -164,7 +164,8 @@ impl Delius {
                     if !error.is_stale_connection() || attempts > FRESH_ATTEMPTS {
                         return Err(error);
                     }
-                    tracing::info!(%error, ?rolled_back, "a connection to Delius is out of date; trying another one");
+                    let rolled_back = rolled_back.is_ok();
+                    tracing::info!(%error, rolled_back, "a connection to Delius is out of date; trying another one");
                 }
             }
         }

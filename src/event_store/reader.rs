@@ -9,7 +9,10 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgConnection, PgPool};
 
 use super::load::decoded;
-use crate::case::{CaseEvent, NomsNumber};
+use crate::{
+    case::{CaseEvent, NomsNumber},
+    trace::{TRACEPARENT, TraceContext},
+};
 
 /// A row of the events table, with JSON as text: numbers keep every digit that was stored.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
@@ -81,6 +84,12 @@ impl EventRow {
             sequence: self.sequence,
             what: format!("{:?} at column {}", error.classify(), error.column()),
         })
+    }
+
+    /// The trace that it belongs to, as log lines show it.
+    pub fn trace_id(&self) -> Option<String> {
+        let metadata: serde_json::Value = serde_json::from_str(&self.metadata).ok()?;
+        Some(TraceContext::parse(metadata.get(TRACEPARENT)?.as_str()?)?.trace_id())
     }
 }
 

@@ -41,7 +41,7 @@ use crate::http::{ProblemBody, routes};
         routes::metrics::metrics,
         routes::openapi::openapi,
         routes::openapi::api_docs,
-        routes::api_page::api_page,
+        routes::swagger_ui::swagger_ui,
     ),
     components(schemas(ProblemBody)),
     modifiers(&BearerToken)

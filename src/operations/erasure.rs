@@ -205,7 +205,8 @@ pub async fn apply(
         .await?;
     transaction.commit().await?;
     if let Some(Json(removed)) = &removed {
-        tracing::info!(by, ?removed, "person erased");
+        let rows: u64 = removed.values().sum();
+        tracing::info!(by, rows, "person erased");
     }
     Ok(removed.map(|Json(removed)| removed))
 }

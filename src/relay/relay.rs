@@ -37,6 +37,9 @@ use crate::{
 /// claim of one. Not for long, so that writes that take their time do not delay the others.
 const LINGER: Duration = Duration::from_millis(2);
 
+/// A write that was settled within this time shows that Delius takes writes.
+const RECENTLY: Duration = Duration::from_secs(1);
+
 /// What became of one claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RelayStep {
@@ -129,8 +132,10 @@ impl Relay {
     }
 
     /// While some writes are applied, others are claimed, addressed and recorded, so that Delius does not wait for the store.
+    /// Not while none succeeds: a claim counts as an attempt.
     fn in_work_at_most(&self) -> u32 {
-        self.config.concurrency.saturating_mul(3)
+        let ahead = if self.settled.within(RECENTLY) { 3 } else { 1 };
+        self.config.concurrency.saturating_mul(ahead)
     }
 
     /// Whether a claim made now would be a small one, while there is work to do meanwhile.

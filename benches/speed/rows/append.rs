@@ -77,7 +77,7 @@ impl Row for Append {
     }
 }
 
-async fn commands_per_second<F, A>(seconds: u32, execute: F) -> anyhow::Result<f64>
+pub(super) async fn commands_per_second<F, A>(seconds: u32, execute: F) -> anyhow::Result<f64>
 where
     F: Fn(NomsNumber, CaseCommand, Receipt) -> A + Clone + Send + 'static,
     A: Future<Output = anyhow::Result<()>> + Send,
@@ -131,7 +131,7 @@ fn command(noms: &NomsNumber) -> (CaseCommand, Receipt) {
 /// Answers from memory, so that nothing but the store is measured.
 struct Answers;
 
-fn services() -> CaseServices {
+pub(super) fn services() -> CaseServices {
     CaseServices { mpc: Arc::new(Answers), staff: Arc::new(Answers), identities: Arc::new(NoIdentityChanges) }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use anyhow::ensure;
 use async_trait::async_trait;
 use manage_pom_cases_and_delius::outbox::table;
 use sqlx::PgPool;
@@ -14,6 +15,8 @@ use crate::{
 
 const SHORT: u32 = 100;
 const ROWS_OF_A_PARKED_CASE: u32 = 30;
+
+pub(super) const INTENT: &str = r#"{"setHandoverDates": {"handover_date": "2027-01-04", "handover_start_date": "2027-01-04", "dry_run": false}}"#;
 
 /// Claims of one measurement; each takes eight rows and gives them back.
 const CLAIMS: u32 = 40;
@@ -44,16 +47,15 @@ impl Claim {
 }
 
 async fn fill(pool: &PgPool, pending: u32, blocked: u32) -> anyhow::Result<()> {
-    let intent = r#"{"setHandoverDates": {"handover_date": "2027-01-04", "handover_start_date": "2027-01-04", "dry_run": false}}"#;
     sqlx::raw_sql(&format!(
-        "insert into outbox (id, case_id, sequence, ordinal, kind, intent, state)
+        "insert into outbox (id, case_id, sequence, ordinal, kind, intent, state, is_head)
          select gen_random_uuid(), 'B' || lpad((n % 10000)::text, 4, '0') || chr(65 + n / 260000) || chr(65 + (n / 10000) % 26),
-                1, 0, 'setHandoverDates', '{intent}', 'pending'
+                1, 0, 'setHandoverDates', '{INTENT}', 'pending', true
          from generate_series(0, {pending} - 1) n;
-         insert into outbox (id, case_id, sequence, ordinal, kind, intent, state, available_at)
+         insert into outbox (id, case_id, sequence, ordinal, kind, intent, state, is_head, available_at)
          select gen_random_uuid(), 'C' || lpad((n % 10000)::text, 4, '0') || chr(65 + n / 260000) || chr(65 + (n / 10000) % 26),
-                place, 0, 'setHandoverDates', '{intent}', case place when 1 then 'parked' else 'pending' end,
-                clock_timestamp() - interval '1 hour'
+                place, 0, 'setHandoverDates', '{INTENT}', case place when 1 then 'parked' else 'pending' end,
+                place = 1, clock_timestamp() - interval '1 hour'
          from generate_series(0, {blocked} / {ROWS_OF_A_PARKED_CASE}) n, generate_series(1, {ROWS_OF_A_PARKED_CASE}) place
          where {blocked} > 0",
     ))
@@ -83,12 +85,13 @@ impl Row for Claim {
     }
 }
 
-async fn one_claim_ms(pool: &PgPool) -> anyhow::Result<f64> {
+pub(super) async fn one_claim_ms(pool: &PgPool) -> anyhow::Result<f64> {
     let mut took = vec![];
     for _ in 0..CLAIMS {
         let began = Instant::now();
         let claims = table::claim(pool, "speed", 8, Duration::from_secs(60)).await?;
         took.push(began.elapsed().as_secs_f64() * 1000.0);
+        ensure!(claims.len() == 8, "{} of 8 were claimed", claims.len());
         for claim in claims {
             table::release(pool, &claim).await?;
         }

@@ -3,6 +3,7 @@
 mod append;
 mod audit;
 mod claim;
+pub(crate) mod growth;
 mod reads;
 mod relay;
 pub(crate) mod stream;

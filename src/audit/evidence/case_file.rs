@@ -139,6 +139,7 @@ fn stream(
             noms: noms.clone(),
             stream_sequence: row.sequence.cast_unsigned(),
             recorded_at: row.recorded_at,
+            trace_id: row.trace_id(),
             event: row.event().map_err(|error| EvidenceError::Event(error.to_string()))?,
         })
     };

@@ -62,6 +62,9 @@ pub struct Explanation {
     pub noms_id: String,
     /// The message with its bytes, for an entry that came from one.
     pub message: Option<MessageSource>,
+    /// The trace of it: the log lines of the message and of its writes have the same `trace_id`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
     /// The answers that were fetched for it.
     pub fetched: Vec<FetchedAnswer>,
     /// The case event with its writes, their outcomes and the rows touched.
@@ -157,6 +160,7 @@ pub fn explain(file: &CaseFile, position: u64) -> Option<Explanation> {
     Some(Explanation {
         noms_id: file.noms.to_string(),
         message: provenance.map(|provenance| message(file, provenance)),
+        trace_id: stored.trace_id.clone(),
         fetched: provenance
             .iter()
             .flat_map(|provenance| &provenance.fetched)
@@ -240,6 +244,9 @@ impl fmt::Display for Explanation {
         }
         writeln!(f, "\nCase event    {} at position {}", entry.event, entry.position)?;
         line(f, "recorded", date_time_zone(entry.recorded_at))?;
+        if let Some(trace) = &self.trace_id {
+            line(f, "trace", trace)?;
+        }
         match &self.journal {
             Some(place) => line(f, "journal", format!("position {}, {}", place.position, place.hash))?,
             None => line(f, "journal", "not entered yet")?,

@@ -69,6 +69,7 @@ async fn stream(
                 noms: noms.clone(),
                 stream_sequence: row.sequence.cast_unsigned(),
                 recorded_at: row.recorded_at,
+                trace_id: row.trace_id(),
                 event: row.event()?,
             })
         })

@@ -74,7 +74,15 @@ impl Story {
     pub(crate) fn event(&mut self, recorded_at: DateTime<Utc>, event: CaseEvent) -> u64 {
         let sequence = self.0.events.len() as u64 + 1;
         let noms = self.0.noms.clone();
-        self.0.events.push(StoredEvent { sequence, noms, stream_sequence: sequence, recorded_at, event });
+        let stream_sequence = sequence;
+        self.0.events.push(StoredEvent {
+            sequence,
+            noms,
+            stream_sequence,
+            recorded_at,
+            trace_id: None,
+            event,
+        });
         sequence
     }
 

@@ -66,6 +66,8 @@ pub struct StoredEvent {
     pub stream_sequence: u64,
     /// When it was recorded, by the clock of the store.
     pub recorded_at: DateTime<Utc>,
+    /// The trace that it belongs to, as log lines show it.
+    pub trace_id: Option<String>,
     /// The fact.
     pub event: CaseEvent,
 }

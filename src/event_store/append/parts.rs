@@ -43,8 +43,10 @@ impl Parts {
     }
 
     fn write(self) -> String {
-        let (mut sql, mut keeps) = (String::new(), true);
-        for line in APPEND.lines() {
+        let mut lines = APPEND.lines();
+        // The first comment stays: whoever looks at the sessions of the store sees what this is.
+        let (mut sql, mut keeps) = (lines.next().unwrap_or_default().to_owned() + "\n", true);
+        for line in lines {
             match line.trim_start().strip_prefix("--").map(str::trim) {
                 Some("]") => keeps = true,
                 Some(comment) => {

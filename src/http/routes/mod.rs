@@ -1,7 +1,6 @@
 //! The routes of case records and of operations, one file each. Routes that need more than the case records (history,
 //! queue administration) are handed to [`crate::http::Api::with_routes`].
 
-pub(super) mod api_page;
 pub(super) mod batch;
 pub(super) mod case_record;
 pub(super) mod health;
@@ -9,6 +8,7 @@ pub(super) mod info;
 pub(super) mod metrics;
 pub(super) mod openapi;
 pub(super) mod risks;
+pub(super) mod swagger_ui;
 
 use http::{Method, StatusCode, header};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -30,7 +30,7 @@ pub(super) fn reads(api: &Api) -> Vec<Route> {
 /// The routes that every process has, whatever its roles.
 pub(super) fn operational(health: &Health, metrics: &PrometheusHandle) -> Vec<Route> {
     let mut routes: Vec<Route> = health::routes(health).into();
-    routes.extend([info::route(), metrics::route(metrics), api_page::route()]);
+    routes.extend([info::route(), metrics::route(metrics), swagger_ui::route()]);
     routes
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use manage_pom_cases_and_delius::trace::TraceContext;
+use manage_pom_cases_and_delius::{audit::history, trace::TraceContext};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 
@@ -92,6 +92,10 @@ async fn a_message_is_followed_by_its_trace_from_sns_to_the_outcome_notice(store
             .unwrap();
     let stored: Vec<String> = stored.iter().map(|stored| trace_of(stored)).collect();
     assert_eq!(stored, [given.clone(), given.clone(), made.clone(), made.clone()], "with each event");
+    let file = history::load(&world.store, &NOMS.parse().unwrap()).await.unwrap().unwrap();
+    let explained = history::explain(&file, 1).unwrap();
+    assert_eq!(explained.trace_id.as_ref(), Some(&given), "and an auditor is told");
+    assert!(explained.to_string().contains(&format!("trace       {given}")), "{explained}");
     let sessions: Vec<String> =
         sqlx::query_scalar("select name from sessions").fetch_all(&world.delius).await.unwrap();
     let named = |trace: &String| format!("{} {trace}", env!("CARGO_PKG_NAME"));

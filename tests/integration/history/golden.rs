@@ -60,6 +60,7 @@ impl Golden {
             noms: self.noms.clone(),
             stream_sequence: sequence,
             recorded_at: stored.recorded_at,
+            trace_id: None,
             event: stored.event.clone(),
         });
         let file = CaseFile {

@@ -1,3 +1,4 @@
+mod batch;
 mod history;
 mod limits;
 mod openapi;
