@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{
-    message::{Delivery, Parsed, parse},
+    message::{Delivery, MAX_BODY_BYTES, Parsed, parse},
     route::{ParkReason, Route, route},
 };
 use crate::case::Evidence;
@@ -127,6 +127,41 @@ fn an_event_with_a_member_called_message_is_no_envelope() {
     event["Message"] = json!("a text for people");
     event["Type"] = json!("Notification");
     assert!(routed(&event).is_ok());
+}
+
+#[test]
+fn a_message_that_is_an_object_is_unwrapped_from_an_envelope_and_from_nothing_else() {
+    let mut inner = event();
+    inner["eventType"] = json!(EVENT_TYPE);
+    let event_type = |body: &Value| parsed(&delivery(body.to_string())).event_type;
+    let enveloped = json!({ "MessageId": "m1", "Message": inner });
+    assert_eq!(event_type(&enveloped).as_deref(), Some(EVENT_TYPE));
+    assert_eq!(event_type(&json!({ "Message": inner })), None, "no member of an envelope");
+    let mut own = inner.clone();
+    own["MessageId"] = json!("m1");
+    own["Message"] = json!({ "eventType": "other" });
+    assert_eq!(event_type(&own).as_deref(), Some(EVENT_TYPE), "an event of its own");
+}
+
+#[test]
+fn an_attribute_that_is_a_number_is_read_as_its_text() {
+    let with =
+        |value: Value| json!({ "Message": "{}", "MessageAttributes": { "eventType": { "Value": value } } });
+    let event_type = |value| parsed(&delivery(with(value).to_string())).event_type;
+    assert_eq!(event_type(json!(7)).as_deref(), Some("7"));
+    assert_eq!(event_type(json!([])), None);
+}
+
+#[test]
+fn a_body_of_a_mebibyte_is_read_and_a_longer_one_is_not() {
+    let of = |length: usize| {
+        let body = event().to_string();
+        let blanks = " ".repeat(length - body.len());
+        parse(&delivery(body + &blanks)).1
+    };
+    assert!(of(MAX_BODY_BYTES).is_ok());
+    let error = of(MAX_BODY_BYTES + 1).unwrap_err().to_string();
+    assert!(error.contains("longer than 1 MiB"), "{error}");
 }
 
 #[test]

@@ -267,6 +267,7 @@ fn a_dry_run_is_never_taken_for_a_real_one() {
     for (flag, expected) in [
         (json!(true), Ok(true)),
         (json!("true"), Ok(true)),
+        (json!("FALSE"), Ok(false)),
         (json!(false), Ok(false)),
         (Value::Null, Ok(false)),
         (json!("yes"), Err(ParkReason::InvalidMessage)),

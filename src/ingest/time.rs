@@ -174,6 +174,13 @@ mod tests {
         }
     }
 
+    #[test]
+    fn digits_of_a_fraction_are_read_up_to_the_length_that_a_time_may_have() {
+        let of = |digits: usize| parse(&format!("2026-07-01T09:00:00.{}Z", "0".repeat(digits)));
+        assert!(of(19).is_some());
+        assert_eq!(of(20), None);
+    }
+
     proptest! {
         #[test]
         fn every_spelling_of_rfc_3339_of_one_moment_is_that_moment(
