@@ -69,3 +69,23 @@ impl From<Refusal> for Problem {
         problem.because(refusal.reason())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use warp::Reply;
+
+    use super::*;
+
+    #[test]
+    fn a_caller_learns_whether_the_token_is_missing_or_invalid_or_cannot_be_verified_now() {
+        for (refusal, status, name, value) in [
+            (Refusal::NoToken, 401, header::WWW_AUTHENTICATE, "Bearer"),
+            (Refusal::Expired, 401, header::WWW_AUTHENTICATE, r#"Bearer error="invalid_token""#),
+            (Refusal::KeysUnavailable, 503, header::RETRY_AFTER, "5"),
+        ] {
+            let response = Problem::from(refusal).into_response();
+            assert_eq!(response.status(), status, "{refusal:?}");
+            assert_eq!(response.headers()[name], value, "{refusal:?}");
+        }
+    }
+}

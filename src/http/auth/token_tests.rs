@@ -191,3 +191,20 @@ fn roles_are_a_list_of_texts_or_one_text_with_blanks_and_anything_else_grants_no
     }
     assert!(read(r#"{"exp":1}"#).unwrap().authorities().is_empty());
 }
+
+#[test]
+fn a_token_is_valid_from_the_very_second_that_it_names_less_the_leeway() {
+    let at = |not_before: f64| {
+        let claims = read(&json!({ "iss": ISSUER, "exp": 5000, "nbf": not_before }).to_string()).unwrap();
+        claims.check(ISSUER, NumericDate(1000.0), LEEWAY)
+    };
+    assert_eq!(at(1010.0), Ok(()));
+    assert_eq!(at(1010.5), Err(Refusal::NotYetValid));
+}
+
+#[test]
+fn a_client_is_named_by_a_text() {
+    let of = |claims: Value| read(&claims.to_string()).unwrap().client_id().map(str::to_owned);
+    assert_eq!(of(json!({ "client_id": "client" })).as_deref(), Some("client"));
+    assert_eq!((of(json!({ "client_id": 7 })), of(json!({}))), (None, None));
+}
