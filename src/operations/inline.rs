@@ -59,21 +59,19 @@ pub async fn outcomes(store: &CaseStore, noms: &NomsNumber, message_id: &str) ->
                 && event.payload.provenance().is_some_and(|provenance| provenance.message_id == message_id)
         })
     };
-    let described = events.iter().filter_map(|event| match &event.payload {
-        CaseEvent::DeliusWriteParked { write, error, .. } if of_message(write.sequence) => {
-            Some(format!("write parked: {error}"))
+    let described = events.iter().filter_map(|event| {
+        if let CaseEvent::DeliusWriteParked { write, error, .. } = &event.payload {
+            return of_message(write.sequence).then(|| format!("write parked: {error}"));
         }
-        payload => {
-            let result = payload.write_result().filter(|result| of_message(result.write.sequence))?;
-            let rows: Vec<String> = result
-                .outcome
-                .changes
-                .iter()
-                .map(|change| format!("{} {} v{}", change.table, change.row_id, change.row_version))
-                .collect();
-            let rows = if rows.is_empty() { "no row changed".to_owned() } else { rows.join(", ") };
-            Some(format!("{}: {rows}", result.outcome.name.as_str()))
-        }
+        let result = event.payload.write_result().filter(|result| of_message(result.write.sequence))?;
+        let rows: Vec<String> = result
+            .outcome
+            .changes
+            .iter()
+            .map(|change| format!("{} {} v{}", change.table, change.row_id, change.row_version))
+            .collect();
+        let rows = if rows.is_empty() { "no row changed".to_owned() } else { rows.join(", ") };
+        Some(format!("{}: {rows}", result.outcome.name.as_str()))
     });
     Ok(described.collect())
 }

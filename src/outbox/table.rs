@@ -284,17 +284,27 @@ pub async fn backlog(pool: &PgPool) -> sqlx::Result<Backlog> {
     .await
 }
 
-/// How many writes were refused and not applied since.
+/// That the event `refused` says of a write that it was refused, and no later event of the case that it was settled
+/// otherwise or is made again under that event: an operator's retry names it, a link to a person writes everything again.
+pub(super) const STILL_REFUSED: &str = "refused.event_type = 'DeliusWriteRefused' and not exists (
+    select from events later
+    where later.aggregate_type = refused.aggregate_type and later.aggregate_id = refused.aggregate_id
+      and later.sequence > refused.sequence
+      and case
+          when later.event_type in ('DeliusUpdated', 'DeliusUnchanged', 'DeliusWriteRetried')
+              then later.payload->'write' = refused.payload->'write'
+          when later.event_type in ('IdentifierLinked', 'IdentityChanged')
+              then jsonb_array_length(later.payload->'released') > 0
+          when later.event_type = 'WritesReasserted'
+              then later.payload->'released' @> jsonb_build_array(refused.payload->'intent')
+      end)";
+
+/// How many writes were refused and neither applied nor made again since.
 pub async fn refused_count(pool: &PgPool) -> sqlx::Result<i64> {
-    sqlx::query_scalar(
-        "select count(distinct (refused.aggregate_id, refused.payload->'write'))
-         from events refused
-         where refused.event_type = 'DeliusWriteRefused' and not exists (
-             select from events applied
-             where applied.aggregate_type = refused.aggregate_type and applied.aggregate_id = refused.aggregate_id
-               and applied.sequence > refused.sequence and applied.event_type = 'DeliusUpdated'
-               and applied.payload->'write' = refused.payload->'write')",
-    )
+    sqlx::query_scalar(&format!(
+        "select count(distinct (refused.aggregate_id, refused.payload->'write')) from events refused
+         where {STILL_REFUSED}"
+    ))
     .fetch_one(pool)
     .await
 }

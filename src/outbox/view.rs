@@ -5,6 +5,7 @@ use serde::Serialize;
 use sqlx::{PgPool, types::Json};
 use uuid::Uuid;
 
+use super::table::STILL_REFUSED;
 use crate::case::NomsNumber;
 
 /// A row of the outbox.
@@ -58,7 +59,7 @@ const COLUMNS: &str = "id, case_id, sequence, ordinal, kind, intent, state, atte
     available_at, finished_at,
     (select settled.payload->'outcome'->>'name' from events settled
      where settled.aggregate_type = 'case' and settled.aggregate_id = outbox.case_id
-       and settled.event_type in ('DeliusUpdated', 'DeliusWriteRefused')
+       and settled.event_type in ('DeliusUpdated', 'DeliusUnchanged', 'DeliusWriteRefused')
        and settled.payload->'write' = jsonb_build_object('sequence', outbox.sequence, 'ordinal', outbox.ordinal)
      order by settled.sequence desc limit 1) as outcome";
 
@@ -103,7 +104,7 @@ pub struct RefusedWrite {
 
 /// Those that match, oldest first.
 pub async fn refused(pool: &PgPool, select: &Select) -> sqlx::Result<Vec<RefusedWrite>> {
-    sqlx::query_as(
+    sqlx::query_as(&format!(
         "select * from (
              select distinct on (o.id) o.id, o.case_id, o.sequence, o.ordinal, o.kind,
                     refused.payload->'outcome'->>'name' as outcome, refused.recorded_at as refused_at
@@ -111,18 +112,12 @@ pub async fn refused(pool: &PgPool, select: &Select) -> sqlx::Result<Vec<Refused
              join outbox o on o.case_id = refused.aggregate_id
                           and o.sequence = (refused.payload->'write'->>'sequence')::bigint
                           and o.ordinal = (refused.payload->'write'->>'ordinal')::integer
-             where refused.event_type = 'DeliusWriteRefused' and ($1::text[] is null or refused.aggregate_id = any($1))
-               and not exists (
-                   select from events applied
-                   where applied.aggregate_type = refused.aggregate_type
-                     and applied.aggregate_id = refused.aggregate_id and applied.sequence > refused.sequence
-                     and applied.event_type = 'DeliusUpdated'
-                     and applied.payload->'write' = refused.payload->'write')
+             where {STILL_REFUSED} and ($1::text[] is null or refused.aggregate_id = any($1))
              order by o.id, refused.sequence desc) as found
          where ($2::text is null or strpos(lower(outcome), lower($2)) > 0)
            and ($3::timestamptz is null or refused_at >= $3)
-         order by refused_at, case_id limit $4",
-    )
+         order by refused_at, case_id limit $4"
+    ))
     .bind(&select.case)
     .bind(&select.reason)
     .bind(select.since)

@@ -5,7 +5,10 @@ use manage_pom_cases_and_delius::{
     case::{AddressedWrite, CaseEvent, DeliusWrite, WriteRef, sha256_hex},
     delius::Delius,
     ingest::{Disposition, NotAccepted},
-    outbox::projector,
+    outbox::{
+        projector, table,
+        view::{self, Select},
+    },
 };
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -140,12 +143,19 @@ async fn a_case_that_gets_its_noms_number_late_has_everything_written_at_its_own
     world.apply(&world.allocation("m1", MORNING, 1)).await;
     world.apply(&world.handover("m2", MORNING)).await;
     assert_eq!(world.outcomes(NOMS).await, ["PersonNotFound", "PersonNotFound"]);
+    let refused = async || {
+        let every = Select { case: None, reason: None, state: None, since: None, limit: 10 };
+        let listed = view::refused(&world.store, &every).await.unwrap().len();
+        (table::refused_count(&world.store).await.unwrap(), listed)
+    };
+    assert_eq!(refused().await, (2, 2));
 
     sqlx::query("update offender set noms_number = $1").bind(NOMS).execute(&world.delius).await.unwrap();
     let linked = "probation-case.prison-identifier.added";
     world.apply(&envelope("m3", linked, "2026-07-03T09:00:00Z", None, &Value::Null)).await;
     assert_eq!(world.poms(NOMS).await, ["01.10:00:00 - open N03POM Byron"]);
     assert_eq!(world.key_dates(NOMS).await, ["POM2=2026-09-01"]);
+    assert_eq!(refused().await, (0, 0), "made again, and applied");
     let events = world.events(NOMS).await;
     assert_eq!(
         events.iter().filter(|name| **name == "PomAllocated").count(),
