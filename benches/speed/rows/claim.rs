@@ -16,7 +16,7 @@ use crate::{
 const SHORT: u32 = 100;
 const ROWS_OF_A_PARKED_CASE: u32 = 30;
 
-pub(super) const INTENT: &str = r#"{"setHandoverDates": {"handover_date": "2027-01-04", "handover_start_date": "2027-01-04", "dry_run": false}}"#;
+pub(super) const INTENT: &str = r#"{"kind": "setHandoverDates", "handoverDate": "2027-01-04", "handoverStartDate": "2027-01-04", "dryRun": false}"#;
 
 /// Claims of one measurement; each takes eight rows and gives them back.
 const CLAIMS: u32 = 40;
