@@ -54,14 +54,14 @@ impl Row for Audit {
         anyhow::ensure!(intact.is_ok(), "the journal is not intact");
         let verified = events / began.elapsed().as_secs_f64();
         report.add("verify", "events/s", verified);
-        report.share("  share in the slower floor", verified, slower);
+        report.share("  share of verify in the slower floor", verified, slower);
 
         let began = Instant::now();
         let replayed = replay::all(&self.pool, |_, _| {}).await?;
         anyhow::ensure!(replayed.is_ok(), "the journal is not intact");
         let replayed = events / began.elapsed().as_secs_f64();
         report.add("replay", "events/s", replayed);
-        report.share("  share in the slower floor", replayed, slower);
+        report.share("  share of replay in the slower floor", replayed, slower);
         Ok(())
     }
 }

@@ -51,7 +51,11 @@ impl Row for Reads {
             let load = wrk(&base, connections, seconds, &through)?;
             report.add(format!("read-through, {connections} connections"), "/s", load.per_second);
             report.add(format!("read-through, {connections} connections, p50"), "ms", load.p50_ms);
-            report.share("  p50 in relation to the select", load.p50_ms, select.p50_ms);
+            report.share(
+                format!("  p50 in relation to the select, {connections} connections"),
+                load.p50_ms,
+                select.p50_ms,
+            );
         }
         report.add(format!("read-through, batch of {BATCH}, p50"), "ms", batch_p50_ms(&base, &token).await?);
 
