@@ -19,6 +19,10 @@ use clap::Parser;
 
 use crate::{ground::Ground, report::Report, rows::Sizes};
 
+/// What the service runs with; some rows run its parts in this process.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures the service beside its floors.
 #[derive(Debug, Parser)]
 struct Arguments {

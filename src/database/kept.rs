@@ -5,6 +5,7 @@
 //! A moment without work, and it goes back to the pool.
 
 use std::{
+    collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -49,7 +50,11 @@ struct IdleConnection {
     connection: PoolConnection<Postgres>,
     taken: Instant,
     left: Instant,
+    numbers: Numbers,
 }
+
+/// Numbers of sequences, by their names, that were taken on a connection and not used yet.
+pub(crate) type Numbers = BTreeMap<&'static str, VecDeque<i64>>;
 
 /// A connection in use. When it is dropped it is kept for a moment if it has answered everything that it was asked; else
 /// it goes back to the pool, which looks at it.
@@ -59,6 +64,9 @@ pub struct HeldConnection {
     /// When it was taken from the pool.
     taken: Instant,
     unanswered: bool,
+    /// Whether it was kept before.
+    kept: bool,
+    numbers: Numbers,
     from: KeptConnections,
     _turn: OwnedSemaphorePermit,
 }
@@ -93,33 +101,34 @@ impl KeptConnections {
         let turn = Arc::clone(&self.turns).acquire_owned();
         let turn = tokio::time::timeout(self.pool.options().get_acquire_timeout(), turn).await;
         let Ok(Ok(turn)) = turn else { return Err(sqlx::Error::PoolTimedOut) };
-        let (connection, taken) = match self.kept() {
-            Some(kept) => kept,
-            None => (self.pool.acquire().await?, Instant::now()),
+        let kept = self.kept();
+        let (kept, (connection, taken, numbers)) = match kept {
+            Some(IdleConnection { connection, taken, numbers, .. }) => (true, (connection, taken, numbers)),
+            None => (false, (self.pool.acquire().await?, Instant::now(), Numbers::new())),
         };
-        let from = self.clone();
-        Ok(HeldConnection { connection: Some(connection), taken, unanswered: false, from, _turn: turn })
+        let (connection, from) = (Some(connection), self.clone());
+        Ok(HeldConnection { connection, taken, unanswered: false, kept, numbers, from, _turn: turn })
     }
 
-    fn kept(&self) -> Option<(PoolConnection<Postgres>, Instant)> {
+    fn kept(&self) -> Option<IdleConnection> {
         let mut idle = self.idle();
-        while let Some(IdleConnection { connection, taken, left }) = idle.connections.pop() {
-            let held = taken.elapsed();
+        while let Some(connection) = idle.connections.pop() {
+            let held = connection.taken.elapsed();
             // One that was opened before an error of all connections would give this error again.
-            if left.elapsed() < KEPT_FOR && held < HELD_FOR && freshness::is_fresh(held) {
-                return Some((connection, taken));
+            if connection.left.elapsed() < KEPT_FOR && held < HELD_FOR && freshness::is_fresh(held) {
+                return Some(connection);
             }
         }
         None
     }
 
-    fn keep(&self, connection: PoolConnection<Postgres>, taken: Instant) {
+    fn keep(&self, connection: PoolConnection<Postgres>, taken: Instant, numbers: Numbers) {
         let Ok(runtime) = Handle::try_current() else { return };
         if !self.keeps || self.pool.is_closed() {
             return;
         }
         let mut idle = self.idle();
-        idle.connections.push(IdleConnection { connection, taken, left: Instant::now() });
+        idle.connections.push(IdleConnection { connection, taken, left: Instant::now(), numbers });
         if !idle.watched {
             idle.watched = true;
             runtime.spawn(give_back(Arc::clone(&self.idle)));
@@ -147,6 +156,16 @@ impl HeldConnection {
         self.unanswered = false;
     }
 
+    /// Whether it was used without a break up to now.
+    pub fn is_kept(&self) -> bool {
+        self.kept
+    }
+
+    /// Numbers of sequences that were taken on it. They are forgotten when it goes back to the pool.
+    pub(crate) fn numbers(&mut self) -> &mut Numbers {
+        &mut self.numbers
+    }
+
     /// Has it closed when it is dropped.
     pub fn close_on_drop(&mut self) {
         if let Some(mut connection) = self.connection.take() {
@@ -160,7 +179,7 @@ impl Drop for HeldConnection {
         if let Some(connection) = self.connection.take()
             && !self.unanswered
         {
-            self.from.keep(connection, self.taken);
+            self.from.keep(connection, self.taken, std::mem::take(&mut self.numbers));
         }
     }
 }

@@ -44,14 +44,19 @@ pub(super) async fn all(
     let new_staff = key_of(|row| matches!(row, WrittenRow::Staff(_)));
 
     let mut done = Vec::with_capacity(changes.len());
+    let mut steps = Vec::with_capacity(changes.len());
     for (change, key) in changes.iter().zip(&keys) {
         let columns: Vec<ChangedColumn> = change
             .columns()
             .into_iter()
             .map(|(name, from, to)| (name, from, settled(to, new_pom, new_staff)))
             .collect();
-        let (row_id, row_version) = execute(session, change, *key, &columns, signature).await?;
-        done.push(row_change(change, row_id, row_version, &columns));
+        let step = Step::of(change, *key, &columns, signature)?;
+        done.push(row_change(change, step.id.clone(), step.version, &columns));
+        steps.push(step);
+    }
+    for together in steps.chunk_by(Step::goes_with) {
+        run(session, together).await?;
     }
     Ok(Done { changes: done, new_staff })
 }
@@ -113,43 +118,69 @@ fn settled(field: Field, new_pom: Option<i64>, new_staff: Option<i64>) -> Field 
     }
 }
 
-/// Executes one change; returns the id of its row as text, and the row's version afterwards.
-async fn execute(
-    session: &mut dyn Session,
-    change: &Change,
-    key: Option<i64>,
-    columns: &[ChangedColumn],
-    RowSignature { user_id, at }: RowSignature,
-) -> Result<(String, i64), DeliusError> {
-    let row = change.row();
-    let table = row.table();
-    let mut values: Vec<(&'static str, Value)> =
-        columns.iter().map(|(name, _, to)| (*name, value(to.clone()))).collect();
-    let (statement, during, id, version): (Statement, _, _, _) = match (change, row.key(), row.identity()) {
-        (Change::Insert(_), named, _) => {
-            let id = key.map_or_else(|| id_of_columns(columns), |key| key.to_string());
-            values.extend(named.zip(key).map(|((name, _), key)| (name, key.into())));
-            (sql::insert(table, values, user_id, at), "while inserting a row", id, 0)
-        }
-        (Change::Update { .. }, Some((name, _)), Some((id, version))) => {
-            let update = sql::update(table, (name, id), version, values, user_id, at);
-            (update, "while updating a row", id.to_string(), version + 1)
-        }
-        (Change::Delete(_), Some((name, _)), Some((id, version))) => {
-            (sql::delete(table, (name, id), version), "while deleting a row", id.to_string(), version)
-        }
-        _ => {
-            let reason = format!("the plan changes a row of {table} that does not exist");
-            return Err(DeliusError::Unexpected { during: "while carrying out a plan", reason });
-        }
-    };
-    match session.execute(&statement).await.during(during)? {
-        1 => Ok((id, version)),
-        _ => Err(DeliusError::Contended {
-            during,
-            reason: format!("{table} {id} was changed by somebody else"),
-        }),
+/// One change as a statement.
+struct Step {
+    statement: Statement,
+    inserts: bool,
+    table: &'static str,
+    /// Id of its row as text, and the row's version afterwards.
+    id: String,
+    version: i64,
+}
+
+impl Step {
+    fn of(
+        change: &Change,
+        key: Option<i64>,
+        columns: &[ChangedColumn],
+        RowSignature { user_id, at }: RowSignature,
+    ) -> Result<Self, DeliusError> {
+        let row = change.row();
+        let table = row.table();
+        let mut values: Vec<(&'static str, Value)> =
+            columns.iter().map(|(name, _, to)| (*name, value(to.clone()))).collect();
+        let (statement, id, version) = match (change, row.key(), row.identity()) {
+            (Change::Insert(_), named, _) => {
+                let id = key.map_or_else(|| id_of_columns(columns), |key| key.to_string());
+                values.extend(named.zip(key).map(|((name, _), key)| (name, key.into())));
+                (sql::insert(table, values, user_id, at), id, 0)
+            }
+            (Change::Update { .. }, Some((name, _)), Some((id, version))) => {
+                let update = sql::update(table, (name, id), version, values, user_id, at);
+                (update, id.to_string(), version + 1)
+            }
+            (Change::Delete(_), Some((name, _)), Some((id, version))) => {
+                (sql::delete(table, (name, id), version), id.to_string(), version)
+            }
+            _ => {
+                let reason = format!("the plan changes a row of {table} that does not exist");
+                return Err(DeliusError::Unexpected { during: "while carrying out a plan", reason });
+            }
+        };
+        Ok(Self { statement, inserts: matches!(change, Change::Insert(_)), table, id, version })
     }
+
+    /// Whether the two rows are inserted by one statement.
+    fn goes_with(&self, next: &Self) -> bool {
+        self.inserts && next.inserts && self.statement.text() == next.statement.text()
+    }
+}
+
+/// Runs one change, or several inserts that go together.
+async fn run(session: &mut dyn Session, steps: &[Step]) -> Result<(), DeliusError> {
+    let [step, ..] = steps else { return Ok(()) };
+    let during = if step.inserts { "while inserting a row" } else { "while changing a row" };
+    let changed = if step.inserts {
+        let rows: Vec<Statement> = steps.iter().map(|step| step.statement.clone()).collect();
+        session.insert(&rows).await
+    } else {
+        session.execute(&step.statement).await
+    };
+    if changed.during(during)? == steps.len() as u64 {
+        return Ok(());
+    }
+    let reason = format!("{} {} was changed by somebody else", step.table, step.id);
+    Err(DeliusError::Contended { during, reason })
 }
 
 /// A membership has no key but its two columns.

@@ -27,6 +27,16 @@ use crate::{
 /// every connection of the pool fails once.
 const FRESH_ATTEMPTS: usize = 3;
 
+/// When the ledger is asked whether a write was applied before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LedgerLookup {
+    /// Before anything is planned.
+    First,
+    /// When the attempt fails as it does for a write that was applied: its entry cannot be made twice. For the first attempt
+    /// at a write, which only a store that was set back takes for the first when it is not: saves a round trip.
+    AfterFailure,
+}
+
 /// Delius, as this service writes to it. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct Delius {
@@ -119,10 +129,11 @@ impl Delius {
     /// Nothing is known to be written. [`DeliusError::is_transient`] tells whether to try again later; after an error
     /// at the commit the next attempt finds in the ledger whether it had happened.
     pub async fn apply(&self, write: &AddressedWrite) -> Result<WriteOutcome, DeliusError> {
-        self.apply_for(write, &StaffRows::default()).await
+        self.apply_for(write, &StaffRows::default(), LedgerLookup::First).await
     }
 
-    /// The same, with what is known about the members of staff of the prison; see [`StaffRows`].
+    /// The same, with what is known about the members of staff of the prison (see [`StaffRows`]), and when the ledger is
+    /// to be asked.
     ///
     /// # Errors
     /// As [`apply`](Self::apply).
@@ -130,12 +141,13 @@ impl Delius {
         &self,
         write: &AddressedWrite,
         staff: &StaffRows,
+        lookup: LedgerLookup,
     ) -> Result<WriteOutcome, DeliusError> {
         let attempt = async {
             let reference = self.reference().await?;
             match write.write {
                 DeliusWrite::SetHandoverDates { dry_run: true, .. } => self.preview(reference, write).await,
-                _ => self.apply_once(reference, write, staff).await,
+                _ => self.apply_once(reference, write, staff, lookup).await,
             }
         };
         tokio::time::timeout(self.limits.write, attempt)
@@ -148,12 +160,13 @@ impl Delius {
         reference: &Reference,
         write: &AddressedWrite,
         staff: &StaffRows,
+        mut lookup: LedgerLookup,
     ) -> Result<WriteOutcome, DeliusError> {
         let mut attempts = 0;
         loop {
             attempts += 1;
             let mut session = self.session(SessionAccess::Write).await?;
-            match write_rows(&mut *session, reference, write, staff).await {
+            match write_rows(&mut *session, reference, write, staff, lookup).await {
                 Ok(outcome) => {
                     session.commit().await.during("while committing a write")?;
                     return Ok(outcome);
@@ -161,6 +174,10 @@ impl Delius {
                 Err(error) => {
                     // The first error is the one to report; a connection that cannot roll back is closed.
                     let rolled_back = session.rollback().await;
+                    if lookup == LedgerLookup::AfterFailure && ledger::may_explain(&error) {
+                        lookup = LedgerLookup::First;
+                        continue;
+                    }
                     if !error.is_stale_connection() || attempts > FRESH_ATTEMPTS {
                         return Err(error);
                     }
@@ -191,10 +208,13 @@ async fn write_rows(
     reference: &Reference,
     write: &AddressedWrite,
     staff: &StaffRows,
+    lookup: LedgerLookup,
 ) -> Result<WriteOutcome, DeliusError> {
     let persons = load::persons(session, &write.noms, true).await?;
     // After the lock, so that an attempt that waited for another one of the same write sees its outcome.
-    if let Some(outcome) = ledger::find(session, write).await? {
+    if lookup == LedgerLookup::First
+        && let Some(outcome) = ledger::find(session, write).await?
+    {
         return Ok(outcome);
     }
     let now = session.now().await.during("while asking for the time")?;

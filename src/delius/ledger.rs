@@ -20,6 +20,7 @@ use crate::{
 };
 
 const LOOKING: &str = "while looking in the ledger";
+const ENTERING: &str = "while entering the outcome in the ledger";
 
 /// A write that was applied or refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,7 +106,19 @@ pub(super) async fn enter(
         .bind("intent", json(&write.write)?)
         .bind("outcome", json(outcome)?)
         .bind("applied_at", wall_clock(now));
-    session.execute(&statement).await.during("while entering the outcome in the ledger").map(|_| ())
+    session.execute(&statement).await.during(ENTERING).map(|_| ())
+}
+
+/// Whether an attempt may have failed this way because the write was applied before.
+pub(super) fn may_explain(error: &DeliusError) -> bool {
+    match error {
+        DeliusError::Contended { during, .. } => *during == ENTERING,
+        DeliusError::Violated { .. } | DeliusError::Unexpected { .. } => true,
+        DeliusError::Outage { .. }
+        | DeliusError::StaleConnection { .. }
+        | DeliusError::AuditUserMissing(_)
+        | DeliusError::ReferenceData { .. } => false,
+    }
 }
 
 fn unexpected(reason: &str) -> DeliusError {

@@ -29,7 +29,7 @@ mod staff_name;
 
 pub use engine::Limits;
 pub use error::{DeliusError, ErrorKind};
-pub use gateway::Delius;
+pub use gateway::{Delius, LedgerLookup};
 pub use holders::{OtherStaff, StaffRows};
 pub use holdings::{HeldBy, HeldPeriod, Holdings, Responsible};
 pub use ledger::LedgerEntry;

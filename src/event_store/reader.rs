@@ -3,14 +3,15 @@
 //! Architecture invariant: an error ends the reading and reaches the caller. Nothing here can return a part as if
 //! it were the whole.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, num::NonZero, sync::Arc};
 
 use chrono::{DateTime, Utc};
-use sqlx::{FromRow, PgConnection, PgPool};
+use sqlx::{Executor as _, FromRow, PgConnection, PgPool, Postgres, Transaction};
 
 use super::load::decoded;
 use crate::{
     case::{CaseEvent, NomsNumber},
+    database,
     trace::{TRACEPARENT, TraceContext},
 };
 
@@ -78,12 +79,7 @@ pub enum ReadError {
 impl EventRow {
     /// The event in its present shape.
     pub fn event(&self) -> Result<CaseEvent, ReadError> {
-        let event = decoded(&self.event_type, &self.event_version, &self.payload);
-        event.map_err(|error| ReadError::Event {
-            case: self.aggregate_id.clone(),
-            sequence: self.sequence,
-            what: format!("{:?} at column {}", error.classify(), error.column()),
-        })
+        event_of((&self.aggregate_id, self.sequence), &self.event_type, &self.event_version, &self.payload)
     }
 
     /// The trace that it belongs to, as log lines show it.
@@ -91,6 +87,23 @@ impl EventRow {
         let metadata: serde_json::Value = serde_json::from_str(&self.metadata).ok()?;
         Some(TraceContext::parse(metadata.get(TRACEPARENT)?.as_str()?)?.trace_id())
     }
+}
+
+/// A stored event in its present shape, from its columns.
+///
+/// # Errors
+/// When it cannot be understood; the error names the place.
+pub fn event_of(
+    (case, sequence): (&str, i64),
+    event_type: &str,
+    event_version: &str,
+    payload: &str,
+) -> Result<CaseEvent, ReadError> {
+    decoded(event_type, event_version, payload).map_err(|error| ReadError::Event {
+        case: case.to_owned(),
+        sequence,
+        what: format!("{:?} at column {}", error.classify(), error.column()),
+    })
 }
 
 /// Every event of a case, in order; empty for an unknown case.
@@ -105,6 +118,48 @@ pub async fn events_of(connection: &mut PgConnection, noms: &NomsNumber) -> sqlx
 pub async fn begin_picture(connection: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query("set transaction isolation level repeatable read, read only").execute(connection).await?;
     Ok(())
+}
+
+/// A picture of the store that several connections read at once, for as long as the transaction that it is of is open.
+#[derive(Debug, Clone)]
+pub struct SharedPicture {
+    pool: PgPool,
+    snapshot: Arc<str>,
+}
+
+impl SharedPicture {
+    /// Of a transaction in which [`begin_picture`] was called.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn of(pool: &PgPool, connection: &mut PgConnection) -> sqlx::Result<Self> {
+        let snapshot: String =
+            sqlx::query_scalar("select pg_export_snapshot()").fetch_one(connection).await?;
+        Ok(Self { pool: pool.clone(), snapshot: snapshot.into() })
+    }
+
+    /// Another transaction in the same picture.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn begin(&self) -> sqlx::Result<Transaction<'static, Postgres>> {
+        let mut transaction = database::begin(&self.pool).await?;
+        // A snapshot's name is given by PostgreSQL; the statement takes no parameters.
+        let see = format!(
+            "set transaction isolation level repeatable read, read only; set transaction snapshot '{}'",
+            self.snapshot
+        );
+        transaction.execute(see.as_str()).await?;
+        Ok(transaction)
+    }
+
+    /// How many connections may read at once: while one waits for the store, the rows of another are looked at. One holds
+    /// the picture and one is left to others.
+    pub fn parallel(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let connections = self.pool.options().get_max_connections().saturating_sub(2).max(1) as usize;
+        (2 * cores).clamp(1, 8).min(connections)
+    }
 }
 
 /// Case and sequence of every event that records a change of the row in Delius, oldest first.

@@ -18,7 +18,7 @@ use crate::{
     breakers::{Admission, Breakers, DELIUS, STORE},
     case::{CaseCommand, WriteOutcome},
     database::{self, in_time},
-    delius::Delius,
+    delius::{Delius, LedgerLookup},
     event_store::{CaseStore, Cause, ExecuteError},
     outbox::{
         projector,
@@ -242,10 +242,11 @@ impl Relay {
     async fn apply_and_record(&self, claim: &Claim) -> Result<RelayStep, AttemptFailure> {
         let write = addressed(self.store.pool(), claim).await?;
         let staff = staff::recorded(self.store.pool(), &write.write).await?;
+        let lookup = if claim.attempt > 1 { LedgerLookup::First } else { LedgerLookup::AfterFailure };
         let applied = async {
             let _room = self.room.acquire().await;
             let began = Instant::now();
-            let applied = self.delius.apply_for(&write, &staff).await;
+            let applied = self.delius.apply_for(&write, &staff, lookup).await;
             metrics::histogram!("delius_write_duration_seconds").record(began.elapsed());
             applied
         };

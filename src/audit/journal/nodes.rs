@@ -114,15 +114,19 @@ pub(super) async fn ending_in(
     connection: &mut PgConnection,
     range: &Range<u64>,
 ) -> sqlx::Result<HashMap<Node, Hash>> {
-    let found: Vec<(i16, i64, Vec<u8>)> = sqlx::query_as(
-        "select s.level, s.index, s.hash from generate_series(4, 60, 4) as l (level), journal_subtrees s
-         where s.level = l.level::smallint
-           and s.index >= ($1 >> l.level) and s.index < ($2 >> l.level)",
-    )
-    .bind(range.start.cast_signed())
-    .bind(range.end.cast_signed())
-    .fetch_all(connection)
-    .await?;
+    // Level by level, each by the key: joined to a list of levels, all subtrees would be read.
+    let levels = (SPAN..i64::BITS).step_by(SPAN as usize).map(|level| {
+        format!(
+            "select level, index, hash from journal_subtrees
+             where level = {level}::smallint and index >= ($1 >> {level}) and index < ($2 >> {level})"
+        )
+    });
+    let sql = levels.collect::<Vec<_>>().join(" union all ");
+    let found: Vec<(i16, i64, Vec<u8>)> = sqlx::query_as(&sql)
+        .bind(range.start.cast_signed())
+        .bind(range.end.cast_signed())
+        .fetch_all(connection)
+        .await?;
     let node =
         |level: i16, index: i64| Node { level: level.cast_unsigned().into(), index: index.cast_unsigned() };
     Ok(found.into_iter().map(|(level, index, hash)| (node(level, index), Hash::from_stored(&hash))).collect())

@@ -5,21 +5,21 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use sqlx::PgConnection;
+use futures_util::{Stream, TryStreamExt as _};
+use sqlx::{PgConnection, PgPool};
 
 use super::{
     hash::Hash,
-    one_case, proofs, strays,
+    one_case, proofs,
+    sources::Record,
+    strays,
     tree::Frontier,
-    verify::{self, VerifyFinding},
+    verify::{self, CheckedPage, VerifyFinding},
 };
 use crate::{
     case::NomsNumber,
-    event_store::reader::{COLUMNS, EventRow, PAGE},
+    event_store::reader::{COLUMNS, EventRow, PAGE, ReadError, SharedPicture},
 };
-
-/// Positions read at once; a multiple of 16, as the check of a page demands.
-const POSITIONS: u64 = 512;
 
 /// Whether the events of a case are all of them and as the journal entered them; how many of them it has entered.
 pub async fn check_case(
@@ -33,26 +33,30 @@ pub async fn check_case(
 /// What the tree does not show, see [`verify`]: rows that were never entered and never would be, and what is gone
 /// before it was entered. `end` is the last position of the journal.
 pub async fn first_stray(connection: &mut PgConnection, end: i64) -> sqlx::Result<Option<VerifyFinding>> {
-    strays::first(connection, end, None).await
+    Ok(strays::find(connection, end, None).await?.first)
 }
 
 /// Reads every event once, in the order of the journal and then those that it has not entered yet, in pages, and
 /// computes the tree on the way.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct AuditReader {
+    picture: SharedPicture,
+    size: u64,
+    erased: Arc<HashSet<i64>>,
     tree: Frontier,
-    erased: Option<Arc<HashSet<i64>>>,
-    tail: Option<UnjournaledTail>,
+    tail: UnjournaledTail,
     not_entered: u64,
 }
 
-/// What a page turned out to be.
+/// Entries of the journal that fit their rows.
 #[derive(Debug)]
-pub enum PageRead {
-    /// The next events; none at the end.
-    Page(Vec<EventRow>),
-    /// The journal shows that the events are not what was recorded.
-    Tampered(VerifyFinding),
+pub struct EnteredPage(CheckedPage);
+
+impl EnteredPage {
+    /// The events among them, in order.
+    pub fn events(&self) -> &[Record] {
+        &self.0.events
+    }
 }
 
 /// Where the events that are not entered yet have been read to.
@@ -63,56 +67,65 @@ struct UnjournaledTail {
 }
 
 impl AuditReader {
-    /// From the beginning.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// The next page. All pages must be read in the same picture of the store, see
+    /// From the beginning, in the picture of the connection; see
     /// [`begin_picture`](crate::event_store::reader::begin_picture).
     ///
     /// # Errors
     /// When the store does not answer.
-    pub async fn next_page(&mut self, connection: &mut PgConnection) -> sqlx::Result<PageRead> {
-        while self.tail.is_none() {
-            let (start, size) = (self.tree.size(), proofs::size(connection).await?);
-            let range = start..(start + POSITIONS).min(size);
-            if range.is_empty() {
-                self.tail = Some(UnjournaledTail { xid: "0".to_owned(), id: 0 });
-                break;
-            }
-            let erased = match &self.erased {
-                Some(erased) => Arc::clone(erased),
-                None => verify::erased(connection).await?.1,
-            };
-            self.erased = Some(Arc::clone(&erased));
-            match verify::grow_by(connection, &mut self.tree, &range, &erased).await? {
-                Ok(()) => {}
-                Err(finding) => return Ok(PageRead::Tampered(finding)),
-            }
-            let page = entered(connection, range.start.cast_signed() + 1, range.end.cast_signed()).await?;
-            if !page.is_empty() {
-                return Ok(PageRead::Page(page));
-            }
-        }
-        self.next_of_tail(connection).await.map(PageRead::Page)
+    pub async fn new(pool: &PgPool, connection: &mut PgConnection) -> sqlx::Result<Self> {
+        Ok(Self {
+            picture: SharedPicture::of(pool, connection).await?,
+            size: proofs::size(connection).await?,
+            erased: verify::erased(connection).await?.1,
+            tree: Frontier::default(),
+            tail: UnjournaledTail { xid: "0".to_owned(), id: 0 },
+            not_entered: 0,
+        })
     }
 
-    async fn next_of_tail(&mut self, connection: &mut PgConnection) -> sqlx::Result<Vec<EventRow>> {
-        let tail = self.tail.clone().unwrap_or_else(|| UnjournaledTail { xid: "0".to_owned(), id: 0 });
+    /// The picture that it reads.
+    pub fn picture(&self) -> &SharedPicture {
+        &self.picture
+    }
+
+    /// The pages of the journal, in order. Each is given to [`take`](Self::take) afterwards.
+    pub fn pages(
+        &self,
+    ) -> impl Stream<Item = Result<Result<EnteredPage, VerifyFinding>, ReadError>> + Unpin + use<> {
+        let pages = verify::pages(&self.picture, 0..self.size, &self.erased);
+        pages.map_ok(|page| page.map(EnteredPage))
+    }
+
+    /// Continues the tree by the page that follows.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn take(&mut self, page: &EnteredPage) -> Result<(), VerifyFinding> {
+        verify::grow_without_checkpoints(&mut self.tree, &page.0)
+    }
+
+    /// The next events that are not entered yet; none at the end.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn next_not_entered(&mut self, connection: &mut PgConnection) -> sqlx::Result<Vec<Record>> {
         let sql = format!(
             "select {COLUMNS} from events e
              where (e.xid, e.id) > ($1::text::xid8, $2::bigint)
                and not exists (select from journal j where j.source = 'event' and j.source_id = e.id)
              order by e.xid, e.id limit $3"
         );
-        let page: Vec<EventRow> =
-            sqlx::query_as(&sql).bind(tail.xid).bind(tail.id).bind(PAGE).fetch_all(connection).await?;
+        let page: Vec<EventRow> = sqlx::query_as(&sql)
+            .bind(&self.tail.xid)
+            .bind(self.tail.id)
+            .bind(PAGE)
+            .fetch_all(connection)
+            .await?;
         if let Some(last) = page.last() {
-            self.tail = Some(UnjournaledTail { xid: last.xid.clone(), id: last.id });
+            self.tail = UnjournaledTail { xid: last.xid.clone(), id: last.id };
         }
         self.not_entered += page.len() as u64;
-        Ok(page)
+        Ok(page.iter().map(Record::of_event).collect())
     }
 
     /// The last position that was read, and the root of the log there, recomputed from the rows.
@@ -124,13 +137,4 @@ impl AuditReader {
     pub fn not_entered(&self) -> u64 {
         self.not_entered
     }
-}
-
-/// The events at these positions.
-async fn entered(connection: &mut PgConnection, first: i64, last: i64) -> sqlx::Result<Vec<EventRow>> {
-    let sql = format!(
-        "select {COLUMNS} from journal j join events e on (e.xid, e.id) = (j.xid, j.source_id)
-         where j.position between $1 and $2 and j.source = 'event' order by j.position"
-    );
-    sqlx::query_as(&sql).bind(first).bind(last).fetch_all(connection).await
 }

@@ -7,7 +7,7 @@ mod table;
 
 use std::collections::BTreeMap;
 
-use sqlx::{FromRow, PgConnection};
+use sqlx::{FromRow, PgConnection, Row as _, postgres::PgRow};
 
 pub use table::SOURCES;
 
@@ -77,6 +77,9 @@ impl Record {
     }
 }
 
+/// Columns of [`Source::load`] before the first field.
+const LOADED_BEFORE: usize = 4;
+
 /// The source of the events.
 pub static EVENTS: &Source = &SOURCES[0];
 
@@ -93,17 +96,16 @@ impl Source {
 
     /// Selects records from the table as `t`, which is to be followed by further conditions that begin with `and`.
     pub(super) fn select(&self) -> String {
-        let Self { table, condition, case, sequence, .. } = self;
-        format!(
-            "select t.id, t.xid::text as xid, {case} as case_id, {sequence} as sequence, {} as fields
-             from {table} t where {condition}",
-            self.fields_sql()
-        )
+        let fields: Vec<String> = self.columns.iter().map(|column| column.sql()).collect();
+        self.selecting(&format!("array[{}]::text[] as fields", fields.join(", ")))
     }
 
-    fn fields_sql(&self) -> String {
-        let fields: Vec<String> = self.columns.iter().map(|column| column.sql()).collect();
-        format!("array[{}]::text[]", fields.join(", "))
+    fn selecting(&self, columns: &str) -> String {
+        let Self { table, condition, case, sequence, .. } = self;
+        format!(
+            "select t.id, t.xid::text as xid, {case} as case_id, {sequence} as sequence, {columns}
+             from {table} t where {condition}"
+        )
     }
 
     /// That no entry of the journal is for the row `t`.
@@ -116,12 +118,13 @@ impl Source {
     }
 
     /// Selects the rows of transaction `$1` and later ones that are not entered: `id`, `row_xid`, `case_id`, `sequence`.
+    /// For reports, which look at all rows.
     pub(super) fn not_entered_since(&self) -> String {
-        let Self { table, condition, case, sequence, .. } = self;
+        let Self { name, table, condition, case, sequence, .. } = self;
         format!(
             "select t.id, t.xid as row_xid, {case} as case_id, {sequence} as sequence from {table} t
-             where {condition} and t.xid >= $1::text::xid8 and {}",
-            self.not_entered()
+             where {condition} and t.xid >= $1::text::xid8
+               and not exists (select from journal j where j.source = '{name}' and j.source_id = t.id)"
         )
     }
 
@@ -177,9 +180,22 @@ impl Source {
             }
             _ => "t.id = any($2) and $1::text[] is not null",
         };
-        let sql = format!("{} and {condition}", self.select());
-        let records: Vec<Record> = sqlx::query_as(&sql).bind(xids).bind(ids).fetch_all(connection).await?;
-        Ok(records.into_iter().map(|record| (record.id, record)).collect())
+        // Column by column: the server would have to build an array for every row first.
+        let columns: Vec<String> = self.columns.iter().map(|column| column.sql()).collect();
+        let sql = self.selecting(&columns.join(", ")) + " and " + condition;
+        let rows = sqlx::query(&sql).bind(xids).bind(ids).fetch_all(connection).await?;
+        rows.iter().map(|row| self.loaded(row).map(|record| (record.id, record))).collect()
+    }
+
+    fn loaded(&self, row: &PgRow) -> sqlx::Result<Record> {
+        let fields = (LOADED_BEFORE..LOADED_BEFORE + self.columns.len()).map(|place| row.try_get(place));
+        Ok(Record {
+            id: row.try_get(0)?,
+            xid: row.try_get(1)?,
+            case_id: row.try_get(2)?,
+            sequence: row.try_get(3)?,
+            fields: fields.collect::<sqlx::Result<_>>()?,
+        })
     }
 }
 

@@ -10,25 +10,43 @@ use super::{
 };
 use crate::case::NomsNumber;
 
-/// The stray at the lowest position, when there is one. `end` is the last position of the journal: what was not entered
-/// yet counts as the one after it. With `since` only rows of that transaction and later ones are looked at.
-pub(crate) async fn first(
+/// What lies beside the tree.
+#[derive(Debug)]
+pub(crate) struct Strays {
+    /// Rows that are not entered. What else is true of them: see `first`.
+    pub(crate) waiting: u64,
+    /// The stray at the lowest position, when there is one.
+    pub(crate) first: Option<VerifyFinding>,
+}
+
+/// Looks for strays. `end` is the last position of the journal: what was not entered yet counts as the one after it. With
+/// `since` only rows of that transaction and later ones are looked at.
+pub(crate) async fn find(
     connection: &mut PgConnection,
     end: i64,
     since: Option<&str>,
-) -> sqlx::Result<Option<VerifyFinding>> {
+) -> sqlx::Result<Strays> {
     let since = since.unwrap_or("0");
-    let mut strays = vec![];
+    let (mut strays, mut waiting) = (vec![], 0);
     for source in &SOURCES {
-        strays.push(inserted(connection, source, since).await?);
+        let rows = not_entered(connection, source, since).await?;
+        if rows > 0 {
+            strays.push(inserted(connection, source, since).await?);
+        }
+        waiting += rows.cast_unsigned();
         strays.push(ahead(connection, source, end).await?);
     }
     strays.push(gap(connection, end, since).await?);
     strays.push(lost(connection, end, None, since).await?);
-    Ok(strays.into_iter().flatten().min_by_key(|finding| finding.position))
+    let first = strays.into_iter().flatten().min_by_key(|finding| finding.position);
+    Ok(Strays { waiting, first })
 }
 
-/// A row that is not entered, and the position that it belongs before.
+async fn not_entered(connection: &mut PgConnection, source: &Source, since: &str) -> sqlx::Result<i64> {
+    let sql = format!("select count(*) from ({}) t", source.not_entered_since());
+    sqlx::query_scalar(&sql).bind(since).fetch_one(connection).await
+}
+
 #[derive(FromRow)]
 struct Stray {
     case_id: Option<String>,

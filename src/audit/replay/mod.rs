@@ -9,18 +9,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use compare::event as derived_writes;
 pub use compare::{Difference, Discrepancy};
+use futures_util::TryStreamExt as _;
 use sqlx::{PgConnection, PgPool};
 
 use crate::{
     audit::journal::{
         self,
         hash::Hash,
-        reader::{AuditReader, PageRead},
+        reader::{AuditReader, EnteredPage},
+        sources::{EVENTS, Record},
         verify::VerifyFinding,
     },
-    case::{InvalidIdentifier, NomsNumber},
+    case::{CaseEvent, InvalidIdentifier, NomsNumber},
     database,
-    event_store::reader::{self, EventRow, ReadError},
+    event_store::reader::{self, EventRow, ReadError, SharedPicture},
     outbox::audit::{self, StoredWrite},
 };
 
@@ -72,7 +74,7 @@ pub async fn one(pool: &PgPool, noms: &NomsNumber) -> Result<Option<Result<Repla
     let mut by_event = group(stored);
     let (mut events, mut writes) = (0, 0);
     for row in &rows {
-        match replay_event(row, &mut by_event)? {
+        match replay_event((&row.aggregate_id, row.sequence), &row.event()?, &mut by_event)? {
             Ok(count) => writes += count,
             Err(difference) => return Ok(Some(Err(Unlike::Write(difference)))),
         }
@@ -179,14 +181,32 @@ pub async fn all(
     let mut transaction = database::begin(pool).await?;
     reader::begin_picture(&mut transaction).await?;
     let total = reader::count(&mut transaction).await?;
-    let mut events = AuditReader::new();
+    let mut events = AuditReader::new(pool, &mut transaction).await?;
     let mut replayed = Replayed { events: 0, writes: 0, journal: None, not_entered: 0 };
-    loop {
-        let page = match events.next_page(&mut transaction).await? {
-            PageRead::Page(page) if page.is_empty() => break,
-            PageRead::Page(page) => page,
-            PageRead::Tampered(finding) => return Ok(Err(Unlike::Tampered(finding))),
+    let picture = events.picture().clone();
+    let parallel = picture.parallel();
+    let mut pages = events.pages().map_ok(|page| replayed_page(picture.clone(), page)).try_buffered(parallel);
+    while let Some(page) = pages.try_next().await? {
+        let (page, outcome) = match page {
+            Ok(page) => page,
+            Err(finding) => return Ok(Err(Unlike::Tampered(finding))),
         };
+        if let Err(finding) = events.take(&page) {
+            return Ok(Err(Unlike::Tampered(finding)));
+        }
+        match outcome {
+            Ok(writes) => replayed.writes += writes,
+            Err(difference) => return Ok(Err(Unlike::Write(difference))),
+        }
+        replayed.events += page.events().len() as u64;
+        progress(replayed.events, total);
+    }
+    drop(pages);
+    loop {
+        let page = events.next_not_entered(&mut transaction).await?;
+        if page.is_empty() {
+            break;
+        }
         match replay_page(&mut transaction, &page).await? {
             Ok(writes) => replayed.writes += writes,
             Err(difference) => return Ok(Err(Unlike::Write(difference))),
@@ -242,16 +262,38 @@ fn group(stored: Vec<StoredWrite>) -> ByEvent {
     by_event
 }
 
-async fn replay_page(
-    connection: &mut PgConnection,
-    page: &[EventRow],
-) -> Result<Result<u64, Box<Difference>>, ReadError> {
-    let cases: Vec<&str> = page.iter().map(|row| row.aggregate_id.as_str()).collect();
-    let sequences: Vec<i64> = page.iter().map(|row| row.sequence).collect();
+/// Writes that were compared, or the first difference.
+type PageOutcome = Result<u64, Box<Difference>>;
+
+/// Replays a page on a connection of its own, in a task of its own: pages are derived on several cores.
+async fn replayed_page(
+    picture: SharedPicture,
+    page: Result<EnteredPage, VerifyFinding>,
+) -> Result<Result<(EnteredPage, PageOutcome), VerifyFinding>, ReadError> {
+    let page = match page {
+        Ok(page) => page,
+        Err(finding) => return Ok(Err(finding)),
+    };
+    let replayed = tokio::spawn(async move {
+        let mut transaction = picture.begin().await?;
+        let outcome = replay_page(&mut transaction, page.events()).await?;
+        transaction.rollback().await?;
+        Ok(Ok((page, outcome)))
+    });
+    replayed.await.unwrap_or(Err(ReadError::Store(sqlx::Error::WorkerCrashed)))
+}
+
+async fn replay_page(connection: &mut PgConnection, page: &[Record]) -> Result<PageOutcome, ReadError> {
+    let column = |row, name| EVENTS.column(row, name).unwrap_or_default();
+    let cases: Vec<&str> = page.iter().map(|row| column(row, "aggregate_id")).collect();
+    let sequences: Vec<i64> = page.iter().map(|row| row.sequence.unwrap_or_default()).collect();
     let mut by_event = group(audit::of_events(connection, &cases, &sequences).await?);
     let mut writes = 0;
-    for row in page {
-        match replay_event(row, &mut by_event)? {
+    for ((row, case), sequence) in page.iter().zip(cases).zip(sequences) {
+        let (name, version, payload) =
+            (column(row, "event_type"), column(row, "event_version"), column(row, "payload"));
+        let event = reader::event_of((case, sequence), name, version, payload)?;
+        match replay_event((case, sequence), &event, &mut by_event)? {
             Ok(count) => writes += count,
             Err(difference) => return Ok(Err(difference)),
         }
@@ -259,12 +301,16 @@ async fn replay_page(
     Ok(Ok(writes))
 }
 
-fn replay_event(row: &EventRow, by_event: &mut ByEvent) -> Result<Result<u64, Box<Difference>>, ReadError> {
-    let noms: NomsNumber = row.aggregate_id.parse().map_err(|error: InvalidIdentifier| ReadError::Event {
-        case: row.aggregate_id.clone(),
-        sequence: row.sequence,
+fn replay_event(
+    (case, sequence): (&str, i64),
+    event: &CaseEvent,
+    by_event: &mut ByEvent,
+) -> Result<PageOutcome, ReadError> {
+    let noms: NomsNumber = case.parse().map_err(|error: InvalidIdentifier| ReadError::Event {
+        case: case.to_owned(),
+        sequence,
         what: error.to_string(),
     })?;
-    let stored = by_event.remove(&(row.aggregate_id.clone(), row.sequence)).unwrap_or_default();
-    Ok(compare::event(&noms, row.sequence.cast_unsigned(), &row.event()?, &stored).map_err(Box::new))
+    let stored = by_event.remove(&(case.to_owned(), sequence)).unwrap_or_default();
+    Ok(compare::event(&noms, sequence.cast_unsigned(), event, &stored).map_err(Box::new))
 }

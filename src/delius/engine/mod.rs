@@ -104,8 +104,19 @@ pub trait Session: Send {
     /// Runs a statement that changes rows and returns how many it changed.
     async fn execute(&mut self, statement: &Statement) -> Result<u64, EngineFailure>;
 
+    /// Runs inserts of one text, each of which inserts a row, and returns how many there were; in one round trip
+    /// where the engine can.
+    async fn insert(&mut self, rows: &[Statement]) -> Result<u64, EngineFailure> {
+        let mut inserted = 0;
+        for row in rows {
+            inserted += self.execute(row).await?;
+        }
+        Ok(inserted)
+    }
+
     /// The next keys of sequences, as many of each as asked for, in one round trip where the engine can. Delius' keys
-    /// have no column default.
+    /// have no column default. A connection that is used without a break may take some ahead, as a sequence with a cache
+    /// does for each of its sessions; they go with the connection, so that none outlives a restore of the database.
     async fn next_ids(&mut self, wanted: &[(&'static str, usize)]) -> Result<Vec<Vec<i64>>, EngineFailure>;
 
     /// The database's own clock. Decisions use it, because the clock of a pod may be wrong and the rows are compared

@@ -105,9 +105,30 @@ impl Statement {
     /// refuses it.
     pub fn render(&self, placeholders: Placeholders) -> Rendered {
         let mut rendered = Rendered { sql: String::with_capacity(self.text.len() + 64), values: Vec::new() };
+        self.render_part(&self.text, placeholders, &mut rendered);
+        rendered
+    }
+
+    /// Several inserts of one text as one statement with several rows, `values (…), (…)`; `None` when they cannot be one.
+    pub fn render_rows(rows: &[Self], placeholders: Placeholders) -> Option<Rendered> {
+        const VALUES: &str = " values ";
+        let (first, others) = rows.split_first()?;
+        let row_begins = first.text.find(VALUES)? + VALUES.len();
+        if others.iter().any(|other| other.text != first.text) {
+            return None;
+        }
+        let mut rendered = first.render(placeholders);
+        for other in others {
+            rendered.sql.push_str(", ");
+            other.render_part(&other.text[row_begins..], placeholders, &mut rendered);
+        }
+        Some(rendered)
+    }
+
+    fn render_part(&self, text: &str, placeholders: Placeholders, rendered: &mut Rendered) {
         // Where the values of each bind begin among the parameters, once they are there.
         let mut begins: Vec<Option<usize>> = vec![None; self.binds.len()];
-        for part in split(&self.text) {
+        for part in split(text) {
             let bind = match part {
                 StatementPart::Sql(sql) => {
                     rendered.sql.push_str(sql);
@@ -137,7 +158,6 @@ impl Statement {
                 }
             }
         }
-        rendered
     }
 }
 
@@ -202,6 +222,22 @@ mod tests {
             assert_eq!(rendered.sql, sql);
             assert_eq!(rendered.values.last(), Some(&Value::from(last)));
         }
+    }
+
+    #[test]
+    fn inserts_of_one_text_are_one_statement_with_several_rows() {
+        let row = |a: i64, b: &str| {
+            Statement::new("insert into t (a, b, c) values (:a, :b, :a)").bind("a", a).bind("b", b)
+        };
+        let rows = [row(1, "x"), row(2, "y")];
+        let Rendered { sql, values } = Statement::render_rows(&rows, Placeholders::Numbered).unwrap();
+        assert_eq!(sql, "insert into t (a, b, c) values ($1, $2, $1), ($3, $4, $3)");
+        assert_eq!(values, [1.into(), "x".into(), 2.into(), "y".into()]);
+        let Rendered { sql, values } = Statement::render_rows(&rows, Placeholders::Question).unwrap();
+        assert_eq!((sql.as_str(), values.len()), ("insert into t (a, b, c) values (?, ?, ?), (?, ?, ?)", 6));
+        let other = Statement::new("insert into u (a) values (:a)").bind("a", 1);
+        assert_eq!(Statement::render_rows(&[row(1, "x"), other], Placeholders::Numbered), None);
+        assert_eq!(Statement::render_rows(&[Statement::new("delete from t")], Placeholders::Numbered), None);
     }
 
     #[test]

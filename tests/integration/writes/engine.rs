@@ -28,6 +28,35 @@ async fn open(engine: &dyn Engine, access: SessionAccess) -> Box<dyn Session> {
     engine.open(access, Limits::default()).await.unwrap()
 }
 
+const OFFENDERS: &str = "offender_id_seq";
+
+async fn next(engine: &Postgres, count: usize) -> Vec<i64> {
+    let mut session = open(engine, SessionAccess::Write).await;
+    let ids = session.next_ids(&[(OFFENDERS, count)]).await.unwrap().concat();
+    session.rollback().await.unwrap();
+    ids
+}
+
+#[sqlx::test(migrations = "migrations/delius")]
+async fn keys_that_are_taken_ahead_are_used_once_and_go_with_their_connection(pool: PgPool) {
+    let single = single(&pool).await;
+    let engine = Postgres::new(single.clone());
+    let numbers = async || {
+        let taken = "select last_value from ".to_owned() + OFFENDERS;
+        sqlx::query_scalar::<_, i64>(&taken).fetch_one(&pool).await.unwrap()
+    };
+    let first = next(&engine, 1).await;
+    assert_eq!(numbers().await, first[0], "a lone write takes what it needs");
+    let (second, third) = (next(&engine, 2).await, next(&engine, 3).await);
+    assert_eq!([&second[..], &third[..]].concat(), (first[0] + 1..first[0] + 6).collect::<Vec<_>>());
+    let ahead = numbers().await;
+    assert!(ahead > third[2], "{ahead} taken, {} used", third[2]);
+    // The database goes back in time, for which every connection ends: others may have been given what was taken ahead.
+    single.close().await;
+    let engine = Postgres::new(self::single(&pool).await);
+    assert_eq!(next(&engine, 1).await, [ahead + 1]);
+}
+
 #[sqlx::test(migrations = "migrations/delius")]
 async fn a_session_that_is_dropped_has_written_nothing_and_leaves_no_transaction_behind(pool: PgPool) {
     ground(&pool).await;
@@ -229,6 +258,10 @@ impl Session for ShiftedSession {
 
     async fn execute(&mut self, statement: &Statement) -> Result<u64, EngineFailure> {
         self.0.execute(statement).await
+    }
+
+    async fn insert(&mut self, rows: &[Statement]) -> Result<u64, EngineFailure> {
+        self.0.insert(rows).await
     }
 
     async fn next_ids(&mut self, wanted: &[(&'static str, usize)]) -> Result<Vec<Vec<i64>>, EngineFailure> {

@@ -2,7 +2,7 @@
 
 use manage_pom_cases_and_delius::{
     case::{AddressedWrite, DeliusWrite, OutcomeName},
-    delius::{OtherStaff, StaffRows},
+    delius::{LedgerLookup, OtherStaff, StaffRows},
 };
 use sqlx::PgPool;
 
@@ -67,15 +67,20 @@ async fn people_whom_only_the_staff_code_tells_apart_are_told_apart_by_what_it_w
         vec![OtherStaff { staff_id, forename: "ADA".to_owned(), surname: surname.to_owned() }]
     };
     let other = StaffRows { of_pom: None, of_others: of_others(first, "BYRON") };
-    let second = delius.apply_for(&named("ADA", "BYRON"), &other).await.unwrap().staff_id().unwrap();
+    let second = delius
+        .apply_for(&named("ADA", "BYRON"), &other, LedgerLookup::First)
+        .await
+        .unwrap()
+        .staff_id()
+        .unwrap();
     assert_ne!(first, second);
     assert_eq!(count(&pool, "staff where surname = 'Byron'").await, 2);
 
     // A name that changed is still the same person.
     let known = StaffRows { of_pom: Some(first), of_others: of_others(second, "BYRON") };
-    let married = delius.apply_for(&named("ADA", "LOVELACE"), &known).await.unwrap();
+    let married = delius.apply_for(&named("ADA", "LOVELACE"), &known, LedgerLookup::First).await.unwrap();
     assert_eq!((married.name, married.staff_id()), (OutcomeName::PomAllocated, Some(first)));
-    let again = delius.apply_for(&named("ADA", "LOVELACE"), &known).await.unwrap();
+    let again = delius.apply_for(&named("ADA", "LOVELACE"), &known, LedgerLookup::First).await.unwrap();
     assert_eq!(
         (again.name, again.staff_id()),
         (OutcomeName::NoPomChange, Some(first)),
@@ -88,9 +93,17 @@ async fn people_whom_only_the_staff_code_tells_apart_are_told_apart_by_what_it_w
         .execute(&pool)
         .await
         .unwrap();
-    let lovelace = delius.apply_for(&named("ADA", "LOVELACE"), &known).await.unwrap().staff_id().unwrap();
+    let lovelace = delius
+        .apply_for(&named("ADA", "LOVELACE"), &known, LedgerLookup::First)
+        .await
+        .unwrap()
+        .staff_id()
+        .unwrap();
     assert!(lovelace != first && lovelace != second);
     let elsewhere = staff(&pool, "N04A001", "Ada", "Byron").await;
     let known = StaffRows { of_pom: Some(elsewhere), of_others: vec![] };
-    assert_eq!(delius.apply_for(&named("ADA", "BYRON"), &known).await.unwrap().staff_id(), Some(second));
+    assert_eq!(
+        delius.apply_for(&named("ADA", "BYRON"), &known, LedgerLookup::First).await.unwrap().staff_id(),
+        Some(second)
+    );
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use manage_pom_cases_and_delius::{
     case::OutcomeName,
-    delius::{AUDIT_USER, Delius, DeliusError, Limits, migrator},
+    delius::{AUDIT_USER, Delius, DeliusError, LedgerLookup, Limits, StaffRows, migrator},
 };
 use sqlx::{PgPool, postgres::PgPoolOptions};
 
@@ -34,10 +34,24 @@ async fn applying_every_write_twice_equals_once(pool: PgPool) {
     }
     let once = everything(&pool).await;
     for (write, outcome) in writes.iter().zip(outcomes) {
-        let again = delius.apply(write).await.unwrap();
-        assert_eq!(again, outcome, "the time at which it was applied included");
+        for lookup in [LedgerLookup::First, LedgerLookup::AfterFailure] {
+            let again = delius.apply_for(write, &StaffRows::default(), lookup).await.unwrap();
+            assert_eq!(again, outcome, "the time at which it was applied included");
+        }
     }
     assert_eq!(everything(&pool).await, once);
+}
+
+#[sqlx::test(migrations = "migrations/delius")]
+async fn a_write_that_delius_has_is_found_when_it_cannot_be_made_again(pool: PgPool) {
+    let (delius, person) = ground(&pool).await;
+    custody(&pool, person).await;
+    let write = handover(Some("2026-09-01"), Some("2026-10-01"), false);
+    let outcome = apply(&delius, &write).await;
+    // Made again, it would not only meet its entry: Delius refuses the rows.
+    run(&pool, "delete from key_date; alter table key_date add check (key_date < '2026-01-01')").await;
+    let again = delius.apply_for(&write, &StaffRows::default(), LedgerLookup::AfterFailure).await.unwrap();
+    assert_eq!((again, count(&pool, "key_date").await), (outcome, 0));
 }
 
 #[sqlx::test(migrations = "migrations/delius")]
@@ -45,9 +59,12 @@ async fn the_same_write_from_many_workers_at_once_is_applied_once(pool: PgPool) 
     let (delius, _) = ground(&pool).await;
     let write = allocation(MORNING, "ADA BYRON", "LEI");
     let attempts: Vec<_> = (0..8)
-        .map(|_| {
+        .map(|worker| {
             let (delius, write) = (delius.clone(), write.clone());
-            tokio::spawn(async move { delius.apply(&write).await.unwrap() })
+            let lookup = if worker % 2 == 0 { LedgerLookup::First } else { LedgerLookup::AfterFailure };
+            tokio::spawn(
+                async move { delius.apply_for(&write, &StaffRows::default(), lookup).await.unwrap() },
+            )
         })
         .collect();
     let mut outcomes = vec![];

@@ -11,22 +11,20 @@ use std::{collections::HashSet, ops::Range, sync::Arc};
 
 use checkpoints::CheckpointsLeft;
 pub use finding::{FindingKind, VerifyFinding};
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use page::CheckedPage;
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
+pub(crate) use page::CheckedPage;
 use sqlx::{PgConnection, PgPool};
 
 use super::{
     checkpoint::{Checkpoint, Verifier},
     hash::Hash,
     nodes::{self, SPAN},
-    proofs,
-    sources::SOURCES,
-    strays,
+    proofs, strays,
     tree::Frontier,
 };
 use crate::{
     database,
-    event_store::reader::{self, ReadError},
+    event_store::reader::{self, ReadError, SharedPicture},
 };
 
 /// Leaves read at once: bounds the memory. A multiple of 16.
@@ -79,11 +77,11 @@ pub async fn verify(
     let size = proofs::size(connection).await?;
     let start = request.since.max(1).cast_unsigned().min(size.max(1)).saturating_sub(1) / PAGE * PAGE;
     let since = xid_at(connection, start).await?;
-    let waiting = waiting(connection, since.as_deref()).await?;
+    let strays = strays::find(connection, size.cast_signed(), since.as_deref()).await?;
+    let (stray, waiting) = (strays.first, strays.waiting);
     if size == 0 && waiting > 0 {
         return Ok(Err(VerifyFinding::at(1, FindingKind::Empty { rows: waiting })));
     }
-    let stray = strays::first(connection, size.cast_signed(), since.as_deref()).await?;
     let (erasures, erased) = erased(connection).await?;
     let mut checkpoints = match CheckpointsLeft::load(connection, request, start).await? {
         Ok(checkpoints) => checkpoints,
@@ -93,14 +91,9 @@ pub async fn verify(
         let kind = FindingKind::HashRewritten { through: start.cast_signed() };
         return Ok(Err(first_of(stray, VerifyFinding::at(1, kind))));
     };
-    let snapshot: String =
-        sqlx::query_scalar("select pg_export_snapshot()").fetch_one(&mut *connection).await?;
-
+    let picture = SharedPicture::of(pool, connection).await?;
     let (mut events, mut erased_count) = (0, 0);
-    let ranges = (start..size).step_by(PAGE as usize).map(|first| first..(first + PAGE).min(size));
-    let mut pages = stream::iter(ranges)
-        .map(|range| check_page(pool.clone(), snapshot.clone(), range, Arc::clone(&erased)))
-        .buffered(parallel(pool));
+    let mut pages = pages(&picture, start..size, &erased);
     while let Some(page) = pages.try_next().await? {
         let page = match page {
             Ok(page) => page,
@@ -109,7 +102,7 @@ pub async fn verify(
         if let Err(finding) = grow(&mut tree, &page, &mut checkpoints) {
             return Ok(Err(first_of(stray, finding)));
         }
-        events += page.events;
+        events += page.events.len() as u64;
         erased_count += page.erased;
         progress(tree.size(), size);
     }
@@ -139,25 +132,27 @@ fn first_of(stray: Option<VerifyFinding>, finding: VerifyFinding) -> VerifyFindi
     }
 }
 
-/// Pages read at once. One connection holds the picture and one is left to others.
-fn parallel(pool: &PgPool) -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let connections = pool.options().get_max_connections().saturating_sub(2).max(1) as usize;
-    cores.clamp(1, 8).min(connections)
+/// The pages of these leaves in order, each checked on a connection of its own.
+pub(crate) fn pages(
+    picture: &SharedPicture,
+    leaves: Range<u64>,
+    erased: &Arc<HashSet<i64>>,
+) -> impl Stream<Item = Result<Result<CheckedPage, VerifyFinding>, ReadError>> + Unpin + use<> {
+    let (picture, erased, parallel) = (picture.clone(), Arc::clone(erased), picture.parallel());
+    let end = leaves.end;
+    let ranges = leaves.step_by(PAGE as usize).map(move |first| first..(first + PAGE).min(end));
+    let check = move |range| checked(picture.clone(), range, Arc::clone(&erased));
+    Box::pin(stream::iter(ranges).map(check).buffered(parallel))
 }
 
-async fn check_page(
-    pool: PgPool,
-    snapshot: String,
+async fn checked(
+    picture: SharedPicture,
     range: Range<u64>,
     erased: Arc<HashSet<i64>>,
 ) -> Result<Result<CheckedPage, VerifyFinding>, ReadError> {
     // A task of its own, so that pages are hashed on several cores.
     let checked = tokio::spawn(async move {
-        let mut transaction = database::begin(&pool).await?;
-        reader::begin_picture(&mut transaction).await?;
-        // A snapshot's name is given by PostgreSQL; the statement takes no parameters.
-        sqlx::query(&format!("set transaction snapshot '{snapshot}'")).execute(&mut *transaction).await?;
+        let mut transaction = picture.begin().await?;
         let page = page::check(&mut transaction, &range, &erased).await?;
         transaction.rollback().await?;
         Ok(page)
@@ -166,6 +161,11 @@ async fn check_page(
 }
 
 /// Appends the leaves of a page to the tree, and compares what they complete with what is stored.
+pub(crate) fn grow_without_checkpoints(tree: &mut Frontier, page: &CheckedPage) -> Result<(), VerifyFinding> {
+    grow(tree, page, &mut CheckpointsLeft::default())
+}
+
+/// The same, and compares every root on the way with the checkpoints.
 fn grow(
     tree: &mut Frontier,
     page: &CheckedPage,
@@ -186,17 +186,6 @@ fn grow(
         checkpoints.compare(tree)?;
     }
     Ok(())
-}
-
-/// Checks a page, whose start is a multiple of 16, and appends its leaves to the tree.
-pub(super) async fn grow_by(
-    connection: &mut PgConnection,
-    tree: &mut Frontier,
-    range: &Range<u64>,
-    erased: &HashSet<i64>,
-) -> sqlx::Result<Result<(), VerifyFinding>> {
-    let page = page::check(connection, range, erased).await?;
-    Ok(page.and_then(|page| grow(tree, &page, &mut CheckpointsLeft::default())))
 }
 
 /// The tree before the first recomputed leaf, from stored subtrees; `None` when one of them is gone.
@@ -223,14 +212,4 @@ pub(crate) async fn erased(connection: &mut PgConnection) -> sqlx::Result<(u64, 
     let erasures: Vec<Vec<i64>> =
         sqlx::query_scalar("select positions from erasures order by id").fetch_all(connection).await?;
     Ok((erasures.len() as u64, Arc::new(erasures.into_iter().flatten().collect())))
-}
-
-async fn waiting(connection: &mut PgConnection, since: Option<&str>) -> sqlx::Result<u64> {
-    let counts: Vec<String> = SOURCES
-        .iter()
-        .map(|source| format!("select count(*) as rows from ({}) t", source.not_entered_since()))
-        .collect();
-    let sql = format!("select sum(rows)::bigint from ({}) counts", counts.join(" union all "));
-    let waiting: i64 = sqlx::query_scalar(&sql).bind(since.unwrap_or("0")).fetch_one(connection).await?;
-    Ok(waiting.cast_unsigned())
 }

@@ -11,7 +11,7 @@ use super::finding::{FindingKind, VerifyFinding};
 use crate::audit::journal::{
     hash::Hash,
     nodes::{self, SPAN},
-    sources::{Record, SOURCES, Source},
+    sources::{EVENTS, Record, SOURCES, Source},
     tree::{self, Node},
 };
 
@@ -27,15 +27,19 @@ pub(crate) struct Entry {
     salt: Option<Vec<u8>>,
     leaf: Vec<u8>,
     cluster: Option<i64>,
+    /// Orders the entries of one cluster.
+    #[sqlx(skip)]
+    key: (u64, usize, i64),
 }
 
 /// A page in which every entry fits its row.
 #[derive(Debug, Default)]
-pub(super) struct CheckedPage {
+pub(crate) struct CheckedPage {
     pub(super) leaves: Vec<Hash>,
     /// The stored subtrees that end in the page.
     pub(super) subtrees: HashMap<Node, Hash>,
-    pub(super) events: u64,
+    /// The events among the entries, in order.
+    pub(crate) events: Vec<Record>,
     pub(super) erased: u64,
 }
 
@@ -50,7 +54,7 @@ pub(super) async fn check(
     let (first, last) = (range.start.cast_signed() + 1, range.end.cast_signed());
     // One entry more on each side: the order is checked across the borders of pages too.
     let entries = entries(connection, first - 1, last + 1).await?;
-    let rows = rows(connection, &entries).await?;
+    let mut rows = rows(connection, &entries).await?;
     let mut page =
         CheckedPage { subtrees: nodes::ending_in(connection, range).await?, ..CheckedPage::default() };
     for position in first..=last {
@@ -76,9 +80,10 @@ pub(super) async fn check(
             };
             return Ok(Err(VerifyFinding { position, event: entry.event(), kind }));
         }
-        page.events += u64::from(entry.sequence.is_some());
         page.leaves.push(leaf);
     }
+    let events = entries.range(first..=last).filter(|(_, entry)| entry.source == EVENTS.name);
+    page.events = events.filter_map(|(_, entry)| rows.remove(&(EVENTS.name, entry.source_id))).collect();
     Ok(Ok(page))
 }
 
@@ -92,7 +97,12 @@ async fn entries(connection: &mut PgConnection, first: i64, last: i64) -> sqlx::
     .bind(last)
     .fetch_all(connection)
     .await?;
-    Ok(entries.into_iter().map(|entry| (entry.position, entry)).collect())
+    let with_key = |mut entry: Entry| {
+        let rank = Source::named(&entry.source).map_or(SOURCES.len(), Source::rank);
+        entry.key = (entry.xid.parse().unwrap_or(u64::MAX), rank, entry.source_id);
+        (entry.position, entry)
+    };
+    Ok(entries.into_iter().map(with_key).collect())
 }
 
 /// The rows of the entries.
@@ -118,16 +128,10 @@ impl Entry {
         Some((self.case_id.clone()?, self.sequence?))
     }
 
-    /// Orders the entries of one cluster.
-    fn key(&self) -> (u64, usize, i64) {
-        let rank = Source::named(&self.source).map_or(SOURCES.len(), Source::rank);
-        (self.xid.parse().unwrap_or(u64::MAX), rank, self.source_id)
-    }
-
     /// Whether the two cannot follow each other. The numbers of two clusters cannot be compared.
     fn overtakes(&self, next: &Self) -> bool {
         let same_cluster = self.cluster.is_some_and(|cluster| cluster != 0 && next.cluster == Some(cluster));
-        same_cluster && self.key() > next.key()
+        same_cluster && self.key > next.key
     }
 
     fn check(&self, rows: &Rows, (before, after): (Option<&Self>, Option<&Self>)) -> Result<(), FindingKind> {

@@ -45,15 +45,19 @@ impl Postgres {
         };
         // Who looks at the sessions of Delius sees which message one works for. The name has 60 bytes of at most 63.
         let name = trace::current().map(|trace| {
-            format!("set local application_name = '{} {}';", env!("CARGO_PKG_NAME"), trace.trace_id())
+            format!(
+                ", set_config('application_name', '{} {}', true)",
+                env!("CARGO_PKG_NAME"),
+                trace.trace_id()
+            )
         });
         Some(format!(
-            "begin isolation level read committed{mode}; set local lock_timeout = {}; set local statement_timeout = {}; {}{};\
-             select current_timestamp",
+            "begin isolation level read committed{mode}; {} select current_timestamp, \
+             set_config('lock_timeout', '{}', true), set_config('statement_timeout', '{}', true){}",
+            self.context.as_ref().map(|context| format!("{context};")).unwrap_or_default(),
             limits.lock.as_millis(),
             limits.statement.as_millis(),
             name.unwrap_or_default(),
-            self.context.as_deref().unwrap_or_default(),
         ))
     }
 }

@@ -1,5 +1,7 @@
 //! One connection for one piece of work.
 
+use std::collections::VecDeque;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sqlx::{
@@ -14,6 +16,9 @@ use crate::{
     database::{self, HeldConnection, KeptConnections},
     delius::engine::{EngineFailure, FailureCause, Placeholders, Row, Session, Statement},
 };
+
+/// Numbers of a sequence that are taken ahead. Those that are not used leave a gap, as those of a rolled-back write do.
+const TAKEN_AHEAD: usize = 16;
 
 /// Architecture invariant: a connection is left for others only outside a transaction and answering. Whatever is given
 /// up in the middle is closed, because the driver does not know of a `begin` whose answer nobody waited for.
@@ -64,6 +69,26 @@ impl PostgresSession {
         values::rows(&self.checked(rows)?)
     }
 
+    /// Takes so many numbers of each sequence, and keeps them with the connection.
+    async fn take_numbers(&mut self, wanted: &[(&'static str, i64)]) -> Result<(), EngineFailure> {
+        let parts: Vec<String> = (0_i64..)
+            .zip(wanted)
+            .map(|(place, (sequence, _))| {
+                let bind = place + 1;
+                format!("select {place}::int8, nextval('{sequence}') from generate_series(1, ${bind}::int8)")
+            })
+            .collect();
+        let sql = parts.join(" union all ");
+        let query = wanted.iter().fold(sqlx::query_as(&sql), |query, (_, count)| query.bind(*count));
+        let rows: sqlx::Result<Vec<(i64, i64)>> = query.fetch_all(self.connection.asked()).await;
+        for (place, number) in self.checked(rows)? {
+            let sequence = usize::try_from(place).ok().and_then(|place| wanted.get(place));
+            let (sequence, _) = sequence.ok_or_else(|| EngineFailure::unreadable("nextval"))?;
+            self.connection.numbers().entry(sequence).or_default().push_back(number);
+        }
+        Ok(())
+    }
+
     async fn end(mut self: Box<Self>, how: &str) -> Result<(), EngineFailure> {
         if self.in_transaction {
             self.run(how).await?;
@@ -100,30 +125,34 @@ impl Session for PostgresSession {
         self.checked(done).map(|done| done.rows_affected())
     }
 
+    async fn insert(&mut self, rows: &[Statement]) -> Result<u64, EngineFailure> {
+        let Some(rendered) = Statement::render_rows(rows, Placeholders::Numbered) else {
+            return Err(EngineFailure::new(
+                FailureCause::Unknown,
+                "the rows are not of one statement".to_owned(),
+            ));
+        };
+        let done = bound(&rendered.sql, &rendered.values).execute(self.connection.asked()).await;
+        self.checked(done).map(|done| done.rows_affected())
+    }
+
     async fn next_ids(&mut self, wanted: &[(&'static str, usize)]) -> Result<Vec<Vec<i64>>, EngineFailure> {
-        let (mut ids, mut binds) = (vec![Vec::new(); wanted.len()], vec![]);
-        let parts: Vec<String> = wanted
+        let ahead = if self.connection.is_kept() { TAKEN_AHEAD } else { 0 };
+        let numbers = self.connection.numbers();
+        let missing: Vec<(&'static str, i64)> = wanted
             .iter()
-            .enumerate()
-            .filter(|(_, (_, count))| *count > 0)
-            .map(|(place, (sequence, count))| {
-                binds.push(i64::try_from(*count).unwrap_or(i64::MAX));
-                let bind = binds.len();
-                format!("select {place}::int8, nextval('{sequence}') from generate_series(1, ${bind}::int8)")
-            })
+            .filter(|(sequence, count)| numbers.get(sequence).map_or(0, VecDeque::len) < *count)
+            .map(|(sequence, count)| (*sequence, i64::try_from(count + ahead).unwrap_or(i64::MAX)))
             .collect();
-        if parts.is_empty() {
-            return Ok(ids);
+        if !missing.is_empty() {
+            self.take_numbers(&missing).await?;
         }
-        let sql = parts.join(" union all ");
-        let rows = binds.into_iter().fold(sqlx::query(&sql), |query, count| query.bind(count));
-        let rows = rows.fetch_all(self.connection.asked()).await;
-        for row in self.checked(rows)? {
-            let (place, id): (i64, i64) = (self.checked(row.try_get(0))?, self.checked(row.try_get(1))?);
-            let place = usize::try_from(place).map_err(|_| EngineFailure::unreadable("nextval"))?;
-            ids.get_mut(place).ok_or_else(|| EngineFailure::unreadable("nextval"))?.push(id);
-        }
-        Ok(ids)
+        let numbers = self.connection.numbers();
+        let taken = wanted.iter().map(|(sequence, count)| {
+            let held = numbers.entry(sequence).or_default();
+            held.drain(..(*count).min(held.len())).collect()
+        });
+        Ok(taken.collect())
     }
 
     async fn now(&mut self) -> Result<DateTime<Utc>, EngineFailure> {
