@@ -24,6 +24,7 @@ use tokio::sync::Notify;
 pub use waits::{answer_of, within};
 
 use self::faulty::FaultyItems;
+use crate::retry::Backoff;
 
 /// No poll pauses longer, however long the dependency has been down: a new message that can be accepted, or that
 /// proves the dependency well, should not wait for the pace of the other probes. A poll costs at most one message, and
@@ -79,6 +80,8 @@ const MAX_ITEMS: usize = 1000;
 
 #[derive(Debug, Clone, Copy)]
 struct OpenBreaker {
+    /// The failure that opened it, and those of the probes since.
+    failures: u32,
     pause: Duration,
     /// When the next piece of waiting work may try.
     next_try: Instant,
@@ -186,6 +189,7 @@ impl Breakers {
 
     fn fail(&self, dependency: Dependency, item: Option<&str>, now: Instant, threshold: u32) {
         let BreakerConfig { first_pause, longest_pause, .. } = self.config;
+        let pauses = Backoff::new(first_pause, longest_pause);
         let opened = self.with(|states| {
             let state = states.entry(dependency).or_default();
             let says_nothing = item.is_some_and(|item| state.faulty.contains(item));
@@ -201,13 +205,13 @@ impl Breakers {
                 Some(open) => {
                     // Whoever asked before the breaker opened says nothing new: pauses grow with the probes alone.
                     if open.probing {
-                        let pause = if says_nothing { open.pause } else { longest_pause.min(open.pause * 2) };
-                        *open = OpenBreaker::after(pause, now);
+                        let failures = open.failures.saturating_add(u32::from(!says_nothing));
+                        *open = OpenBreaker::after(failures, pauses, now);
                     }
                     None
                 }
                 None if distinct >= threshold => {
-                    failing.open = Some(OpenBreaker::after(longest_pause.min(first_pause), now));
+                    failing.open = Some(OpenBreaker::after(1, pauses, now));
                     Some(failing.failures)
                 }
                 None => None,
@@ -329,9 +333,10 @@ impl FailureCount {
 }
 
 impl OpenBreaker {
-    fn after(pause: Duration, now: Instant) -> Self {
+    fn after(failures: u32, pauses: Backoff, now: Instant) -> Self {
+        let pause = pauses.ceiling(failures);
         let next_poll = now + pause.min(LONGEST_POLL_PAUSE);
-        Self { pause, next_try: now + pause, next_poll, probing: false }
+        Self { failures, pause, next_try: now + pause, next_poll, probing: false }
     }
 }
 

@@ -14,5 +14,5 @@ mod start_up;
 pub mod tasks;
 
 pub use failure::Failure;
-pub use service::{App, Role, ServeSettings, stop_on_signal};
+pub use service::{App, ProcessRole, ServeSettings, stop_on_signal};
 pub(crate) use start_up::queue as check_queue;

@@ -21,23 +21,23 @@ struct Depth {
     visible: u64,
     in_flight: u64,
     delayed: u64,
-    dead: Option<DeadLetters>,
+    dead: Option<DeadLetterDepth>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct DeadLetters {
+struct DeadLetterDepth {
     name: String,
     count: u64,
 }
 
-type Seen = Option<Result<Depth, String>>;
+type LastDepth = Option<Result<Depth, String>>;
 
 /// The queues of this process, by what they carry.
 #[derive(Clone)]
 pub(crate) struct QueueDepths {
     sqs: Client,
     queues: Vec<(&'static str, String)>,
-    seen: Arc<RwLock<BTreeMap<&'static str, Seen>>>,
+    seen: Arc<RwLock<BTreeMap<&'static str, LastDepth>>>,
 }
 
 impl QueueDepths {
@@ -86,7 +86,7 @@ impl QueueDepths {
             let found = found.map_err(|error| DisplayErrorContext(&error).to_string())?;
             let of_dead = self.attributes(found.queue_url().unwrap_or_default()).await?;
             let count = of_dead.get("ApproximateNumberOfMessages").and_then(|text| text.parse().ok());
-            depth.dead = Some(DeadLetters { name, count: count.unwrap_or_default() });
+            depth.dead = Some(DeadLetterDepth { name, count: count.unwrap_or_default() });
         }
         Ok(depth)
     }
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn dead_letters_are_a_detail_and_not_a_fault_of_the_process() {
-        let dead = DeadLetters { name: "events-dlq".into(), count: 7 };
+        let dead = DeadLetterDepth { name: "events-dlq".into(), count: 7 };
         let component =
             of(&Depth { name: "events".into(), visible: 3, dead: Some(dead), ..Depth::default() });
         assert_eq!(component.status, Status::Up);

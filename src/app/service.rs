@@ -33,7 +33,7 @@ use crate::{
 
 /// What a process of the service does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Role {
+pub enum ProcessRole {
     /// Serves the read API.
     Api,
     /// Ingests messages.
@@ -43,8 +43,8 @@ pub enum Role {
 }
 
 /// As they are given on the command line.
-fn names(roles: &[Role]) -> String {
-    let values: Vec<_> = roles.iter().filter_map(Role::to_possible_value).collect();
+fn names(roles: &[ProcessRole]) -> String {
+    let values: Vec<_> = roles.iter().filter_map(ProcessRole::to_possible_value).collect();
     values.iter().map(clap::builder::PossibleValue::get_name).collect::<Vec<_>>().join(",")
 }
 
@@ -53,7 +53,7 @@ fn names(roles: &[Role]) -> String {
 pub struct ServeSettings {
     /// What this process does
     #[arg(long, value_enum, value_delimiter = ',', default_values = ["api", "ingest", "relay"])]
-    roles: Vec<Role>,
+    roles: Vec<ProcessRole>,
     #[command(flatten)]
     store: StoreSettings,
     #[command(flatten)]
@@ -75,15 +75,15 @@ pub struct ServeSettings {
 const STOPPED_WITHIN: Duration = Duration::from_secs(28);
 
 impl ServeSettings {
-    fn has(&self, role: Role) -> bool {
+    fn has(&self, role: ProcessRole) -> bool {
         self.roles.contains(&role)
     }
 
     /// Checks the settings of the roles, apart from the databases'.
     fn checked(&self, breakers: &Arc<Breakers>) -> Result<Checked, Failure> {
-        let reading = self.has(Role::Api).then(|| self.api.reading(&self.mpc, breakers)).transpose();
+        let reading = self.has(ProcessRole::Api).then(|| self.api.reading(&self.mpc, breakers)).transpose();
         let nobody: Arc<dyn ManagePomCases> = Arc::new(NotConfigured);
-        let ingest = match self.has(Role::Ingest) {
+        let ingest = match self.has(ProcessRole::Ingest) {
             true => both(self.mpc.client(), self.queues.checked()).map(|(mpc, ())| mpc),
             false => Ok(nobody),
         };
@@ -95,10 +95,10 @@ impl ServeSettings {
 
     /// What `/health` says, by what the roles need.
     fn health(&self, health: Health) -> Health {
-        let auth = self.has(Role::Api) || self.has(Role::Ingest);
+        let auth = self.has(ProcessRole::Api) || self.has(ProcessRole::Ingest);
         let neighbours = [
             ("hmppsAuth", auth, self.mpc.auth_url()),
-            ("managePomCases", self.has(Role::Ingest), self.mpc.mpc_url()),
+            ("managePomCases", self.has(ProcessRole::Ingest), self.mpc.mpc_url()),
         ];
         neighbours.into_iter().fold(health, |health, (name, needed, url)| match url {
             Ok(url) if needed => health::with_neighbour(health, name, url.to_owned()),
@@ -117,7 +117,7 @@ struct Checked {
 
 /// The service, ready to run: its settings are checked, its databases connected and its tasks started.
 pub struct App {
-    roles: Vec<Role>,
+    roles: Vec<ProcessRole>,
     tasks: Tasks,
     stop: CancellationToken,
 }
@@ -136,7 +136,7 @@ impl App {
         let tasks = Tasks::new(&stop);
         let started = async {
             let delius = start_up::delius(delius, settings.tuning.delius(), (&tasks, &stop)).await?;
-            let parts = Parts { settings: &settings, pool: &pool, delius: &delius, breakers: &breakers };
+            let parts = TaskParts { settings: &settings, pool: &pool, delius: &delius, breakers: &breakers };
             parts.start(checked, (&tasks, &stop)).await
         };
         if let Err(failure) = started.await {
@@ -162,14 +162,14 @@ impl App {
 }
 
 /// What the tasks of every role are made from.
-struct Parts<'a> {
+struct TaskParts<'a> {
     settings: &'a ServeSettings,
     pool: &'a sqlx::PgPool,
     delius: &'a Delius,
     breakers: &'a Arc<Breakers>,
 }
 
-impl Parts<'_> {
+impl TaskParts<'_> {
     async fn start(&self, checked: Checked, running: (&Tasks, &CancellationToken)) -> Result<(), Failure> {
         let (tasks, stop) = running;
         let (settings, worker, metrics) = (self.settings, worker_name(), metrics::install()?);
@@ -191,11 +191,11 @@ impl Parts<'_> {
         settings.api.listen_internally(&checked.listening, &admin, shown, running).await?;
 
         let store = settings.delius.case_store(self.pool.clone(), checked.mpc);
-        if settings.has(Role::Ingest) {
+        if settings.has(ProcessRole::Ingest) {
             let (queues, tuning) = (&settings.queues, &settings.tuning);
             queues.start(&store, self.delius, self.breakers, &worker, tuning, running).await?;
         }
-        if settings.has(Role::Relay) {
+        if settings.has(ProcessRole::Relay) {
             let relay = Relay::new(Arc::clone(&store), self.delius.clone(), settings.tuning.relay(worker))
                 .with_breakers(Arc::clone(self.breakers));
             tasks.spawn("relay", relay.run(stop.clone()));

@@ -30,7 +30,7 @@ pub struct Case {
     /// Allocations that wait for the name behind their staff code.
     pub(super) unreflected: Vec<UnreflectedAllocation>,
     /// Writes that Delius refused and that were not released since.
-    pub(super) refused: Vec<RefusedWrite>,
+    pub(super) refused: Vec<RefusedIntent>,
     writes: WriteStates,
 }
 
@@ -46,7 +46,7 @@ pub(super) struct UnreflectedAllocation {
 
 /// A write that Delius refused.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct RefusedWrite {
+pub(super) struct RefusedIntent {
     pub(super) write: WriteRef,
     pub(super) intent: DeliusWrite,
     pub(super) name: OutcomeName,
@@ -89,7 +89,7 @@ impl Case {
 
     fn apply_write_change(&mut self, write: WriteRef, change: WriteChange<'_>) {
         match change {
-            WriteChange::Settled(WriteState::Refused, result) => self.refused.push(RefusedWrite {
+            WriteChange::Settled(WriteState::Refused, result) => self.refused.push(RefusedIntent {
                 write,
                 intent: result.intent.clone(),
                 name: result.outcome.name,

@@ -18,7 +18,7 @@ use crate::{
         stop_on_signal,
     },
     case::{NomsNumber, PersonId},
-    cli::{listing::confirmed_on_terminal, people, progress::Progress},
+    cli::{listing::confirmed_on_terminal, people, progress::ProgressLine},
     delius::Delius,
     event_store::CaseStore,
     ingest::{Disposition, Ingest},
@@ -37,11 +37,11 @@ const NAMED: usize = 20;
 #[derive(Debug, Args)]
 pub struct Handovers {
     #[command(subcommand)]
-    action: Action,
+    action: HandoversAction,
 }
 
 #[derive(Debug, Subcommand)]
-enum Action {
+enum HandoversAction {
     /// Fetch the handover dates again and bring Delius in line with them. With --all: for every NOMS number with one
     /// live custody that has a prisoner number and is not in post-sentence supervision; a run that was stopped is
     /// resumed
@@ -94,7 +94,7 @@ struct Refresh {
 
 impl Handovers {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
-        let Action::Refresh(refresh) = self.action;
+        let HandoversAction::Refresh(refresh) = self.action;
         match &refresh.id {
             Some(id) => refresh.one(id).await,
             None => refresh.everybody().await,
@@ -180,7 +180,7 @@ impl Refresh {
                 (Destination::Here(Ingest::new(store, delius.clone())), Some((relay, ended)))
             }
         };
-        let mut progress = Progress::new("handing over", numbers.len() as u64);
+        let mut progress = ProgressLine::new("handing over", numbers.len() as u64);
         let to = (&pool, &destination);
         let end = bulk::enqueue_all(to, &mut run, numbers, self.rate, &stop, |noms, fault| {
             progress.step();
@@ -228,7 +228,7 @@ impl Refresh {
         store: &sqlx::PgPool,
         stop: &CancellationToken,
     ) -> sqlx::Result<WaitEnd> {
-        let mut progress = Progress::new("settling", run.handed_over.cast_unsigned());
+        let mut progress = ProgressLine::new("settling", run.handed_over.cast_unsigned());
         let patience = Duration::from_secs(self.patience);
         let end =
             bulk::wait_until_settled(run, store, patience, stop, |finished| progress.at(finished)).await;

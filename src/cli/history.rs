@@ -32,7 +32,7 @@ use crate::{
     Examples:\n  history A1234BC\n  history A1234BC --as-of 2026-03-03 --known-at 2026-03-10\n  \
     history A1234BC --explain 4\n  history X123456 --format html > case.html"
 )]
-pub struct History {
+pub struct HistoryArguments {
     /// NOMS number (A1234BC) or CRN (X123456; needs DELIUS_DATABASE_URL)
     #[arg(value_name = "ID", required_unless_present_any = ["delius_row", "from"])]
     id: Option<PersonId>,
@@ -73,7 +73,7 @@ pub struct History {
     lookup: CrnLookup,
 }
 
-impl History {
+impl HistoryArguments {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
         if matches!(self.format, Format::Csv | Format::Html) {
             if self.explain.is_some() || self.delius_row.is_some() {

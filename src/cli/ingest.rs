@@ -16,7 +16,7 @@ use crate::{
         Failure,
         settings::{DeliusSettings, MpcSettings, StoreSettings, Workplace},
     },
-    case::NomsNumber,
+    case::{CaseEvent, NomsNumber},
     event_store::{CaseStore, receipts},
     ingest::{Delivery, Disposition, Ingest, message},
     operations::inline::{accept, describe, outcomes, settle},
@@ -50,9 +50,9 @@ impl IngestFiles {
         let mut waiting = vec![];
         for file in &self.files {
             match one(file, &ingest, &store, &relay).await? {
-                Fate::NotAccepted => all_accepted = false,
-                Fate::Waiting { name, noms, message_id } => waiting.push((name, noms, message_id)),
-                Fate::Settled => {}
+                FileFate::NotAccepted => all_accepted = false,
+                FileFate::Waiting { name, noms, message_id } => waiting.push((name, noms, message_id)),
+                FileFate::Settled => {}
             }
         }
         for (name, noms, message_id) in waiting {
@@ -65,7 +65,7 @@ impl IngestFiles {
 }
 
 /// What became of a file.
-enum Fate {
+enum FileFate {
     NotAccepted,
     Settled,
     /// Its allocation waits until the name behind its staff code is known, perhaps by a later file.
@@ -76,7 +76,7 @@ enum Fate {
     },
 }
 
-async fn one(file: &Path, ingest: &Ingest, store: &CaseStore, relay: &Relay) -> Result<Fate, Failure> {
+async fn one(file: &Path, ingest: &Ingest, store: &CaseStore, relay: &Relay) -> Result<FileFate, Failure> {
     let body = tokio::fs::read(file).await.with_context(|| format!("while reading {}", file.display()))?;
     let delivery = Delivery {
         body,
@@ -92,7 +92,7 @@ async fn one(file: &Path, ingest: &Ingest, store: &CaseStore, relay: &Relay) -> 
         Ok(disposition) => disposition,
         Err(error) => {
             println!("{name}: NOT ACCEPTED: {error}");
-            return Ok(Fate::NotAccepted);
+            return Ok(FileFate::NotAccepted);
         }
     };
     let line = describe(&disposition);
@@ -113,13 +113,15 @@ async fn one(file: &Path, ingest: &Ingest, store: &CaseStore, relay: &Relay) -> 
         }
     }
     Ok(match disposition {
-        Disposition::Recorded { noms, events } if events.contains(&"AllocationSuperseded") => {
+        Disposition::Recorded { noms, events }
+            if events.iter().any(|event| matches!(event, CaseEvent::AllocationSuperseded { .. })) =>
+        {
             println!("    waits until the name behind the staff code is known");
-            Fate::Waiting { name, noms, message_id }
+            FileFate::Waiting { name, noms, message_id }
         }
         // The file did not become what it says, and a script has to see that.
-        Disposition::Parked(_) => Fate::NotAccepted,
-        _ => Fate::Settled,
+        Disposition::Parked(_) => FileFate::NotAccepted,
+        _ => FileFate::Settled,
     })
 }
 

@@ -61,19 +61,19 @@ pub enum Command {
     /// Messages that could not become events: list, show, retry or skip.
     Parked(parked::Parked),
     /// Writes that were refused by a rule and not applied since.
-    Refused(refused::Refused),
+    Refused(refused::RefusedArguments),
     /// Allocations that wait for the name of their officer.
-    Unreflected(unreflected::Unreflected),
+    Unreflected(unreflected::UnreflectedArguments),
     /// Handover dates of one person, or of everybody in custody.
     Handovers(handovers::Handovers),
     /// What Manage POM Cases says, what is recorded and what Delius holds: do they agree?
     Reconcile(Box<reconcile::Reconcile>),
     /// Show a case's allocation and handover history: as it was in the world, or as we knew it at a time.
-    History(Box<history::History>),
+    History(Box<history::HistoryArguments>),
     /// Derive every write again from the stored events, and say whether it is what was derived then.
     Replay(replay::Replay),
     /// Rebuild from the events what is derived from them, while the service runs, and compare at the end.
-    Rebuild(rebuild::Rebuild),
+    Rebuild(rebuild::RebuildArguments),
     /// Whether the service on this machine is alive, for the image.
     Healthcheck(healthcheck::Healthcheck),
     /// What a shell needs to complete commands and flags.

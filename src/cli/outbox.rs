@@ -11,7 +11,7 @@ use super::listing::{Filters, confirmed, time};
 use crate::{
     app::{
         Failure,
-        settings::{self, Decision, StoreSettings, check::somebody},
+        settings::{self, Decider, StoreSettings, check::somebody},
     },
     audit::history::{self, Access},
     case::{CaseCommand, NomsNumber, WriteRef},
@@ -26,19 +26,19 @@ const MOST: u32 = 10_000;
 #[derive(Debug, Args)]
 pub struct Outbox {
     #[command(subcommand)]
-    action: Action,
+    action: OutboxAction,
 }
 
 /// States by which writes are listed.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum State {
+enum ListedWrites {
     Pending,
     Parked,
     Done,
     Skipped,
 }
 
-impl State {
+impl ListedWrites {
     fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -50,7 +50,7 @@ impl State {
 }
 
 #[derive(Debug, Subcommand)]
-enum Action {
+enum OutboxAction {
     /// List the writes that wait, oldest first; parked ones block their case
     #[command(
         after_help = "Examples:\n  outbox list --state parked\n  outbox list --case A1234BC --all --json"
@@ -61,7 +61,7 @@ enum Action {
         all: bool,
         /// In this state only
         #[arg(long, value_enum)]
-        state: Option<State>,
+        state: Option<ListedWrites>,
         #[command(flatten)]
         filters: Filters,
         #[command(flatten)]
@@ -95,7 +95,7 @@ enum Action {
         #[arg(long)]
         yes: bool,
         #[command(flatten)]
-        decision: Decision,
+        decision: Decider,
         #[command(flatten)]
         store: StoreSettings,
     },
@@ -105,7 +105,7 @@ enum Action {
         /// Its id
         id: Uuid,
         #[command(flatten)]
-        decision: Decision,
+        decision: Decider,
         #[command(flatten)]
         store: StoreSettings,
     },
@@ -114,15 +114,15 @@ enum Action {
 impl Outbox {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
         match self.action {
-            Action::List { all, state, filters, store } => list(&store, all, state, &filters).await,
-            Action::Show { id, by, store } => show(&store, id, &by).await,
-            Action::Retry { id: Some(id), decision: Decision { why, by }, store, .. } => {
+            OutboxAction::List { all, state, filters, store } => list(&store, all, state, &filters).await,
+            OutboxAction::Show { id, by, store } => show(&store, id, &by).await,
+            OutboxAction::Retry { id: Some(id), decision: Decider { why, by }, store, .. } => {
                 decide(id, &store.connect().await?, |write| CaseCommand::RetryWrite { write, by, why }).await
             }
-            Action::Retry { id: None, reason, yes, decision, store, .. } => {
+            OutboxAction::Retry { id: None, reason, yes, decision, store, .. } => {
                 retry_many(&store, reason, yes, &decision).await
             }
-            Action::Skip { id, decision: Decision { why, by }, store } => {
+            OutboxAction::Skip { id, decision: Decider { why, by }, store } => {
                 decide(id, &store.connect().await?, |write| CaseCommand::SkipWrite { write, by, why }).await
             }
         }
@@ -132,10 +132,10 @@ impl Outbox {
 async fn list(
     store: &StoreSettings,
     all: bool,
-    state: Option<State>,
+    state: Option<ListedWrites>,
     filters: &Filters,
 ) -> Result<ExitCode, Failure> {
-    let state = if all { Some("every") } else { state.map(State::as_str) };
+    let state = if all { Some("every") } else { state.map(ListedWrites::as_str) };
     let pool = store.connect().await?;
     let rows = view::list(&pool, &filters.select(&pool, state).await?).await?;
     let headings = ["case", "write", "kind", "state", "attempts", "derived", "outcome or error", "id"];
@@ -159,7 +159,7 @@ async fn retry_many(
     store: &StoreSettings,
     reason: Option<String>,
     yes: bool,
-    decision: &Decision,
+    decision: &Decider,
 ) -> Result<ExitCode, Failure> {
     let pool = store.connect().await?;
     let select =
@@ -173,7 +173,7 @@ async fn retry_many(
         return Ok(ExitCode::FAILURE);
     }
     for row in &parked {
-        let Decision { why, by } = decision.clone();
+        let Decider { why, by } = decision.clone();
         decide(row.id, &pool, |write| CaseCommand::RetryWrite { write, by, why }).await?;
     }
     Ok(ExitCode::SUCCESS)

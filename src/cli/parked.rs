@@ -14,7 +14,7 @@ use super::{
 use crate::{
     app::{
         Failure,
-        settings::{Decision, DeliusSettings, MpcSettings, StoreSettings, Workplace, check::somebody},
+        settings::{Decider, DeliusSettings, MpcSettings, StoreSettings, Workplace, check::somebody},
     },
     audit::history::{self, Access},
     ingest::{
@@ -32,13 +32,13 @@ const MOST: u32 = 10_000;
 
 /// States by which messages are listed.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum State {
+enum ListedParkings {
     Parked,
     Retried,
     Skipped,
 }
 
-impl State {
+impl ListedParkings {
     fn as_str(self) -> &'static str {
         match self {
             Self::Parked => "parked",
@@ -52,12 +52,12 @@ impl State {
 #[derive(Debug, Args)]
 pub struct Parked {
     #[command(subcommand)]
-    action: Action,
+    action: ParkedAction,
 }
 
 #[derive(Debug, Subcommand)]
 #[allow(clippy::large_enum_variant, reason = "one value for the length of a command")]
-enum Action {
+enum ParkedAction {
     /// List the parked messages, oldest first
     #[command(
         after_help = "Examples:\n  parked list --reason ForeignDetailUrl\n  parked list --since 1d --json\n  \
@@ -72,7 +72,7 @@ enum Action {
         waiting: bool,
         /// In this state only
         #[arg(long, value_enum)]
-        state: Option<State>,
+        state: Option<ListedParkings>,
         #[command(flatten)]
         filters: Filters,
         #[command(flatten)]
@@ -103,7 +103,7 @@ enum Action {
         #[arg(long)]
         yes: bool,
         #[command(flatten)]
-        decision: Decision,
+        decision: Decider,
         #[command(flatten)]
         store: StoreSettings,
         #[command(flatten)]
@@ -119,7 +119,7 @@ enum Action {
         /// Its number in the list of waiting messages
         id: i64,
         #[command(flatten)]
-        decision: Decision,
+        decision: Decider,
         #[command(flatten)]
         store: StoreSettings,
     },
@@ -129,7 +129,7 @@ enum Action {
         /// Its number in the list of waiting messages
         id: i64,
         #[command(flatten)]
-        decision: Decision,
+        decision: Decider,
         #[command(flatten)]
         store: StoreSettings,
     },
@@ -139,7 +139,7 @@ enum Action {
         /// Its number in the list.
         id: i64,
         #[command(flatten)]
-        decision: Decision,
+        decision: Decider,
         #[command(flatten)]
         store: StoreSettings,
     },
@@ -148,23 +148,23 @@ enum Action {
 impl Parked {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
         match self.action {
-            Action::List { waiting: true, filters, store, .. } => waiting::list(&store, &filters).await,
-            Action::List { all, state, filters, store, .. } => list(&store, all, state, &filters).await,
-            Action::RetryWaiting { id, decision, store } => {
+            ParkedAction::List { waiting: true, filters, store, .. } => waiting::list(&store, &filters).await,
+            ParkedAction::List { all, state, filters, store, .. } => list(&store, all, state, &filters).await,
+            ParkedAction::RetryWaiting { id, decision, store } => {
                 waiting::decide(&store, id, WaitingDecision::Retry, &decision).await
             }
-            Action::ParkWaiting { id, decision, store } => {
+            ParkedAction::ParkWaiting { id, decision, store } => {
                 waiting::decide(&store, id, WaitingDecision::Park, &decision).await
             }
-            Action::Show { id, by, store } => show(&store, id, &by).await,
-            Action::Retry { id, reason, yes, decision, store, delius, mpc } => {
+            ParkedAction::Show { id, by, store } => show(&store, id, &by).await,
+            ParkedAction::Retry { id, reason, yes, decision, store, delius, mpc } => {
                 let workplace = Workplace::open(&store, &delius, &mpc).await?;
                 match id {
                     Some(id) => retry(id, &decision, &workplace).await,
                     None => retry_many(reason, yes, &decision, &workplace).await,
                 }
             }
-            Action::Skip { id, decision, store } => {
+            ParkedAction::Skip { id, decision, store } => {
                 let pool = store.connect().await?;
                 if !parked::decide(&pool, id, "skipped", &decision.by, &decision.why).await? {
                     return Err(not_parked(id));
@@ -183,10 +183,10 @@ fn not_parked(id: i64) -> Failure {
 async fn list(
     store: &StoreSettings,
     all: bool,
-    state: Option<State>,
+    state: Option<ListedParkings>,
     filters: &Filters,
 ) -> Result<ExitCode, Failure> {
-    let state = if all { Some("every") } else { state.map(State::as_str) };
+    let state = if all { Some("every") } else { state.map(ListedParkings::as_str) };
     let pool = store.connect().await?;
     let messages = parked::list(&pool, &filters.select(&pool, state).await?).await?;
     let listed: Vec<Listed<'_>> = messages.iter().map(Listed::of).collect();
@@ -267,7 +267,7 @@ async fn show(store: &StoreSettings, id: i64, by: &str) -> Result<ExitCode, Fail
 async fn retry_many(
     reason: Option<String>,
     yes: bool,
-    decision: &Decision,
+    decision: &Decider,
     workplace: &Workplace,
 ) -> Result<ExitCode, Failure> {
     let select = Select { reason, limit: MOST, ..Select::default() };
@@ -289,7 +289,7 @@ async fn retry_many(
     Ok(all)
 }
 
-async fn retry(id: i64, decision: &Decision, workplace: &Workplace) -> Result<ExitCode, Failure> {
+async fn retry(id: i64, decision: &Decider, workplace: &Workplace) -> Result<ExitCode, Failure> {
     let Workplace { store, delius, .. } = workplace;
     let pool = store.pool();
     // The decision first: were it recorded after the message, a crash in between would hide who had it retried. The

@@ -10,14 +10,14 @@ use super::verify::progress_bar;
 const EVERY: Duration = Duration::from_secs(10);
 
 /// Progress on standard error.
-pub(super) struct Progress {
+pub(super) struct ProgressLine {
     bar: ProgressBar,
     doing: &'static str,
     plain: bool,
     told: Instant,
 }
 
-impl Progress {
+impl ProgressLine {
     /// Progress from 0 to `total`.
     pub(super) fn new(doing: &'static str, total: u64) -> Self {
         let bar = progress_bar(doing);

@@ -19,12 +19,12 @@ use crate::{
 /// Arguments of `rebuild`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  rebuild")]
-pub struct Rebuild {
+pub struct RebuildArguments {
     #[command(flatten)]
     store: StoreSettings,
 }
 
-impl Rebuild {
+impl RebuildArguments {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
         let pool = self.store.connect().await?;
         let bar = progress_bar("rebuilding");

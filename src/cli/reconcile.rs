@@ -18,7 +18,7 @@ use crate::{
         stop_on_signal,
     },
     case::{NomsNumber, PersonId},
-    cli::{listing::confirmed_on_terminal, people, progress::Progress},
+    cli::{listing::confirmed_on_terminal, people, progress::ProgressLine},
     ingest::Ingest,
     operations::reconcile::{Decided, RunEnd, Tally, Three, accept, compare_all, record_run},
     relay::{Relay, RelayConfig},
@@ -63,7 +63,7 @@ pub struct Reconcile {
     #[arg(long, value_parser = not_blank, default_value = "reconciliation")]
     why: String,
     #[command(flatten)]
-    parts: Parts,
+    parts: Comparison,
 }
 
 #[derive(Debug, Subcommand)]
@@ -85,12 +85,12 @@ struct AcceptArgs {
     #[arg(long, value_parser = not_blank)]
     why: String,
     #[command(flatten)]
-    parts: Parts,
+    parts: Comparison,
 }
 
 /// The three that are compared, and who asks.
 #[derive(Debug, Args)]
-struct Parts {
+struct Comparison {
     /// Who decides; recorded
     #[arg(long, env = "USER", value_parser = somebody)]
     by: Option<String>,
@@ -102,7 +102,7 @@ struct Parts {
     mpc: MpcSettings,
 }
 
-impl Parts {
+impl Comparison {
     fn decided(&self, why: &str) -> Result<Decided, Failure> {
         let by = self.by.clone().ok_or_else(|| {
             Failure::setting("--by", "is needed where the environment gives no user: who decides is recorded")
@@ -158,7 +158,7 @@ impl Reconcile {
         {
             return Ok(ExitCode::FAILURE);
         }
-        let mut progress = Progress::new("comparing", cases.len() as u64);
+        let mut progress = ProgressLine::new("comparing", cases.len() as u64);
         let mut findings: Vec<Value> = vec![];
         let (tally, end) = compare_all(three, cases, self.rate, &stop, |noms, finding| {
             match finding {

@@ -12,13 +12,13 @@ use crate::{
 
 /// Arguments of `refused`.
 #[derive(Debug, Args)]
-pub struct Refused {
+pub struct RefusedArguments {
     #[command(subcommand)]
-    action: Action,
+    action: RefusedAction,
 }
 
 #[derive(Debug, Subcommand)]
-enum Action {
+enum RefusedAction {
     /// List them, oldest first, with the outcome that says why
     #[command(after_help = "Examples:\n  refused list --reason PersonNotFound --since 7d\n  \
                             outbox retry ID --why \"the prison is set up now\"")]
@@ -30,9 +30,9 @@ enum Action {
     },
 }
 
-impl Refused {
+impl RefusedArguments {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
-        let Action::List { filters, store } = self.action;
+        let RefusedAction::List { filters, store } = self.action;
         let pool = store.connect().await?;
         let found = view::refused(&pool, &filters.select(&pool, None).await?).await?;
         let headings = ["case", "write", "outcome", "kind", "refused", "id"];

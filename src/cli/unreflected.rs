@@ -12,13 +12,13 @@ use crate::{
 
 /// Arguments of `unreflected`.
 #[derive(Debug, Args)]
-pub struct Unreflected {
+pub struct UnreflectedArguments {
     #[command(subcommand)]
-    action: Action,
+    action: UnreflectedAction,
 }
 
 #[derive(Debug, Subcommand)]
-enum Action {
+enum UnreflectedAction {
     /// List them, oldest first. Each is written at its own date as soon as its staff code gets a name
     #[command(after_help = "Example:\n  unreflected list --case A1234BC --json")]
     List {
@@ -29,9 +29,9 @@ enum Action {
     },
 }
 
-impl Unreflected {
+impl UnreflectedArguments {
     pub(super) async fn run(self) -> Result<ExitCode, Failure> {
-        let Action::List { filters, store } = self.action;
+        let UnreflectedAction::List { filters, store } = self.action;
         let pool = store.connect().await?;
         let found = unreflected::list(&pool, &filters.select(&pool, None).await?).await?;
         let headings = ["case", "event", "staff code", "prison", "allocated at", "recorded"];

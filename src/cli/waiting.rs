@@ -8,7 +8,7 @@ use super::listing::{Filters, time};
 use crate::{
     app::{
         Failure,
-        settings::{Decision, StoreSettings},
+        settings::{Decider, StoreSettings},
     },
     ingest::waiting::{self, WaitingDecision},
 };
@@ -37,7 +37,7 @@ pub(super) async fn decide(
     store: &StoreSettings,
     id: i64,
     what: WaitingDecision,
-    decision: &Decision,
+    decision: &Decider,
 ) -> Result<ExitCode, Failure> {
     let pool = store.connect().await?;
     if !waiting::decide(&pool, id, what, &decision.by, &decision.why).await? {

@@ -51,11 +51,11 @@ pub(super) async fn all(
             .into_iter()
             .map(|(name, from, to)| (name, from, settled(to, new_pom, new_staff)))
             .collect();
-        let step = Step::of(change, *key, &columns, signature)?;
+        let step = ChangeStep::of(change, *key, &columns, signature)?;
         done.push(row_change(change, step.id.clone(), step.version, &columns));
         steps.push(step);
     }
-    for together in steps.chunk_by(Step::goes_with) {
+    for together in steps.chunk_by(ChangeStep::goes_with) {
         run(session, together).await?;
     }
     Ok(Done { changes: done, new_staff })
@@ -119,7 +119,7 @@ fn settled(field: Field, new_pom: Option<i64>, new_staff: Option<i64>) -> Field 
 }
 
 /// One change as a statement.
-struct Step {
+struct ChangeStep {
     statement: Statement,
     inserts: bool,
     table: &'static str,
@@ -128,7 +128,7 @@ struct Step {
     version: i64,
 }
 
-impl Step {
+impl ChangeStep {
     fn of(
         change: &Change,
         key: Option<i64>,
@@ -167,7 +167,7 @@ impl Step {
 }
 
 /// Runs one change, or several inserts that go together.
-async fn run(session: &mut dyn Session, steps: &[Step]) -> Result<(), DeliusError> {
+async fn run(session: &mut dyn Session, steps: &[ChangeStep]) -> Result<(), DeliusError> {
     let [step, ..] = steps else { return Ok(()) };
     let during = if step.inserts { "while inserting a row" } else { "while changing a row" };
     let changed = if step.inserts {

@@ -22,7 +22,7 @@ pub struct Holdings {
     /// When that was, by the clock of Delius.
     pub at: DateTime<Utc>,
     /// Who holds the case in prison; `None` when nobody ever did.
-    pub pom: Option<HeldBy>,
+    pub pom: Option<CurrentHolder>,
     /// Who held it when, in order of the start.
     pub periods: Vec<HeldPeriod>,
     /// Who is responsible, if anybody.
@@ -37,7 +37,7 @@ pub struct Holdings {
 
 /// The current prison offender manager.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeldBy {
+pub struct CurrentHolder {
     /// Code of the provider.
     pub provider: String,
     /// Code of its prison.
@@ -59,12 +59,12 @@ pub struct HeldBy {
 /// A live row: who held the case from `holder.since` on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeldPeriod {
-    pub holder: HeldBy,
+    pub holder: CurrentHolder,
     /// On the wall clock of London; `None` = open.
     pub until: Option<NaiveDateTime>,
 }
 
-impl HeldBy {
+impl CurrentHolder {
     /// Whether a name from Manage POM Cases means this member of staff.
     pub fn is_named(&self, forename: &str, surname: &str) -> bool {
         StaffName::new(forename, surname).is_of(&self.forename, &self.surname)
@@ -121,9 +121,9 @@ fn periods(rows: &[PomRow]) -> Vec<HeldPeriod> {
     periods
 }
 
-fn held_by(row: &PomRow) -> HeldBy {
+fn held_by(row: &PomRow) -> CurrentHolder {
     let holder = row.holder.clone();
-    HeldBy {
+    CurrentHolder {
         provider: holder.provider.code,
         prison: holder.provider.prison,
         team: holder.team.description,

@@ -31,7 +31,7 @@ pub use engine::Limits;
 pub use error::{DeliusError, ErrorKind};
 pub use gateway::{Delius, LedgerLookup};
 pub use holders::{OtherStaff, StaffRows};
-pub use holdings::{HeldBy, HeldPeriod, Holdings, Responsible};
+pub use holdings::{CurrentHolder, HeldPeriod, Holdings, Responsible};
 pub use ledger::LedgerEntry;
 pub use lookups::{LiveCustody, NomsCursor, NomsPage};
 pub use reference::AUDIT_USER;

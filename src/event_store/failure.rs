@@ -62,18 +62,18 @@ impl From<StoreError> for ExecuteError {
 }
 
 /// Why an attempt at a command appended nothing.
-pub(super) enum FailedAttempt {
+pub(super) enum FailedCommand {
     Conflict,
     Failed(ExecuteError),
 }
 
-impl From<ExecuteError> for FailedAttempt {
+impl From<ExecuteError> for FailedCommand {
     fn from(error: ExecuteError) -> Self {
         Self::Failed(error)
     }
 }
 
-impl From<AppendError> for FailedAttempt {
+impl From<AppendError> for FailedCommand {
     fn from(error: AppendError) -> Self {
         match error {
             AppendError::Conflict => Self::Conflict,

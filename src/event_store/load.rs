@@ -15,7 +15,7 @@ const LOAD: &str = include_str!("load.sql");
 
 /// What became of a message so far.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Standing {
+pub enum MessageStanding {
     /// It has not been accounted for.
     New,
     /// It is parked, or was given up by an operator.
@@ -35,7 +35,7 @@ pub(super) struct CaseQuestion {
 /// What the store says.
 #[derive(Debug, Clone)]
 pub(super) struct CaseAnswer {
-    pub(super) standing: Standing,
+    pub(super) standing: MessageStanding,
     /// The events after the known ones, in order.
     pub(super) events: Vec<CaseEvent>,
 }
@@ -67,7 +67,7 @@ pub(super) async fn batch(
     let mut rows = rows.into_iter().peekable();
     let mut answers = Vec::with_capacity(questions.len());
     for (index, question) in (0..).zip(&questions) {
-        let mut answer = Ok(CaseAnswer { standing: Standing::New, events: vec![] });
+        let mut answer = Ok(CaseAnswer { standing: MessageStanding::New, events: vec![] });
         while let Some(row) = rows.next_if(|row| row.question == index) {
             // One stream that cannot be read is no reason to refuse the others.
             answer = answer.and_then(|answer| answer.with(row, question));
@@ -93,9 +93,11 @@ async fn rows(store: &KeptConnections, questions: &[CaseQuestion]) -> sqlx::Resu
 impl CaseAnswer {
     fn with(mut self, row: LoadedRow, question: &CaseQuestion) -> Result<Self, StoreError> {
         self.standing = match (row.parked, row.accounted) {
-            (true, _) => Standing::Parked,
-            (false, Some(true)) => Standing::Accounted(row.accounted_case.and_then(|case| case.parse().ok())),
-            (false, _) => Standing::New,
+            (true, _) => MessageStanding::Parked,
+            (false, Some(true)) => {
+                MessageStanding::Accounted(row.accounted_case.and_then(|case| case.parse().ok()))
+            }
+            (false, _) => MessageStanding::New,
         };
         let (Some(sequence), Some(event_type), Some(version), Some(payload)) =
             (row.sequence, row.event_type, row.event_version, row.payload)

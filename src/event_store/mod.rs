@@ -46,13 +46,13 @@ pub use self::{
     directory::{StoredStaffDirectory, reflectable},
     failure::ExecuteError,
     identities::StoredIdentities,
-    load::Standing,
+    load::MessageStanding,
 };
 
 use self::{
     append::{Append, AppendError},
     batcher::Batcher,
-    failure::{FailedAttempt, StoreError},
+    failure::{FailedCommand, StoreError},
     known::{KnownCase, KnownCases},
     load::{CaseAnswer, CaseQuestion},
     turns::Turns,
@@ -61,6 +61,7 @@ use crate::{
     breakers::{STORE, answer_of},
     case::{Case, CaseCommand, CaseError, CaseEvent, CaseServices, NomsNumber},
     database::{self, KeptConnections},
+    retry::Backoff,
     trace,
 };
 
@@ -81,6 +82,9 @@ pub async fn allow_services_again(pool: &PgPool) -> sqlx::Result<Vec<String>> {
 
 /// How often a command is decided again when another change of the same case comes first.
 const MAX_CONFLICTS: u32 = 20;
+
+/// Between two attempts at a command that lost against another change of its case.
+const CONFLICT_PAUSES: Backoff = Backoff::new(Duration::from_millis(2), Duration::from_millis(256));
 
 /// Appends and questions that go to the store in one statement at most.
 const AT_ONCE: usize = 32;
@@ -148,7 +152,7 @@ impl CaseStore {
         &self,
         message_id: &str,
         noms: Option<&NomsNumber>,
-    ) -> Result<Standing, ExecuteError> {
+    ) -> Result<MessageStanding, ExecuteError> {
         let known = match noms {
             Some(noms) => self.known.find(noms).await.unwrap_or_default(),
             None => Arc::default(),
@@ -193,18 +197,17 @@ impl CaseStore {
             };
             match self.attempt(noms, current, command.clone(), cause.clone()).await {
                 Ok(nothing) if remembered && nothing.is_empty() => self.known.forget(noms).await,
-                Err(FailedAttempt::Failed(ExecuteError::Case(CaseError::NotAllowed { .. })))
+                Err(FailedCommand::Failed(ExecuteError::Case(CaseError::NotAllowed { .. })))
                     if remembered =>
                 {
                     self.known.forget(noms).await;
                 }
-                Err(FailedAttempt::Conflict) => {
+                Err(FailedCommand::Conflict) => {
                     self.known.forget(noms).await;
-                    let ceiling = 2_u64 << conflicts.min(7);
-                    tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=ceiling))).await;
+                    tokio::time::sleep(CONFLICT_PAUSES.after(conflicts + 1)).await;
                 }
                 Ok(appended) => return Ok(appended),
-                Err(FailedAttempt::Failed(error)) => {
+                Err(FailedCommand::Failed(error)) => {
                     self.known.forget(noms).await;
                     return Err(error);
                 }
@@ -219,7 +222,7 @@ impl CaseStore {
         current: Arc<KnownCase>,
         command: CaseCommand,
         cause: Cause,
-    ) -> Result<Vec<CaseEvent>, FailedAttempt> {
+    ) -> Result<Vec<CaseEvent>, FailedCommand> {
         let KnownCase { sequence, mut case } = Arc::unwrap_or_clone(current);
         let sink = EventSink::default();
         case.handle(command, &self.services, &sink).await.map_err(ExecuteError::from)?;
@@ -344,10 +347,10 @@ pub async fn append(
         keeps_notices: false,
     };
     let appended = append::batch(&KeptConnections::sharing(pool.clone(), 1), vec![append]).await.pop();
-    match appended.unwrap_or(Ok(())).map_err(FailedAttempt::from) {
+    match appended.unwrap_or(Ok(())).map_err(FailedCommand::from) {
         Ok(()) => Ok(()),
-        Err(FailedAttempt::Conflict) => Err(ExecuteError::Contended("the case has other events".into())),
-        Err(FailedAttempt::Failed(error)) => Err(error),
+        Err(FailedCommand::Conflict) => Err(ExecuteError::Contended("the case has other events".into())),
+        Err(FailedCommand::Failed(error)) => Err(error),
     }
 }
 

@@ -31,7 +31,7 @@ pub use health::{Component, Health};
 use metrics_exporter_prometheus::PrometheusHandle;
 pub use person::from_path as person_from_path;
 pub use problem::{Problem, ProblemBody, json};
-pub use route::{Access, Call, POST, PUT, READ, Route};
+pub use route::{Call, POST, PUT, READ, Route, RouteAccess};
 pub use server::{BindError, Server};
 pub use site::Site;
 

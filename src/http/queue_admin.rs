@@ -54,11 +54,11 @@ pub(crate) struct DeadLetterBody {
 
 #[derive(OpenApi)]
 #[openapi(paths(retry_dlq, retry_all_dlqs, purge_queue, dlq_messages))]
-struct Document;
+struct QueueAdminDocument;
 
 /// The part of the OpenAPI document that these routes have.
 pub fn document() -> utoipa::openapi::OpenApi {
-    Document::openapi()
+    QueueAdminDocument::openapi()
 }
 
 /// The routes.

@@ -16,7 +16,7 @@ use crate::http::{
 
 /// Who may use a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
+pub enum RouteAccess {
     /// Anybody, without a token.
     Open,
     /// Callers with this role.
@@ -36,7 +36,7 @@ pub struct Call<P> {
 pub struct Route {
     template: &'static str,
     methods: &'static [Method],
-    access: Access,
+    access: RouteAccess,
     filter: BoxedFilter<(Response,)>,
 }
 
@@ -65,7 +65,7 @@ impl Route {
             let answer = handler(params);
             async move { answer.await.into_response() }
         });
-        Self { template, methods, access: Access::Open, filter: filter.boxed() }
+        Self { template, methods, access: RouteAccess::Open, filter: filter.boxed() }
     }
 
     /// A route for callers with a role. The handler runs only after the caller was let in.
@@ -98,7 +98,7 @@ impl Route {
                 }
             },
         );
-        Self { template, methods, access: Access::Role(role), filter: filter.boxed() }
+        Self { template, methods, access: RouteAccess::Role(role), filter: filter.boxed() }
     }
 
     /// Its path, with parameters in braces.
@@ -112,7 +112,7 @@ impl Route {
     }
 
     /// Who may use it.
-    pub fn access(&self) -> Access {
+    pub fn access(&self) -> RouteAccess {
         self.access
     }
 

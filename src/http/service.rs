@@ -37,13 +37,13 @@ pub(super) struct Service {
 }
 
 /// What log lines say about a request, besides its answer.
-struct Asked {
+struct LoggedRequest {
     id: HeaderValue,
     trace: Option<String>,
     method: &'static str,
 }
 
-impl Asked {
+impl LoggedRequest {
     fn of(request: &Request<Incoming>) -> Self {
         let headers = request.headers();
         Self { id: request_id(headers), trace: trace_id(headers), method: name_of(request.method()) }
@@ -71,7 +71,7 @@ impl Service {
     /// Answers one request.
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Response {
         let began = Instant::now();
-        let asked = Asked::of(&request);
+        let asked = LoggedRequest::of(&request);
         let (mut response, route) = hot_path::observed(self.admit(request, &asked)).await;
         let took = began.elapsed();
         route.count(asked.method, response.status(), took);
@@ -80,7 +80,7 @@ impl Service {
         response
     }
 
-    async fn admit(&self, mut request: Request<Incoming>, asked: &Asked) -> Response {
+    async fn admit(&self, mut request: Request<Incoming>, asked: &LoggedRequest) -> Response {
         // `CONNECT host:port` is for proxies, and the framework would panic without a path.
         if request.uri().path_and_query().is_none() {
             return Problem::bad_request("The request names no path").into_response();
@@ -122,7 +122,7 @@ impl Service {
 }
 
 /// Logs an answer. Only the route is logged and never the path, which may hold anything.
-fn note(response: &Response, route: &'static str, asked: &Asked, took: Duration) {
+fn note(response: &Response, route: &'static str, asked: &LoggedRequest, took: Duration) {
     let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     let status = response.status().as_u16();
     let reason = response.extensions().get().map(|Reason(reason)| *reason);

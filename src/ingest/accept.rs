@@ -16,8 +16,8 @@ use super::{
     message::{Delivery, Malformed, Parsed, parse},
     not_accepted::undocumented,
     parked,
-    route::{ParkReason, Parking, Route, drops_again, outdated, route},
-    sns::{Refused, SnsVerifier},
+    route::{MessageRoute, ParkReason, Parking, drops_again, outdated, route},
+    sns::{RefusedDelivery, SnsVerifier},
     traced,
     waiting::MAX_UNDOCUMENTED,
 };
@@ -29,7 +29,7 @@ use crate::{
     case_records,
     delius::Delius,
     event_store::{
-        CaseStore, Cause, ExecuteError, Standing,
+        CaseStore, Cause, ExecuteError, MessageStanding,
         receipts::{self, Receipt},
     },
 };
@@ -47,7 +47,7 @@ const MAX_MOVES: u32 = 10;
 
 /// Where an attempt comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Origin {
+enum AttemptOrigin {
     Queue,
     Waiting,
     /// Somebody waits for the end of the message.
@@ -70,7 +70,7 @@ const DROP_AGAIN: Duration = Duration::from_secs(30);
 pub(super) struct InWork<'a> {
     pub(super) delivery: &'a Delivery,
     pub(super) receipt: Receipt,
-    origin: Origin,
+    origin: AttemptOrigin,
 }
 
 impl Ingest {
@@ -113,15 +113,16 @@ impl Ingest {
     async fn accept_untimed(&self, delivery: &Delivery, sender: Sender) -> Result<Disposition, NotAccepted> {
         let (message_id, parsed) = parse(delivery);
         let noms = parsed.as_ref().ok().and_then(|parsed| parsed.event.noms().ok());
-        if self.store.standing(&message_id, noms.as_ref()).await? != Standing::New
-            && let Some(end) = self.known(delivery, &message_id, parsed.as_ref().ok(), Origin::Queue).await?
+        if self.store.standing(&message_id, noms.as_ref()).await? != MessageStanding::New
+            && let Some(end) =
+                self.known(delivery, &message_id, parsed.as_ref().ok(), AttemptOrigin::Queue).await?
         {
             return Ok(end);
         }
         if let Some(end) = self.not_signed(delivery, &message_id, sender).await? {
             return Ok(end);
         }
-        self.accept_parsed(delivery, message_id, parsed, Origin::Queue).await
+        self.accept_parsed(delivery, message_id, parsed, AttemptOrigin::Queue).await
     }
 
     /// The end of a message that SNS has to have signed and did not. It is parked under an id of its own: the message that
@@ -135,12 +136,15 @@ impl Ingest {
         let Some(sns) = self.sns.as_ref().filter(|_| sender == Sender::Sns) else { return Ok(None) };
         match sns.verify(delivery).await {
             Ok(()) => Ok(None),
-            Err(Refused::NotNow(failure)) => Err(failure),
-            Err(Refused::Never(parking)) => {
+            Err(RefusedDelivery::NotNow(failure)) => Err(failure),
+            Err(RefusedDelivery::Never(parking)) => {
                 let receipt = receipt(delivery, message_id.to_owned(), None);
                 let message_id = format!("{message_id}#{}", &receipt.body_sha256[..16]);
-                let in_work =
-                    InWork { delivery, receipt: Receipt { message_id, ..receipt }, origin: Origin::Queue };
+                let in_work = InWork {
+                    delivery,
+                    receipt: Receipt { message_id, ..receipt },
+                    origin: AttemptOrigin::Queue,
+                };
                 self.park(in_work, None, parking).await.map(Some)
             }
         }
@@ -168,19 +172,21 @@ impl Ingest {
         sender: Sender,
     ) -> Result<Disposition, NotAccepted> {
         let (_, parsed) = parse(delivery);
-        if let Some(end) = self.known(delivery, message_id, parsed.as_ref().ok(), Origin::Waiting).await? {
+        if let Some(end) =
+            self.known(delivery, message_id, parsed.as_ref().ok(), AttemptOrigin::Waiting).await?
+        {
             return Ok(end);
         }
         if let Some(end) = self.not_signed(delivery, message_id, sender).await? {
             return Ok(end);
         }
-        self.accept_parsed(delivery, message_id.to_owned(), parsed, Origin::Waiting).await
+        self.accept_parsed(delivery, message_id.to_owned(), parsed, AttemptOrigin::Waiting).await
     }
 
     /// Accepts a parked message once more, under the id that it was parked with.
     pub async fn retry(&self, delivery: &Delivery, message_id: &str) -> Result<Disposition, NotAccepted> {
         let (_, parsed) = parse(delivery);
-        let accepted = self.accept_parsed(delivery, message_id.to_owned(), parsed, Origin::Operator);
+        let accepted = self.accept_parsed(delivery, message_id.to_owned(), parsed, AttemptOrigin::Operator);
         traced(delivery, accepted).await
     }
 
@@ -193,9 +199,9 @@ impl Ingest {
         delivery: &Delivery,
         message_id: &str,
         parsed: Option<&Parsed>,
-        origin: Origin,
+        origin: AttemptOrigin,
     ) -> Result<Option<Disposition>, NotAccepted> {
-        let known = of_store(known::find(self.pool(), message_id, origin == Origin::Waiting)).await?;
+        let known = of_store(known::find(self.pool(), message_id, origin == AttemptOrigin::Waiting)).await?;
         let Some(known) = known else { return Ok(None) };
         let event_type = parsed.and_then(|parsed| parsed.event_type.clone());
         let receipt = receipt(delivery, message_id.to_owned(), event_type);
@@ -239,7 +245,7 @@ impl Ingest {
         delivery: &Delivery,
         message_id: String,
         parsed: Result<Parsed, Malformed>,
-        origin: Origin,
+        origin: AttemptOrigin,
     ) -> Result<Disposition, NotAccepted> {
         let event_type = parsed.as_ref().ok().and_then(|parsed| parsed.event_type.clone());
         let in_work = InWork { delivery, receipt: receipt(delivery, message_id, event_type), origin };
@@ -257,22 +263,28 @@ impl Ingest {
         let noms = parsed.event.noms().ok();
         // The body was parsed as UTF-8, so nothing is replaced here.
         let evidence = Evidence::of(String::from_utf8_lossy(&delivery.body));
-        let now = if origin == Origin::Operator { chrono::Utc::now() } else { delivery.received_at };
+        let now = if origin == AttemptOrigin::Operator { chrono::Utc::now() } else { delivery.received_at };
         match route(&parsed, evidence, delivery.received_at, now) {
-            Route::Command(noms, command) => self.command(in_work, noms, command).await,
-            Route::Linked { crn, former, message } => self.linked(in_work, crn, former, message).await,
-            Route::Identity { change, message } => self.identity_changed(in_work, change, message).await,
-            Route::SentenceChanged(crn, message) => self.sentence_changed(in_work, &crn, message).await,
-            Route::ChangeFeed(_) if origin == Origin::Queue && drops_again(parsed.event_type.as_deref()) => {
+            MessageRoute::Command(noms, command) => self.command(in_work, noms, command).await,
+            MessageRoute::Linked { crn, former, message } => self.linked(in_work, crn, former, message).await,
+            MessageRoute::Identity { change, message } => {
+                self.identity_changed(in_work, change, message).await
+            }
+            MessageRoute::SentenceChanged(crn, message) => {
+                self.sentence_changed(in_work, &crn, message).await
+            }
+            MessageRoute::ChangeFeed(_)
+                if origin == AttemptOrigin::Queue && drops_again(parsed.event_type.as_deref()) =>
+            {
                 Err(NotAccepted::Again { after: DROP_AGAIN })
             }
-            Route::ChangeFeed(crn) => {
+            MessageRoute::ChangeFeed(crn) => {
                 let accounted = in_work.receipt.change_feed(crn.to_string());
                 of_store(receipts::insert(self.pool(), &accounted)).await?;
                 Ok(Disposition::ChangeFeed(crn))
             }
-            Route::ErasureRequested(crn, at) => self.erasure_requested(in_work, crn, at).await,
-            Route::Park(parking) => self.park(in_work, noms.as_ref(), parking).await,
+            MessageRoute::ErasureRequested(crn, at) => self.erasure_requested(in_work, crn, at).await,
+            MessageRoute::Park(parking) => self.park(in_work, noms.as_ref(), parking).await,
         }
     }
 
@@ -303,10 +315,7 @@ impl Ingest {
     ) -> Result<Disposition, NotAccepted> {
         match appended {
             Ok(appended) if appended.is_empty() => self.duplicate(in_work.receipt, Some(&noms)).await,
-            Ok(appended) => {
-                let events = appended.iter().map(CaseEvent::name).collect();
-                Ok(Disposition::Recorded { noms, events })
-            }
+            Ok(events) => Ok(Disposition::Recorded { noms, events }),
             Err(ExecuteError::Case(CaseError::Fetch(error))) => self.not_fetched(in_work, &noms, error).await,
             Err(error) => Err(error.into()),
         }
@@ -350,7 +359,7 @@ impl Ingest {
         failure: NotAccepted,
     ) -> Result<Disposition, NotAccepted> {
         match failure {
-            NotAccepted::Undocumented { parking, .. } if in_work.origin == Origin::Operator => {
+            NotAccepted::Undocumented { parking, .. } if in_work.origin == AttemptOrigin::Operator => {
                 self.park(in_work, noms, parking).await
             }
             failure => Err(failure),

@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 use super::{
     accept::{Disposition, NotAccepted},
     message::{Delivery, parse},
-    waiting::Seen,
+    waiting::SeenDependency,
 };
 use crate::{
     breakers::{self, Breakers, STORE},
@@ -52,8 +52,8 @@ pub(crate) fn tell_breakers(breakers: &Breakers, failure: &NotAccepted, item: &s
 }
 
 /// What the breakers know about the dependency of a failure.
-pub(crate) fn seen(breakers: &Breakers, failure: &NotAccepted, item: &str) -> Seen {
-    failure.dependency().map_or_else(Seen::default, |dependency| Seen {
+pub(crate) fn seen(breakers: &Breakers, failure: &NotAccepted, item: &str) -> SeenDependency {
+    failure.dependency().map_or_else(SeenDependency::default, |dependency| SeenDependency {
         is_down: breakers.is_open(dependency),
         answers_others: breakers.is_fault_of(dependency, item),
     })

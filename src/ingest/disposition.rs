@@ -3,18 +3,14 @@
 use super::route::{Parking, SENTENCE_CHANGED};
 use crate::{
     breakers::{AUTH, DELIUS, Dependency, MPC, STORE},
-    case::{Crn, NomsNumber},
+    case::{CaseEvent, Crn, NomsNumber},
 };
 
 /// How a message ended. All of it is committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Disposition {
     /// It became events of the case.
-    Recorded {
-        noms: NomsNumber,
-        /// Names of the events.
-        events: Vec<&'static str>,
-    },
+    Recorded { noms: NomsNumber, events: Vec<CaseEvent> },
     /// It had been accounted for before: nothing changed.
     Duplicate,
     /// It is kept until an operator decides.

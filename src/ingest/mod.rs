@@ -37,7 +37,10 @@ pub use message::Delivery;
 use chrono::{DateTime, Utc};
 use futures_util::{FutureExt, future::BoxFuture};
 
-use crate::{case::NomsNumber, london, trace};
+use crate::{
+    case::{CaseEvent, NomsNumber},
+    london, trace,
+};
 
 /// Works on a message within its trace: each log line has the trace, the message and the case, as far as it is known.
 pub(crate) fn traced<'a, T: 'a>(
@@ -73,13 +76,12 @@ pub(crate) fn report(delivery: &Delivery, message_id: &str, disposition: &Dispos
     let event_type = known_type.as_deref().unwrap_or("unknown");
     let name = match disposition {
         Disposition::Recorded { noms, events } => {
-            let events_recorded = events.join(",");
+            let events_recorded = events.iter().map(CaseEvent::name).collect::<Vec<_>>().join(",");
             tracing::info!(message_id, event_type, noms = %noms, events_recorded, "message recorded");
-            if events.contains(&"AllocationNotReady") {
-                telemetry("NotReadyToAllocate", noms, occurred_at);
-            }
-            if events.contains(&"HandoverNotFound") {
-                telemetry("HandoverNotFound", noms, None);
+            for event in events {
+                if let Some(name) = event.telemetry() {
+                    telemetry(name, noms, event.handover().is_none().then_some(occurred_at).flatten());
+                }
             }
             "recorded"
         }

@@ -13,7 +13,7 @@ use crate::case::{
 
 /// What is to be done about a message.
 #[derive(Debug, Clone)]
-pub enum Route {
+pub enum MessageRoute {
     /// A command to a case.
     Command(NomsNumber, CaseCommand),
     /// A case got its NOMS number, and the message gives only its CRN: Delius knows the number.
@@ -189,8 +189,13 @@ pub fn outdated(parsed: &Parsed) -> Vec<PersonId> {
 
 /// Routes a parsed message. What it says happened must have been possible at `now`: a message of tomorrow that was
 /// parked is accepted once the time has come, though it was received before.
-pub fn route(parsed: &Parsed, evidence: Evidence, received_at: DateTime<Utc>, now: DateTime<Utc>) -> Route {
-    decide(parsed, evidence, received_at, now).unwrap_or_else(Route::Park)
+pub fn route(
+    parsed: &Parsed,
+    evidence: Evidence,
+    received_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> MessageRoute {
+    decide(parsed, evidence, received_at, now).unwrap_or_else(MessageRoute::Park)
 }
 
 fn decide(
@@ -198,7 +203,7 @@ fn decide(
     evidence: Evidence,
     received_at: DateTime<Utc>,
     now: DateTime<Utc>,
-) -> Result<Route, Parking> {
+) -> Result<MessageRoute, Parking> {
     let event = &parsed.event;
     let Some(event_type) = parsed.event_type.as_deref() else {
         return Err(ParkReason::InvalidMessage
@@ -222,19 +227,22 @@ fn decide(
         "offender-management.allocation.changed" | "offender-management.pom.allocated" => {
             let (noms, message, address) = (event.noms()?, message_at(message())?, detail_address(event)?);
             let stated = stated_allocation(event)?;
-            Route::Command(noms.clone(), CaseCommand::RecordAllocation { noms, message, stated, address })
+            MessageRoute::Command(
+                noms.clone(),
+                CaseCommand::RecordAllocation { noms, message, stated, address },
+            )
         }
         "offender-management.handover.changed" => {
             let (noms, message, address) = (event.noms()?, message_at(timeless())?, detail_address(event)?);
             let command =
                 CaseCommand::RecordHandover { noms: noms.clone(), message, address, dry_run: false };
-            Route::Command(noms, command)
+            MessageRoute::Command(noms, command)
         }
         BULK_UPDATE => {
             let (noms, message, dry_run) = (event.noms()?, message_at(timeless())?, dry_run(event)?);
             let address = DetailAddress::OfCase;
             let command = CaseCommand::RecordHandover { noms: noms.clone(), message, address, dry_run };
-            Route::Command(noms, command)
+            MessageRoute::Command(noms, command)
         }
         linked if LINKED.contains(&linked) => linked_number(event, message_at(message())?)?,
         PRISONER_MERGED => {
@@ -253,11 +261,11 @@ fn decide(
             let (from, to) = (crn_in(event, "unmergedCRN")?, crn_in(event, "reactivatedCRN")?);
             cases(from, to, IdentityReason::CasesUnmerged, message_at(message())?)
         }
-        SENTENCE_CHANGED => Route::SentenceChanged(event.crn()?, message_at(timeless())?),
-        feed if CHANGE_FEED.contains(&feed) => Route::ChangeFeed(event.crn()?),
+        SENTENCE_CHANGED => MessageRoute::SentenceChanged(event.crn()?, message_at(timeless())?),
+        feed if CHANGE_FEED.contains(&feed) => MessageRoute::ChangeFeed(event.crn()?),
         CASE_DELETED => {
             let requested_at = timeless().map_err(|wrong| ParkReason::InvalidMessage.because(wrong.0))?;
-            Route::ErasureRequested(event.crn()?, requested_at)
+            MessageRoute::ErasureRequested(event.crn()?, requested_at)
         }
         _ => {
             return Err(ParkReason::UnhandledEventType
@@ -267,18 +275,18 @@ fn decide(
 }
 
 /// A case has this NOMS number; with `previousNomsNumber` it had another one before.
-fn linked_number(event: &Event, message: Message) -> Result<Route, Parking> {
+fn linked_number(event: &Event, message: Message) -> Result<MessageRoute, Parking> {
     let former: Option<NomsNumber> = match event.information("previousNomsNumber") {
         None | Some(Value::Null) => None,
         Some(_) => Some(noms_in(event, "previousNomsNumber")?),
     };
     let (noms, crn) = match (event.noms(), event.crn()) {
-        (Err(_), Ok(crn)) => return Ok(Route::Linked { crn, former, message }),
+        (Err(_), Ok(crn)) => return Ok(MessageRoute::Linked { crn, former, message }),
         (noms, crn) => (noms?, crn.ok()),
     };
     Ok(match former.filter(|former| *former != noms) {
         Some(former) => replaced(former, noms, IdentityReason::NumberReplaced, crn, message),
-        None => Route::Command(noms.clone(), CaseCommand::LinkIdentifier { noms, crn, message }),
+        None => MessageRoute::Command(noms.clone(), CaseCommand::LinkIdentifier { noms, crn, message }),
     })
 }
 
@@ -288,14 +296,14 @@ fn replaced(
     reason: IdentityReason,
     crn: Option<Crn>,
     message: Message,
-) -> Route {
+) -> MessageRoute {
     let change = IdentityChange { from: PersonId::Noms(from), to: PersonId::Noms(to), reason, crn };
-    Route::Identity { change, message }
+    MessageRoute::Identity { change, message }
 }
 
-fn cases(from: Crn, to: Crn, reason: IdentityReason, message: Message) -> Route {
+fn cases(from: Crn, to: Crn, reason: IdentityReason, message: Message) -> MessageRoute {
     let change = IdentityChange { from: PersonId::Crn(from), to: PersonId::Crn(to), reason, crn: None };
-    Route::Identity { change, message }
+    MessageRoute::Identity { change, message }
 }
 
 fn noms_in(event: &Event, member: &str) -> Result<NomsNumber, Parking> {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     message::{self, Delivery, parse, sqs_id},
-    route::{ParkReason, Parking, Route, drops_again, drops_records, outdated, route},
+    route::{MessageRoute, ParkReason, Parking, drops_again, drops_records, outdated, route},
 };
 use crate::{
     case::{CaseCommand, Evidence, IdentityChange, IdentityReason, PersonId},
@@ -32,7 +32,7 @@ fn event(event_type: &str, identifiers: Value, information: Value) -> Value {
             "personReference": { "identifiers": identifiers }, "additionalInformation": information })
 }
 
-fn routed(event: &Value) -> Route {
+fn routed(event: &Value) -> MessageRoute {
     let delivery = delivery(event);
     let parsed = parse(&delivery).1.unwrap();
     route(&parsed, Evidence::of(""), delivery.received_at, delivery.received_at)
@@ -40,7 +40,7 @@ fn routed(event: &Value) -> Route {
 
 fn parked(event: &Value) -> Parking {
     match routed(event) {
-        Route::Park(parking) => parking,
+        MessageRoute::Park(parking) => parking,
         other => panic!("{other:?}"),
     }
 }
@@ -92,7 +92,8 @@ fn a_message_about_identifiers_says_which_changed_into_which_and_why() {
             IdentityReason::CasesUnmerged,
         ),
     ] {
-        let Route::Identity { change, .. } = routed(&event(event_type, json!([]), information.clone()))
+        let MessageRoute::Identity { change, .. } =
+            routed(&event(event_type, json!([]), information.clone()))
         else {
             panic!("{event_type}")
         };
@@ -120,7 +121,7 @@ fn a_case_that_had_another_number_before_is_a_change_of_identity() {
     let of = |identifiers: &Value, former: Value| {
         routed(&event(UPDATED, identifiers.clone(), json!({ "previousNomsNumber": former })))
     };
-    let Route::Identity { change, .. } = of(&both, json!("A1234BC")) else { panic!("a change") };
+    let MessageRoute::Identity { change, .. } = of(&both, json!("A1234BC")) else { panic!("a change") };
     let crn = Some("X123456".parse().unwrap());
     let reason = IdentityReason::NumberReplaced;
     assert_eq!(change, IdentityChange { from: person("A1234BC"), to: person("B1234BC"), reason, crn });
@@ -128,12 +129,14 @@ fn a_case_that_had_another_number_before_is_a_change_of_identity() {
     // The same number again is none, and none before is none.
     for former in [json!("B1234BC"), Value::Null] {
         let route = of(&both, former);
-        let Route::Command(to, CaseCommand::LinkIdentifier { crn, .. }) = route else { panic!("{route:?}") };
+        let MessageRoute::Command(to, CaseCommand::LinkIdentifier { crn, .. }) = route else {
+            panic!("{route:?}")
+        };
         assert_eq!((to.as_str(), crn), ("B1234BC", Some("X123456".parse().unwrap())));
     }
     let by_crn = json!([{ "type": "CRN", "value": "X123456" }]);
     let route = of(&by_crn, json!("A1234BC"));
-    let Route::Linked { crn, former, .. } = route else { panic!("{route:?}") };
+    let MessageRoute::Linked { crn, former, .. } = route else { panic!("{route:?}") };
     assert_eq!((crn.as_str(), former.unwrap().as_str()), ("X123456", "A1234BC"));
 
     let wrong = event(UPDATED, both, json!({ "previousNomsNumber": "odd" }));
@@ -144,7 +147,7 @@ fn a_case_that_had_another_number_before_is_a_change_of_identity() {
 fn a_deleted_case_asks_for_the_erasure_of_its_person() {
     let by_crn = json!([{ "type": "CRN", "value": "X123456" }]);
     let route = routed(&event(ERASURE, by_crn, json!({})));
-    let Route::ErasureRequested(crn, at) = route else { panic!("{route:?}") };
+    let MessageRoute::ErasureRequested(crn, at) = route else { panic!("{route:?}") };
     assert_eq!((crn.as_str(), at.to_rfc3339().as_str()), ("X123456", "2026-07-01T09:00:00+00:00"));
     assert!(drops_records(ERASURE));
     assert_eq!(parked(&event(ERASURE, json!([]), json!({}))).reason, ParkReason::MissingIdentifier);
@@ -216,8 +219,10 @@ fn a_staff_code_is_any_whole_number_and_nothing_else() {
         let mut event = event("offender-management.allocation.changed", noms("A1234BC"), information);
         event["detailUrl"] = json!("https://mpc.example/x");
         match routed(&event) {
-            Route::Command(_, CaseCommand::RecordAllocation { stated, .. }) => Ok(format!("{stated:?}")),
-            Route::Park(parking) => Err(parking.reason),
+            MessageRoute::Command(_, CaseCommand::RecordAllocation { stated, .. }) => {
+                Ok(format!("{stated:?}"))
+            }
+            MessageRoute::Park(parking) => Err(parking.reason),
             other => panic!("{other:?}"),
         }
     };

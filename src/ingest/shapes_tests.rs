@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     message::{Delivery, MAX_BODY_BYTES, Parsed, parse},
-    route::{ParkReason, Route, route},
+    route::{MessageRoute, ParkReason, route},
 };
 use crate::case::Evidence;
 
@@ -35,10 +35,10 @@ fn parsed(delivery: &Delivery) -> Parsed {
     parse(delivery).1.unwrap()
 }
 
-fn routed(event: &Value) -> Result<Route, ParkReason> {
+fn routed(event: &Value) -> Result<MessageRoute, ParkReason> {
     let delivery = delivery(event.to_string());
     match route(&parsed(&delivery), Evidence::of(""), delivery.received_at, delivery.received_at) {
-        Route::Park(parking) => Err(parking.reason),
+        MessageRoute::Park(parking) => Err(parking.reason),
         route => Ok(route),
     }
 }
@@ -210,5 +210,5 @@ fn a_malformed_noms_number_beside_a_crn_is_looked_up_by_the_crn() {
     event["eventType"] = json!("probation-case.prison-identifier.added");
     event["personReference"] = json!({ "identifiers": [
         { "type": "NOMS", "value": "1234" }, { "type": "CRN", "value": "X123456" }] });
-    assert!(matches!(routed(&event), Ok(Route::Linked { .. })));
+    assert!(matches!(routed(&event), Ok(MessageRoute::Linked { .. })));
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     message::{Delivery, MAX_BODY_BYTES, parse},
-    route::{ParkReason, Parking, Route, drops_records, route},
+    route::{MessageRoute, ParkReason, Parking, drops_records, route},
 };
 use crate::case::{CaseCommand, DetailAddress, Evidence, StatedAllocation};
 
@@ -25,16 +25,16 @@ fn delivery(body: impl Into<Vec<u8>>) -> Delivery {
 }
 
 /// The route of a delivery, or the reason for which it is parked.
-fn routed(delivery: &Delivery) -> Result<Route, ParkReason> {
+fn routed(delivery: &Delivery) -> Result<MessageRoute, ParkReason> {
     let (_, parsed) = parse(delivery);
     let Ok(parsed) = parsed else { return Err(ParkReason::InvalidMessage) };
     match route(&parsed, Evidence::of(""), delivery.received_at, delivery.received_at) {
-        Route::Park(parking) => Err(parking.reason),
+        MessageRoute::Park(parking) => Err(parking.reason),
         route => Ok(route),
     }
 }
 
-fn routed_json(event: &Value) -> Result<Route, ParkReason> {
+fn routed_json(event: &Value) -> Result<MessageRoute, ParkReason> {
     routed(&delivery(event.to_string()))
 }
 
@@ -57,7 +57,7 @@ fn envelope(message: &str, attributes: Value) -> String {
 
 fn stated(information: Value) -> Result<StatedAllocation, ParkReason> {
     match routed_json(&allocation(information))? {
-        Route::Command(_, CaseCommand::RecordAllocation { stated, .. }) => Ok(stated),
+        MessageRoute::Command(_, CaseCommand::RecordAllocation { stated, .. }) => Ok(stated),
         other => panic!("{other:?}"),
     }
 }
@@ -68,7 +68,8 @@ fn an_envelope_and_its_bare_event_ask_for_the_same() {
     let bare = routed(&delivery(event.clone())).unwrap();
     let enveloped = routed(&delivery(envelope(&event, json!({})))).unwrap();
     for route in [bare, enveloped] {
-        let Route::Command(noms, CaseCommand::RecordAllocation { stated, address, message, .. }) = route
+        let MessageRoute::Command(noms, CaseCommand::RecordAllocation { stated, address, message, .. }) =
+            route
         else {
             panic!("{route:?}")
         };
@@ -91,10 +92,10 @@ fn the_attribute_routes_before_the_events_own_type() {
     let attributes =
         json!({ "eventType": { "Type": "String", "Value": "offender-management.handover.changed" } });
     let route = routed(&delivery(envelope(&event, attributes))).unwrap();
-    assert!(matches!(route, Route::Command(_, CaseCommand::RecordHandover { dry_run: false, .. })));
+    assert!(matches!(route, MessageRoute::Command(_, CaseCommand::RecordHandover { dry_run: false, .. })));
     let mut raw = delivery(event);
     raw.attributes.insert("eventType".into(), "offender-management.handover.changed".into());
-    assert!(matches!(routed(&raw).unwrap(), Route::Command(_, CaseCommand::RecordHandover { .. })));
+    assert!(matches!(routed(&raw).unwrap(), MessageRoute::Command(_, CaseCommand::RecordHandover { .. })));
 }
 
 #[test]
@@ -103,7 +104,7 @@ fn an_attribute_of_any_declared_type_is_read() {
         "eventType": { "Type": "Number.java.lang.Long", "Value": "offender-management.handover.changed" },
         "odd": "not an object" });
     let route = routed(&delivery(envelope(&allocation(json!({})).to_string(), attributes)));
-    assert!(matches!(route, Ok(Route::Command(_, CaseCommand::RecordHandover { .. }))));
+    assert!(matches!(route, Ok(MessageRoute::Command(_, CaseCommand::RecordHandover { .. }))));
 }
 
 #[test]
@@ -133,8 +134,8 @@ fn a_time_that_cannot_be_is_parked_with_the_member_and_the_remedy() {
         let delivery = Delivery { received_at, ..delivery(event.to_string()) };
         let (_, parsed) = parse(&delivery);
         match route(&parsed.unwrap(), Evidence::of(""), received_at, received_at) {
-            Route::Park(Parking { reason: ParkReason::InvalidMessage, detail }) => Err(detail),
-            Route::Park(other) => panic!("{other:?}"),
+            MessageRoute::Park(Parking { reason: ParkReason::InvalidMessage, detail }) => Err(detail),
+            MessageRoute::Park(other) => panic!("{other:?}"),
             _ => Ok(()),
         }
     };
@@ -210,23 +211,29 @@ fn every_event_type_of_the_contract_has_its_route() {
     };
     for event_type in ["offender-management.allocation.changed", "offender-management.pom.allocated"] {
         let route = routed_json(&domain(event_type)).unwrap();
-        assert!(matches!(route, Route::Command(_, CaseCommand::RecordAllocation { .. })), "{event_type}");
+        assert!(
+            matches!(route, MessageRoute::Command(_, CaseCommand::RecordAllocation { .. })),
+            "{event_type}"
+        );
     }
     for event_type in ["probation-case.prison-identifier.added", "probation-case.prison-identifier.updated"] {
         let route = routed_json(&domain(event_type)).unwrap();
-        assert!(matches!(route, Route::Command(_, CaseCommand::LinkIdentifier { .. })), "{event_type}");
+        assert!(
+            matches!(route, MessageRoute::Command(_, CaseCommand::LinkIdentifier { .. })),
+            "{event_type}"
+        );
         let mut by_crn = domain(event_type);
         by_crn["personReference"] = json!({ "identifiers": [{ "type": "CRN", "value": "X123456" }] });
-        assert!(matches!(routed_json(&by_crn).unwrap(), Route::Linked { .. }), "{event_type}");
+        assert!(matches!(routed_json(&by_crn).unwrap(), MessageRoute::Linked { .. }), "{event_type}");
         assert!(drops_records(event_type), "{event_type}");
     }
     let bulk = routed_json(&domain("pom-handover-dates.internal.bulk-update")).unwrap();
     assert!(matches!(
         bulk,
-        Route::Command(_, CaseCommand::RecordHandover { address: DetailAddress::OfCase, .. })
+        MessageRoute::Command(_, CaseCommand::RecordHandover { address: DetailAddress::OfCase, .. })
     ));
     let sentence = routed_json(&offender("SENTENCE_CHANGED")).unwrap();
-    assert!(matches!(sentence, Route::SentenceChanged(..)));
+    assert!(matches!(sentence, MessageRoute::SentenceChanged(..)));
     assert!(drops_records("SENTENCE_CHANGED"));
     assert!(!drops_records("offender-management.allocation.changed"));
     for event_type in [
@@ -240,7 +247,10 @@ fn every_event_type_of_the_contract_has_its_route() {
         "CONVICTION_CHANGED",
         "OFFENDER_MANAGEMENT_TIER_CALCULATION_REQUIRED",
     ] {
-        assert!(matches!(routed_json(&offender(event_type)), Ok(Route::ChangeFeed(_))), "{event_type}");
+        assert!(
+            matches!(routed_json(&offender(event_type)), Ok(MessageRoute::ChangeFeed(_))),
+            "{event_type}"
+        );
         assert!(drops_records(event_type), "{event_type}");
     }
     for event_type in [
@@ -251,7 +261,7 @@ fn every_event_type_of_the_contract_has_its_route() {
         "tier.calculation.complete",
         "tier.calculation.changed",
     ] {
-        assert!(matches!(routed_json(&domain(event_type)), Ok(Route::ChangeFeed(_))), "{event_type}");
+        assert!(matches!(routed_json(&domain(event_type)), Ok(MessageRoute::ChangeFeed(_))), "{event_type}");
         assert!(drops_records(event_type), "{event_type}");
     }
     assert_eq!(routed_json(&domain("prisoner.released")).unwrap_err(), ParkReason::UnhandledEventType);
@@ -274,7 +284,7 @@ fn a_dry_run_is_never_taken_for_a_real_one() {
         (json!(1), Err(ParkReason::InvalidMessage)),
     ] {
         let dry_run = routed_json(&bulk(flag.clone())).map(|route| match route {
-            Route::Command(_, CaseCommand::RecordHandover { dry_run, .. }) => dry_run,
+            MessageRoute::Command(_, CaseCommand::RecordHandover { dry_run, .. }) => dry_run,
             other => panic!("{other:?}"),
         });
         assert_eq!(dry_run, expected, "{flag}");

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use async_trait::async_trait;
 use chrono::Utc;
-pub use recorded::Recorded;
+pub use recorded::RecordedAnswers;
 use reqwest::{Response, StatusCode, header, redirect};
 pub use token::{ClientCredentials, TokenSource};
 use url::Url;

@@ -13,9 +13,9 @@ use crate::case::{
 };
 
 /// Recorded answers, in the order in which they were fetched.
-pub struct Recorded(Mutex<VecDeque<Fetched>>);
+pub struct RecordedAnswers(Mutex<VecDeque<Fetched>>);
 
-impl Recorded {
+impl RecordedAnswers {
     /// Plays these answers back in their order.
     pub fn new(fetched: &[Fetched]) -> Self {
         Self(Mutex::new(fetched.iter().cloned().collect()))
@@ -30,7 +30,7 @@ impl Recorded {
 }
 
 #[async_trait]
-impl ManagePomCases for Recorded {
+impl ManagePomCases for RecordedAnswers {
     async fn allocation(
         &self,
         _: &NomsNumber,
@@ -70,7 +70,7 @@ mod tests {
         };
         let allocated =
             r#"{"manager":{"code":1,"forename":"ADA","surname":"BYRON"},"prison":{"code":"LEI"}}"#;
-        let recorded = Recorded::new(&[
+        let recorded = RecordedAnswers::new(&[
             fetched(200, allocated),
             fetched(404, r#"{"status":"error","message":"Not found"}"#),
         ]);

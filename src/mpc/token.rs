@@ -50,10 +50,10 @@ pub struct TokenSource {
     http: reqwest::Client,
     url: String,
     credentials: ClientCredentials,
-    held: Mutex<Option<Held>>,
+    held: Mutex<Option<HeldToken>>,
 }
 
-struct Held {
+struct HeldToken {
     token: String,
     usable_until: Instant,
 }
@@ -102,7 +102,7 @@ impl TokenSource {
         }
     }
 
-    async fn fetch_into(&self, held: &mut Option<Held>) -> Result<String, FetchError> {
+    async fn fetch_into(&self, held: &mut Option<HeldToken>) -> Result<String, FetchError> {
         *held = None;
         let asked = Instant::now();
         let request = self
@@ -123,7 +123,7 @@ impl TokenSource {
         }
         let granted = token_answer::parse(&body).map_err(|error| unavailable(error.to_string()))?;
         let margin = EXPIRY_MARGIN.min(granted.life / 10);
-        *held = Some(Held { token: granted.token.clone(), usable_until: asked + granted.life - margin });
+        *held = Some(HeldToken { token: granted.token.clone(), usable_until: asked + granted.life - margin });
         Ok(granted.token)
     }
 }

@@ -21,7 +21,10 @@ pub async fn accept(ingest: &Ingest, delivery: Delivery) -> Result<Disposition, 
 /// One line about what became of a message.
 pub fn describe(disposition: &Disposition) -> String {
     match disposition {
-        Disposition::Recorded { noms, events } => format!("recorded for {noms}: {}", events.join(", ")),
+        Disposition::Recorded { noms, events } => {
+            let names: Vec<&str> = events.iter().map(CaseEvent::name).collect();
+            format!("recorded for {noms}: {}", names.join(", "))
+        }
         Disposition::Duplicate => "duplicate: nothing changed".into(),
         Disposition::Parked(parking) => format!("parked as {}: {}", parking.reason.as_str(), parking.detail),
         Disposition::Waiting { reason } => format!("waiting: {reason}"),

@@ -74,7 +74,7 @@ mod tests {
         case::{CaseCommand, Evidence},
         ingest::{
             message::parse,
-            route::{BULK_UPDATE, Route, route},
+            route::{BULK_UPDATE, MessageRoute, route},
         },
     };
 
@@ -93,7 +93,7 @@ mod tests {
         let (id, parsed) = parse(&delivery);
         assert_eq!(id, own.id);
         let evidence = Evidence::of(own.envelope());
-        let Route::Command(noms, CaseCommand::RecordHandover { message, dry_run, .. }) =
+        let MessageRoute::Command(noms, CaseCommand::RecordHandover { message, dry_run, .. }) =
             route(&parsed.unwrap(), evidence, delivery.received_at, delivery.received_at)
         else {
             panic!("a bulk message asks for the handover dates");

@@ -119,7 +119,7 @@ impl Rebuild {
 }
 
 /// The state of every derived write: what the last event about it says, or that it is pending.
-fn settled(events: &[Recorded]) -> Vec<Settled> {
+fn settled(events: &[RecordedEvent]) -> Vec<Settled> {
     let states = WriteStates::of(events.iter().map(|(sequence, event, _)| (*sequence, event)));
     let recorded_at: BTreeMap<u64, DateTime<Utc>> =
         events.iter().map(|(sequence, _, recorded_at)| (*sequence, *recorded_at)).collect();
@@ -133,14 +133,17 @@ fn settled(events: &[Recorded]) -> Vec<Settled> {
     settled.collect()
 }
 
-type Recorded = (u64, CaseEvent, DateTime<Utc>);
+type RecordedEvent = (u64, CaseEvent, DateTime<Utc>);
 
-async fn events_of(connection: &mut PgConnection, noms: &NomsNumber) -> Result<Vec<Recorded>, ReadError> {
+async fn events_of(
+    connection: &mut PgConnection,
+    noms: &NomsNumber,
+) -> Result<Vec<RecordedEvent>, ReadError> {
     let rows = reader::events_of(connection, noms).await?;
     rows.iter().map(|row| Ok((row.sequence.cast_unsigned(), row.event()?, row.recorded_at))).collect()
 }
 
-fn effects(events: &[Recorded]) -> Effects {
+fn effects(events: &[RecordedEvent]) -> Effects {
     Effects::of(events.iter().map(|(sequence, event, _)| (*sequence, event)))
 }
 

@@ -1,4 +1,4 @@
-//! Rooms depend downwards only, as the table of floors in `src/lib.rs` says.
+//! Rooms depend downwards only, as the table of floors in `src/lib.rs` says, and a name of a type is used once.
 
 use std::{
     collections::BTreeMap,
@@ -122,4 +122,32 @@ fn a_new_event_of_a_case_does_not_compile_until_every_match_has_decided_about_it
         }
     }
     assert!(seen > 8, "only {seen} matches over events were found");
+}
+
+/// The names of the types that the line declares.
+fn declared(line: &str) -> Option<&str> {
+    let line =
+        line.trim_start_matches("pub ").trim_start_matches("pub(crate) ").trim_start_matches("pub(super) ");
+    let (kind, rest) = line.split_once(' ')?;
+    let name = rest.split(|c: char| !c.is_alphanumeric() && c != '_').next()?;
+    ["struct", "enum", "trait", "type", "union"].contains(&kind).then_some(name)
+}
+
+#[test]
+fn one_name_means_one_type() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = vec![];
+    sources(&root, &mut files);
+    let mut places: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for file in files {
+        let code = fs::read_to_string(&file).unwrap();
+        let code = code.split("#[cfg(test)]\nmod").next().unwrap();
+        // Types of a function or an implementation are indented.
+        for name in code.lines().filter_map(declared) {
+            places.entry(name.to_owned()).or_default().push(file.clone());
+        }
+    }
+    assert!(places.len() > 300, "the types were not found: {}", places.len());
+    let several: Vec<_> = places.iter().filter(|(_, files)| files.len() > 1).collect();
+    assert!(several.is_empty(), "types of one name: {several:#?}");
 }

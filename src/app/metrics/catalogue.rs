@@ -1,8 +1,8 @@
 //! The table of metrics.
 
 use super::{
-    Kind::{Counter, Gauge, Histogram},
     Metric,
+    MetricKind::{Counter, Gauge, Histogram},
 };
 
 /// Answers to a caller: from a hit in memory to the limit of a request.

@@ -16,7 +16,7 @@ pub use catalogue::CATALOGUE;
 
 /// What kind of metric it is; a histogram with the upper bounds of its buckets.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Kind {
+pub enum MetricKind {
     Counter,
     Gauge,
     Histogram(&'static [f64]),
@@ -29,7 +29,7 @@ pub type Label = (&'static str, &'static [&'static str]);
 #[derive(Debug, Clone, Copy)]
 pub struct Metric {
     pub name: &'static str,
-    pub kind: Kind,
+    pub kind: MetricKind,
     pub help: &'static str,
     pub labels: &'static [Label],
     /// Whether 0 is true before anything was measured. Not so for a gauge that somebody has to look up first: an alert
@@ -50,19 +50,19 @@ impl Metric {
 
     fn start(&self) {
         match self.kind {
-            Kind::Counter => metrics::describe_counter!(self.name, self.help),
-            Kind::Gauge => metrics::describe_gauge!(self.name, self.help),
-            Kind::Histogram(_) => metrics::describe_histogram!(self.name, self.help),
+            MetricKind::Counter => metrics::describe_counter!(self.name, self.help),
+            MetricKind::Gauge => metrics::describe_gauge!(self.name, self.help),
+            MetricKind::Histogram(_) => metrics::describe_histogram!(self.name, self.help),
         }
         if !self.zero {
             return;
         }
         for labels in self.series() {
             match self.kind {
-                Kind::Counter => metrics::counter!(self.name, &labels).absolute(0),
-                Kind::Gauge => metrics::gauge!(self.name, &labels).set(0.0),
+                MetricKind::Counter => metrics::counter!(self.name, &labels).absolute(0),
+                MetricKind::Gauge => metrics::gauge!(self.name, &labels).set(0.0),
                 // To be there is enough: it is shown with empty buckets.
-                Kind::Histogram(_) => drop(metrics::histogram!(self.name, &labels)),
+                MetricKind::Histogram(_) => drop(metrics::histogram!(self.name, &labels)),
             }
         }
     }
@@ -80,7 +80,7 @@ pub fn install() -> anyhow::Result<PrometheusHandle> {
     }
     let mut builder = PrometheusBuilder::new().add_global_label("application", env!("CARGO_PKG_NAME"));
     for metric in CATALOGUE {
-        if let Kind::Histogram(buckets) = metric.kind {
+        if let MetricKind::Histogram(buckets) = metric.kind {
             builder = builder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), buckets)?;
         }
     }

@@ -214,7 +214,7 @@ pub(crate) async fn aws() -> aws_config::SdkConfig {
 
 /// Who decides, for what operators change: `--by`, else the user that runs the command.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct Decision {
+pub(crate) struct Decider {
     /// Why it is decided so; recorded
     #[arg(long, value_parser = check::not_blank)]
     pub(crate) why: String,

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::{EvidenceError, file::EvidenceFile};
 use crate::{
     audit::{
-        history::{CaseFile, FailedAttempt, ParkedMessage, Parking, Receipt, StoredEvent, merge},
+        history::{CaseFile, FailedAttempt, ParkedOfCase, ParkingOfCase, ReceiptOfCase, StoredEvent, merge},
         journal::{
             canonical,
             hash::Hash,
@@ -47,9 +47,9 @@ pub(super) fn decode(file: &EvidenceFile) -> Result<Vec<DecodedEntry>, EvidenceE
 }
 
 /// Reads columns of an entry.
-struct Row<'a>(&'a DecodedEntry);
+struct EntryColumns<'a>(&'a DecodedEntry);
 
-impl Row<'_> {
+impl EntryColumns<'_> {
     fn text(&self, column: &str) -> Result<String, EvidenceError> {
         self.optional(column).ok_or(self.error())
     }
@@ -97,8 +97,8 @@ pub(super) fn event_rows(
     Ok(rows)
 }
 
-fn of<'a>(source: &str, entries: &'a [DecodedEntry]) -> impl Iterator<Item = Row<'a>> {
-    entries.iter().filter(move |entry| entry.source.name == source).map(Row)
+fn of<'a>(source: &str, entries: &'a [DecodedEntry]) -> impl Iterator<Item = EntryColumns<'a>> {
+    entries.iter().filter(move |entry| entry.source.name == source).map(EntryColumns)
 }
 
 /// What a history is made from.
@@ -114,10 +114,10 @@ pub(super) fn case_file(file: &EvidenceFile) -> Result<CaseFile, EvidenceError> 
     Ok(CaseFile { noms: file.noms_id.clone(), receipts, parked, ..merged })
 }
 
-type Attempts = HashMap<String, Vec<FailedAttempt>>;
+type AttemptsByWrite = HashMap<String, Vec<FailedAttempt>>;
 
-fn failed_attempts(entries: &[DecodedEntry]) -> Result<Attempts, EvidenceError> {
-    let mut attempts = Attempts::new();
+fn failed_attempts(entries: &[DecodedEntry]) -> Result<AttemptsByWrite, EvidenceError> {
+    let mut attempts = AttemptsByWrite::new();
     for row in of("writeAttempt", entries) {
         let failed =
             FailedAttempt { attempt: row.number("attempt")?, at: row.time("at")?, error: row.text("error")? };
@@ -131,7 +131,7 @@ fn stream(
     file: &EvidenceFile,
     entries: &[DecodedEntry],
     noms: &NomsNumber,
-    attempts: &mut Attempts,
+    attempts: &mut AttemptsByWrite,
 ) -> Result<CaseFile, EvidenceError> {
     let stored = |row: &EventRow| {
         Ok(StoredEvent {
@@ -170,10 +170,10 @@ fn stream(
     })
 }
 
-fn receipts(entries: &[DecodedEntry]) -> Result<Vec<Receipt>, EvidenceError> {
+fn receipts(entries: &[DecodedEntry]) -> Result<Vec<ReceiptOfCase>, EvidenceError> {
     of("receipt", entries)
         .map(|row| {
-            Ok(Receipt {
+            Ok(ReceiptOfCase {
                 message_id: row.text("message_id")?,
                 disposition: row.text("disposition")?,
                 body_sha256: row.text("body_sha256")?,
@@ -185,10 +185,10 @@ fn receipts(entries: &[DecodedEntry]) -> Result<Vec<Receipt>, EvidenceError> {
         .collect()
 }
 
-fn parked(entries: &[DecodedEntry]) -> Result<Vec<ParkedMessage>, EvidenceError> {
-    let mut parkings: BTreeMap<i64, Vec<Parking>> = BTreeMap::new();
+fn parked(entries: &[DecodedEntry]) -> Result<Vec<ParkedOfCase>, EvidenceError> {
+    let mut parkings: BTreeMap<i64, Vec<ParkingOfCase>> = BTreeMap::new();
     for row in of("parking", entries) {
-        parkings.entry(row.number("parked_id")?).or_default().push(Parking {
+        parkings.entry(row.number("parked_id")?).or_default().push(ParkingOfCase {
             event_type: row.optional("event_type"),
             reason: row.text("reason")?,
             detail: row.text("detail")?,
@@ -203,7 +203,7 @@ fn parked(entries: &[DecodedEntry]) -> Result<Vec<ParkedMessage>, EvidenceError>
     of("parkedMessage", entries)
         .map(|row| {
             let id = row.number("id")?;
-            Ok(ParkedMessage {
+            Ok(ParkedOfCase {
                 id,
                 message_id: row.text("message_id")?,
                 received_at: row.time("received_at")?,

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::file::{EvidenceEntry, EvidenceFile, EvidenceWrite, FORMAT};
 use crate::{
     audit::{
-        history::{self, Access, Action, CaseFile, OutboxRow, Question, StoredEvent},
+        history::{self, Access, Action, CaseFile, Question, StoredEvent, WriteOfCase},
         journal::{
             checkpoint::Checkpoint,
             nodes,
@@ -223,7 +223,7 @@ impl Collected {
     fn writes(&self, case: &CaseFile) -> Vec<EvidenceWrite> {
         let events: BTreeMap<u64, &StoredEvent> =
             case.events.iter().map(|stored| (stored.sequence, stored)).collect();
-        let write = |row: &OutboxRow| {
+        let write = |row: &WriteOfCase| {
             let event = events.get(&row.write.sequence)?;
             let key = (event.noms.to_string(), event.stream_sequence);
             self.events.contains(&key).then(|| EvidenceWrite::of(row, event.stream_sequence))

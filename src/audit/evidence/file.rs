@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::EvidenceError;
 use crate::{
-    audit::history::{FailedAttempt, OutboxRow},
+    audit::history::{FailedAttempt, WriteOfCase},
     case::{DeliusWrite, NomsNumber, WriteRef, identity::Part, sha256_hex},
 };
 
@@ -91,7 +91,7 @@ pub struct EvidenceWrite {
 }
 
 impl EvidenceWrite {
-    pub(super) fn of(row: &OutboxRow, sequence: u64) -> Self {
+    pub(super) fn of(row: &WriteOfCase, sequence: u64) -> Self {
         Self {
             id: row.id,
             noms_id: row.noms.clone(),
@@ -103,8 +103,8 @@ impl EvidenceWrite {
         }
     }
 
-    pub(super) fn row(&self, failures: Vec<FailedAttempt>) -> OutboxRow {
-        OutboxRow {
+    pub(super) fn row(&self, failures: Vec<FailedAttempt>) -> WriteOfCase {
+        WriteOfCase {
             id: self.id,
             noms: self.noms_id.clone(),
             write: WriteRef { sequence: self.sequence, ordinal: self.ordinal },

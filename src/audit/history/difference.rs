@@ -8,7 +8,7 @@ use super::{Answer, CaseFile, Entry, Question, build};
 /// What differs between two times.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Difference {
+pub struct HistoryDifference {
     /// The number that the person has now.
     pub noms_id: String,
     /// Every number that the person had, where there are several.
@@ -30,7 +30,7 @@ pub fn difference(
     file: &CaseFile,
     (from, to): (DateTime<Utc>, DateTime<Utc>),
     known_at: Option<DateTime<Utc>>,
-) -> Difference {
+) -> HistoryDifference {
     let at = |as_of| build(file, &Question { as_of, known_at, ..Question::default() });
     let history = at(None);
     let between = |at: DateTime<Utc>| from < at && at <= to;
@@ -41,7 +41,7 @@ pub fn difference(
         .partition(|entry| between(entry.occurred_at.unwrap_or(entry.recorded_at)));
     let about_before =
         |entry: &Entry| between(entry.recorded_at) && entry.occurred_at.is_some_and(|at| at <= from);
-    Difference {
+    HistoryDifference {
         noms_id: history.noms_id,
         numbers: history.numbers,
         known_at,

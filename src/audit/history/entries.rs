@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{
     audit::{
         evidence::{EntryEvidence, Places},
-        history::{Receipt, StoredEvent, timeline},
+        history::{ReceiptOfCase, StoredEvent, timeline},
         render::{duration::duration, words},
     },
     case::{CaseEvent, NameWait, NomsNumber, OutcomeName, RowChange, WriteRef, WriteState, WriteStates},
@@ -183,7 +183,7 @@ pub struct Write {
 }
 
 /// The entries that the events and receipts add up to, in the order of recording.
-pub(crate) fn entries(events: &[StoredEvent], receipts: &[Receipt], places: &Places) -> Vec<Entry> {
+pub(crate) fn entries(events: &[StoredEvent], receipts: &[ReceiptOfCase], places: &Places) -> Vec<Entry> {
     let states = WriteStates::of(events.iter().map(|stored| (stored.sequence, &stored.event)));
     let mut duplicates: BTreeMap<&str, usize> = BTreeMap::new();
     for receipt in receipts.iter().filter(|receipt| receipt.disposition == "duplicate") {

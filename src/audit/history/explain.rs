@@ -72,12 +72,12 @@ pub struct Explanation {
     /// Its place in the journal, once it is there.
     pub journal: Option<JournalPlace>,
     /// The attempts that failed.
-    pub failures: Vec<Failure>,
+    pub failures: Vec<FailedWriteAttempt>,
 }
 
 /// An attempt at one of the writes that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
-pub struct Failure {
+pub struct FailedWriteAttempt {
     /// Which of the writes.
     pub ordinal: u32,
     /// The attempt.
@@ -178,7 +178,7 @@ pub fn explain(file: &CaseFile, position: u64) -> Option<Explanation> {
             .filter(|row| row.write.sequence == position)
             .flat_map(|row| {
                 let ordinal = row.write.ordinal;
-                row.failures.iter().map(move |failed| Failure { ordinal, failed: failed.clone() })
+                row.failures.iter().map(move |failed| FailedWriteAttempt { ordinal, failed: failed.clone() })
             })
             .collect(),
         entry,
@@ -288,11 +288,13 @@ fn write_chain(
     f: &mut fmt::Formatter<'_>,
     reference: WriteRef,
     write: &Write,
-    failures: &[Failure],
+    failures: &[FailedWriteAttempt],
 ) -> fmt::Result {
     writeln!(f, "\nWrite         {}.{}  {}", reference.sequence, reference.ordinal, write.id)?;
     line(f, "is to", &write.description)?;
-    for Failure { failed, .. } in failures.iter().filter(|failure| failure.ordinal == write.ordinal) {
+    for FailedWriteAttempt { failed, .. } in
+        failures.iter().filter(|failure| failure.ordinal == write.ordinal)
+    {
         let at = date_time_zone(failed.at);
         line(f, "attempt", format!("{} failed at {at}: {}", failed.attempt, failed.error))?;
     }

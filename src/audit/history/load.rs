@@ -9,8 +9,8 @@ use uuid::Uuid;
 use crate::{
     audit::{
         history::{
-            Access, Action, CaseFile, DeliusRow, Explanation, FailedAttempt, OutboxRow, ParkedMessage,
-            Parking, Receipt, StoredEvent, explain, person,
+            Access, Action, CaseFile, DeliusRow, Explanation, FailedAttempt, ParkedOfCase, ParkingOfCase,
+            ReceiptOfCase, StoredEvent, WriteOfCase, explain, person,
         },
         journal,
     },
@@ -166,7 +166,7 @@ async fn receipts(
     connection: &mut PgConnection,
     noms: &NomsNumber,
     messages: &[String],
-) -> sqlx::Result<Vec<Receipt>> {
+) -> sqlx::Result<Vec<ReceiptOfCase>> {
     let sql = format!(
         "select message_id, disposition, body_sha256, receive_count, {}, {}
          from message_receipts where case_id = $1 or message_id = any($2) order by id",
@@ -177,7 +177,7 @@ async fn receipts(
         .bind(noms.as_str())
         .bind(messages)
         .try_map(|row: PgRow| {
-            Ok(Receipt {
+            Ok(ReceiptOfCase {
                 message_id: row.try_get("message_id")?,
                 disposition: row.try_get("disposition")?,
                 body_sha256: row.try_get("body_sha256")?,
@@ -191,7 +191,7 @@ async fn receipts(
 }
 
 /// A message belongs to the case from the parking on by which its case was known.
-async fn parked(connection: &mut PgConnection, noms: &NomsNumber) -> sqlx::Result<Vec<ParkedMessage>> {
+async fn parked(connection: &mut PgConnection, noms: &NomsNumber) -> sqlx::Result<Vec<ParkedOfCase>> {
     let sql = format!(
         "select parked_id, event_type, reason, detail, {} from parkings where case_id = $1 order by id",
         told("at")
@@ -201,11 +201,11 @@ async fn parked(connection: &mut PgConnection, noms: &NomsNumber) -> sqlx::Resul
         .try_map(|row: PgRow| {
             let (event_type, at) = (row.try_get("event_type")?, row.try_get("at")?);
             let (reason, detail) = (row.try_get("reason")?, row.try_get("detail")?);
-            Ok((row.try_get::<i64, _>("parked_id")?, Parking { event_type, reason, detail, at }))
+            Ok((row.try_get::<i64, _>("parked_id")?, ParkingOfCase { event_type, reason, detail, at }))
         })
         .fetch_all(&mut *connection)
         .await?;
-    let mut parkings: HashMap<i64, Vec<Parking>> = HashMap::new();
+    let mut parkings: HashMap<i64, Vec<ParkingOfCase>> = HashMap::new();
     for (parked_id, parking) in kept {
         parkings.entry(parked_id).or_default().push(parking);
     }
@@ -228,7 +228,7 @@ async fn parked(connection: &mut PgConnection, noms: &NomsNumber) -> sqlx::Resul
         .bind(&ids)
         .try_map(|row: PgRow| {
             let id = row.try_get("id")?;
-            Ok(ParkedMessage {
+            Ok(ParkedOfCase {
                 id,
                 message_id: row.try_get("message_id")?,
                 received_at: row.try_get("received_at")?,
@@ -240,7 +240,7 @@ async fn parked(connection: &mut PgConnection, noms: &NomsNumber) -> sqlx::Resul
         .await
 }
 
-async fn outbox(connection: &mut PgConnection, noms: &NomsNumber) -> sqlx::Result<Vec<OutboxRow>> {
+async fn outbox(connection: &mut PgConnection, noms: &NomsNumber) -> sqlx::Result<Vec<WriteOfCase>> {
     let sql = format!(
         "select outbox_id, failed.attempt, {}, error
          from outbox_attempts failed join outbox on outbox.id = failed.outbox_id
@@ -261,7 +261,7 @@ async fn outbox(connection: &mut PgConnection, noms: &NomsNumber) -> sqlx::Resul
     .bind(noms.as_str())
     .try_map(|row: PgRow| {
         let id = row.try_get("id")?;
-        Ok(OutboxRow {
+        Ok(WriteOfCase {
             id,
             noms: noms.clone(),
             write: WriteRef {

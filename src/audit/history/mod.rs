@@ -26,12 +26,14 @@ mod timeline;
 mod view;
 
 pub use access::{Access, Action};
-pub use difference::{Difference, difference};
+pub use difference::{HistoryDifference, difference};
 pub use entries::{Entry, Kind, Marks, Write};
-pub use explain::{DeliusRow, Explanation, Failure, InvalidRow, Received, explain};
+pub use explain::{DeliusRow, Explanation, FailedWriteAttempt, InvalidRow, Received, explain};
 pub use load::{by_delius_row, load, load_for, load_person};
 pub(crate) use person::merge;
 pub use question::{InvalidTime, Moment, PAGE, Question};
-pub use source::{CaseFile, FailedAttempt, OutboxRow, ParkedMessage, Parking, Receipt, StoredEvent};
+pub use source::{
+    CaseFile, FailedAttempt, ParkedOfCase, ParkingOfCase, ReceiptOfCase, StoredEvent, WriteOfCase,
+};
 pub use timeline::{DatesPeriod, Period};
 pub use view::{Answer, Belief, Counts, Held, History, Page, ParkedDecision, ParkedItem, build};

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::{
-    audit::history::{CaseFile, ParkedMessage, Parking, Receipt, StoredEvent},
+    audit::history::{CaseFile, ParkedOfCase, ParkingOfCase, ReceiptOfCase, StoredEvent},
     case::{
         CaseEvent, DeliusWrite, Evidence, Fetched, NameSource, OutcomeName, Pom, Provenance, RowAction,
         RowChange, WriteOutcome, WriteRef, WriteResult,
@@ -139,13 +139,13 @@ impl Story {
     /// A message about the case was parked, for each of the reasons at its time.
     pub(crate) fn parked(&mut self, parkings: &[(&str, &str)]) {
         let id = self.0.parked.len() as i64 + 1;
-        self.0.parked.push(ParkedMessage {
+        self.0.parked.push(ParkedOfCase {
             id,
             message_id: format!("p{id}"),
             received_at: utc(parkings[0].1),
             parkings: parkings
                 .iter()
-                .map(|(reason, at)| Parking {
+                .map(|(reason, at)| ParkingOfCase {
                     event_type: Some("offender-management.allocation.changed".to_owned()),
                     reason: (*reason).to_owned(),
                     detail: format!("{reason}: mend it"),
@@ -208,7 +208,7 @@ impl Story {
     }
 
     pub(crate) fn received_again(&mut self, message: &str, at: &str) {
-        self.0.receipts.push(Receipt {
+        self.0.receipts.push(ReceiptOfCase {
             message_id: message.to_owned(),
             disposition: "duplicate".to_owned(),
             body_sha256: String::new(),

@@ -31,11 +31,11 @@ pub struct CaseFile {
     /// The events of all streams, in the order of recording.
     pub events: Vec<StoredEvent>,
     /// The receipts of messages about the case, in the order in which they were recorded.
-    pub receipts: Vec<Receipt>,
+    pub receipts: Vec<ReceiptOfCase>,
     /// The derived writes as they stand now.
-    pub outbox: Vec<OutboxRow>,
+    pub outbox: Vec<WriteOfCase>,
     /// Messages about the case that could not become events.
-    pub parked: Vec<ParkedMessage>,
+    pub parked: Vec<ParkedOfCase>,
     /// Messages about the case that could not be accepted yet, as they stand now.
     pub waiting: Vec<WaitingSummary>,
     /// What was erased under this number: nothing of that time is held any more.
@@ -74,7 +74,7 @@ pub struct StoredEvent {
 
 /// One receipt of a message: SQS delivers at least once.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Receipt {
+pub struct ReceiptOfCase {
     /// SNS `MessageId` (else `sqs:…` or `sha256:…`).
     pub message_id: String,
     /// What became of this delivery.
@@ -91,7 +91,7 @@ pub struct Receipt {
 
 /// A derived write as it stands now.
 #[derive(Debug, Clone)]
-pub struct OutboxRow {
+pub struct WriteOfCase {
     /// Stable identity of the write.
     pub id: Uuid,
     /// The stream that it was derived from.
@@ -121,7 +121,7 @@ pub struct FailedAttempt {
 
 /// A message about the case that could not become an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ParkedMessage {
+pub struct ParkedOfCase {
     /// Its number in the list of parked messages.
     pub id: i64,
     /// SNS `MessageId` (else `sqs:…` or `sha256:…`).
@@ -129,14 +129,14 @@ pub struct ParkedMessage {
     /// When it was received.
     pub received_at: DateTime<Utc>,
     /// Each time that it was parked, oldest first: it may be for another reason when it is retried.
-    pub parkings: Vec<Parking>,
+    pub parkings: Vec<ParkingOfCase>,
     /// What operators decided since: decision, who, why and when.
     pub decisions: Vec<(String, String, String, DateTime<Utc>)>,
 }
 
 /// One parking of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Parking {
+pub struct ParkingOfCase {
     /// Event type it was routed by, when it had one.
     pub event_type: Option<String>,
     /// Why it was parked.

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use crate::{
     audit::{
         history::{
-            CaseFile, History, Parking, Question, build,
+            CaseFile, History, ParkingOfCase, Question, build,
             samples::{Story, pom, provenance, utc},
         },
         render::{self, Format},
@@ -63,7 +63,11 @@ fn tell(happenings: &[Happening]) -> CaseFile {
             7 => {
                 if let Some(parked) = story.0.parked.last_mut() {
                     let first = parked.parkings[0].clone();
-                    parked.parkings.push(Parking { reason: "ForeignDetailUrl".to_owned(), at: now, ..first });
+                    parked.parkings.push(ParkingOfCase {
+                        reason: "ForeignDetailUrl".to_owned(),
+                        at: now,
+                        ..first
+                    });
                 }
             }
             _ => {

@@ -90,7 +90,7 @@ pub struct NotUnderstood {
 
 /// A period of days; either end may be open.
 #[derive(Clone, Copy)]
-struct Asked {
+struct AskedPeriod {
     start: Option<DateTime<Utc>>,
     end: Option<DateTime<Utc>>,
 }
@@ -98,7 +98,7 @@ struct Asked {
 /// What is held from the first to the last day (both included, by the clock in London; either may be open). `None` when
 /// nothing of that time is held.
 pub fn content(file: &CaseFile, from: Option<NaiveDate>, to: Option<NaiveDate>) -> Option<SubjectAccess> {
-    let days = Asked {
+    let days = AskedPeriod {
         start: from.map(midnight),
         end: to.and_then(|day| day.checked_add_days(Days::new(1))).map(midnight),
     };
@@ -155,7 +155,7 @@ impl SubjectAccess {
     }
 }
 
-impl Asked {
+impl AskedPeriod {
     fn contain(self, at: DateTime<Utc>) -> bool {
         self.start.is_none_or(|start| at >= start) && self.end.is_none_or(|end| at < end)
     }

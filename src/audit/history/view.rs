@@ -7,7 +7,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    audit::history::{CaseFile, DatesPeriod, Entry, ParkedMessage, Period, Question, entries, timeline},
+    audit::history::{CaseFile, DatesPeriod, Entry, ParkedOfCase, Period, Question, entries, timeline},
     case::{Holder, WriteState},
     ingest::waiting::WaitingSummary,
     operations::erasure::Erasure,
@@ -273,7 +273,7 @@ fn answer(at: DateTime<Utc>, timeline: &[Period], handover: &[DatesPeriod]) -> A
 }
 
 /// The message as it was parked last; `None` when it was not parked yet.
-fn parked_item(mut parked: ParkedMessage, known_at: Option<DateTime<Utc>>) -> Option<ParkedItem> {
+fn parked_item(mut parked: ParkedOfCase, known_at: Option<DateTime<Utc>>) -> Option<ParkedItem> {
     let parking = parked.parkings.pop()?;
     Some(ParkedItem {
         id: parked.id,

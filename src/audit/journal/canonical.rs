@@ -18,7 +18,7 @@ const NULL: u64 = u64::MAX;
 
 /// One column of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Field<'a> {
+pub enum CanonicalField<'a> {
     Null,
     Text(&'a str),
     /// JSON in any spelling.
@@ -29,20 +29,23 @@ pub enum Field<'a> {
 ///
 /// # Errors
 /// When a JSON field is not JSON.
-pub fn bytes<'a>(source: &str, fields: impl IntoIterator<Item = Field<'a>>) -> serde_json::Result<Vec<u8>> {
+pub fn bytes<'a>(
+    source: &str,
+    fields: impl IntoIterator<Item = CanonicalField<'a>>,
+) -> serde_json::Result<Vec<u8>> {
     let mut out = Vec::with_capacity(2_048);
     add(source.as_bytes(), &mut out);
     for field in fields {
         match field {
-            Field::Text(text) => add(text.as_bytes(), &mut out),
-            Field::Json(text) => {
+            CanonicalField::Text(text) => add(text.as_bytes(), &mut out),
+            CanonicalField::Json(text) => {
                 let begin = out.len();
                 out.extend_from_slice(&[0; 8]);
                 canonical_json(text, &mut out)?;
                 let length = (out.len() - begin - 8) as u64;
                 out[begin..begin + 8].copy_from_slice(&length.to_be_bytes());
             }
-            Field::Null => out.extend_from_slice(&NULL.to_be_bytes()),
+            CanonicalField::Null => out.extend_from_slice(&NULL.to_be_bytes()),
         }
     }
     Ok(out)
@@ -267,21 +270,29 @@ mod tests {
         }
     }
 
-    fn of(fields: &[Field<'_>]) -> Vec<u8> {
+    fn of(fields: &[CanonicalField<'_>]) -> Vec<u8> {
         bytes("event", fields.iter().copied()).unwrap()
     }
 
     #[test]
     fn moving_text_from_one_column_to_the_next_changes_the_bytes() {
-        assert_ne!(of(&[Field::Text("ab"), Field::Text("c")]), of(&[Field::Text("a"), Field::Text("bc")]));
-        assert_ne!(of(&[Field::Text("")]), of(&[Field::Null]));
-        assert_ne!(of(&[Field::Null]), of(&[]));
+        assert_ne!(
+            of(&[CanonicalField::Text("ab"), CanonicalField::Text("c")]),
+            of(&[CanonicalField::Text("a"), CanonicalField::Text("bc")])
+        );
+        assert_ne!(of(&[CanonicalField::Text("")]), of(&[CanonicalField::Null]));
+        assert_ne!(of(&[CanonicalField::Null]), of(&[]));
         assert_ne!(bytes("event", []).unwrap(), bytes("receipt", []).unwrap());
     }
 
     #[test]
     fn the_fields_are_read_back_from_the_bytes() {
-        let bytes = of(&[Field::Text("a"), Field::Null, Field::Json("{ \"b\": 1 }"), Field::Text("")]);
+        let bytes = of(&[
+            CanonicalField::Text("a"),
+            CanonicalField::Null,
+            CanonicalField::Json("{ \"b\": 1 }"),
+            CanonicalField::Text(""),
+        ]);
         let expected = [Some("event"), Some("a"), None, Some("{\"b\":1}"), Some("")];
         assert_eq!(fields(&bytes).unwrap(), expected);
         assert_eq!(fields(&bytes[..bytes.len() - 1]), None);

@@ -15,7 +15,7 @@ use super::{
 pub(super) const SPAN: u32 = 4;
 
 /// Hashes by subtree.
-type Known = HashMap<Node, Hash>;
+type KnownHashes = HashMap<Node, Hash>;
 
 /// The roots of the trees over these leaves.
 ///
@@ -52,7 +52,7 @@ fn stored_under(node: Node) -> impl Iterator<Item = Node> {
     (first..first + (1 << up)).map(move |index| Node { level: node.level - up, index })
 }
 
-fn compute(node: Node, known: &Known) -> sqlx::Result<Hash> {
+fn compute(node: Node, known: &KnownHashes) -> sqlx::Result<Hash> {
     if node.level.is_multiple_of(SPAN) {
         return known.get(&node).copied().ok_or(sqlx::Error::RowNotFound);
     }
@@ -60,7 +60,7 @@ fn compute(node: Node, known: &Known) -> sqlx::Result<Hash> {
     Ok(Hash::parent(&compute(child(0), known)?, &compute(child(1), known)?))
 }
 
-async fn read(connection: &mut PgConnection, wanted: &[Node]) -> sqlx::Result<Known> {
+async fn read(connection: &mut PgConnection, wanted: &[Node]) -> sqlx::Result<KnownHashes> {
     let (levels, indices): (Vec<i16>, Vec<i64>) =
         wanted.iter().map(|node| (node.level as i16, node.index.cast_signed())).unzip();
     // Leaf 0 is at position 1.

@@ -15,7 +15,7 @@ use super::{
 use crate::{case::NomsNumber, event_store::reader::EventRow};
 
 /// The entry of an event: position, salt and leaf.
-type Entry = (i64, Option<Vec<u8>>, Hash);
+type CaseEntry = (i64, Option<Vec<u8>>, Hash);
 
 /// Compares the events of a case (all of them, in order) with their entries; how many of them are entered.
 pub(crate) async fn check(
@@ -30,7 +30,7 @@ pub(crate) async fn check(
     .bind(noms.as_str())
     .fetch_all(&mut *connection)
     .await?;
-    let entries: BTreeMap<i64, Entry> = entries
+    let entries: BTreeMap<i64, CaseEntry> = entries
         .into_iter()
         .map(|(sequence, position, salt, leaf)| (sequence, (position, salt, Hash::from_stored(&leaf))))
         .collect();
@@ -47,7 +47,7 @@ pub(crate) async fn check(
 fn compare(
     noms: &NomsNumber,
     events: &[EventRow],
-    entries: &BTreeMap<i64, Entry>,
+    entries: &BTreeMap<i64, CaseEntry>,
     end: i64,
 ) -> Result<(), VerifyFinding> {
     let source = EVENTS.name;

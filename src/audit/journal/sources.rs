@@ -26,17 +26,17 @@ pub struct Source {
     case: &'static str,
     /// Place in the stream of the case, for events.
     sequence: &'static str,
-    columns: &'static [Column],
+    columns: &'static [SourceColumn],
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Column {
+enum SourceColumn {
     Text(&'static str),
     Json(&'static str),
     Time(&'static str),
 }
 
-use Column::{Json, Text, Time};
+use SourceColumn::{Json, Text, Time};
 
 /// A row that is, or is to be, a leaf.
 #[derive(Debug, Clone, FromRow)]
@@ -134,9 +134,9 @@ impl Source {
     /// When a JSON column is not JSON.
     pub fn bytes(&self, record: &Record) -> serde_json::Result<Vec<u8>> {
         let fields = self.columns.iter().zip(&record.fields).map(|(column, field)| match (column, field) {
-            (_, None) => canonical::Field::Null,
-            (Json(_), Some(text)) => canonical::Field::Json(text),
-            (_, Some(text)) => canonical::Field::Text(text),
+            (_, None) => canonical::CanonicalField::Null,
+            (Json(_), Some(text)) => canonical::CanonicalField::Json(text),
+            (_, Some(text)) => canonical::CanonicalField::Text(text),
         });
         canonical::bytes(self.name, fields)
     }
@@ -199,7 +199,7 @@ impl Source {
     }
 }
 
-impl Column {
+impl SourceColumn {
     fn name(self) -> &'static str {
         let (Text(name) | Json(name) | Time(name)) = self;
         name

@@ -1,5 +1,5 @@
 //! The history as CSV: one line per write, or per entry where it has none; times in UTC. Behind them come lines that are
-//! named in the column `event`: `Answer`, a `ParkedMessage` each, `Provisional` and `NextPage` where there is one.
+//! named in the column `event`: `Answer`, a `ParkedOfCase` each, `Provisional` and `NextPage` where there is one.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 

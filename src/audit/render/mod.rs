@@ -8,7 +8,7 @@ pub mod words;
 
 use clap::ValueEnum;
 
-use crate::audit::history::{Difference, History};
+use crate::audit::history::{History, HistoryDifference};
 
 /// A form in which a history is handed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -108,7 +108,7 @@ pub fn render(history: &History, format: Format) -> anyhow::Result<String> {
 ///
 /// # Errors
 /// Never in practice: everything is written to memory.
-pub fn render_difference(difference: &Difference, format: Format) -> anyhow::Result<Option<String>> {
+pub fn render_difference(difference: &HistoryDifference, format: Format) -> anyhow::Result<Option<String>> {
     Ok(match format {
         Format::Table => Some(table::render_difference(difference)),
         Format::Json => Some(format!("{}\n", serde_json::to_string_pretty(difference)?)),

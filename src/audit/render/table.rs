@@ -6,7 +6,7 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 
 use crate::{
     audit::{
-        history::{Answer, DatesPeriod, Difference, Entry, Held, History},
+        history::{Answer, DatesPeriod, Entry, Held, History, HistoryDifference},
         render::words,
     },
     case::Holder,
@@ -69,15 +69,15 @@ fn dates(answer: &Answer) -> String {
 }
 
 /// Renders what differs between two times for a terminal.
-pub(crate) fn render_difference(difference: &Difference) -> String {
+pub(crate) fn render_difference(difference: &HistoryDifference) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
     let _ = differences(&mut out, difference);
     out.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
-fn differences(out: &mut String, difference: &Difference) -> std::fmt::Result {
-    let Difference { noms_id, numbers, known_at, before, after, happened, learned } = difference;
+fn differences(out: &mut String, difference: &HistoryDifference) -> std::fmt::Result {
+    let HistoryDifference { noms_id, numbers, known_at, before, after, happened, learned } = difference;
     writeln!(out, "What differs in case {noms_id}   (all times by the clock in London)")?;
     if !numbers.is_empty() {
         writeln!(out, "  numbers of the person      {}", numbers.join(", "))?;

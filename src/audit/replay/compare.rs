@@ -13,7 +13,7 @@ use crate::{
 
 /// The first write that differs.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Difference {
+pub struct WriteDifference {
     /// Whose case.
     pub case: String,
     /// Which write.
@@ -53,7 +53,7 @@ pub enum Discrepancy {
     },
 }
 
-impl Difference {
+impl WriteDifference {
     /// A stored write whose event does not exist.
     pub(crate) fn orphan(stored: StoredWrite) -> Self {
         Self {
@@ -68,7 +68,7 @@ impl Difference {
     }
 }
 
-impl fmt::Display for Difference {
+impl fmt::Display for WriteDifference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let WriteRef { sequence, ordinal } = self.write;
         let event = self.event.unwrap_or("which does not exist");
@@ -97,11 +97,11 @@ pub(crate) fn event(
     sequence: u64,
     event: &CaseEvent,
     stored: &[StoredWrite],
-) -> Result<u64, Difference> {
+) -> Result<u64, WriteDifference> {
     let derived = projector::derive(event);
     let differs = |ordinal: u32, discrepancy| {
         let write = WriteRef { sequence, ordinal };
-        Err(Difference { case: noms.to_string(), write, event: Some(event.name()), discrepancy })
+        Err(WriteDifference { case: noms.to_string(), write, event: Some(event.name()), discrepancy })
     };
     for (write, ordinal) in derived.iter().zip(0..) {
         // Serializing a plain structure does not fail.

@@ -17,9 +17,9 @@ use crate::{
     },
     ingest::{
         Delivery, message,
-        route::{Route, route},
+        route::{MessageRoute, route},
     },
-    mpc::Recorded,
+    mpc::RecordedAnswers,
 };
 
 /// The first event that today's code would record otherwise.
@@ -105,7 +105,7 @@ async fn decide(case: &Case, noms: &NomsNumber, stored: &CaseEvent) -> Result<Ve
     let command = command(noms, stored)?;
     let fetched = stored.provenance().map_or(&[][..], |provenance| &provenance.fetched);
     let services = CaseServices {
-        mpc: Arc::new(Recorded::new(fetched)),
+        mpc: Arc::new(RecordedAnswers::new(fetched)),
         staff: Arc::new(DirectoryThen(directory_entry(stored))),
         identities: Arc::new(IdentitiesThen(facts_then(noms, stored))),
     };
@@ -195,18 +195,18 @@ fn command_of_message(
     let parsed = message::parse(&delivery).1.map_err(|malformed| malformed.0)?;
     match route(&parsed, provenance.message.clone(), provenance.received_at, chrono::Utc::now()) {
         // The message may name a former number of the person.
-        Route::Command(routed, command) if provenance.under.as_ref() == Some(&routed) => {
+        MessageRoute::Command(routed, command) if provenance.under.as_ref() == Some(&routed) => {
             Ok(command.moved_to(noms))
         }
-        Route::Command(routed, command) if routed == *noms => Ok(command),
-        Route::Command(..) => Err("the message is about another case".into()),
+        MessageRoute::Command(routed, command) if routed == *noms => Ok(command),
+        MessageRoute::Command(..) => Err("the message is about another case".into()),
         // Whose NOMS number it was, Delius said then.
-        Route::Linked { crn, message, .. } => {
+        MessageRoute::Linked { crn, message, .. } => {
             Ok(CaseCommand::LinkIdentifier { noms: noms.clone(), crn: Some(crn), message })
         }
-        Route::Identity { .. } => Err("the message is about identifiers".into()),
+        MessageRoute::Identity { .. } => Err("the message is about identifiers".into()),
         // Which of the two it was, Delius said then.
-        Route::SentenceChanged(_, message) => {
+        MessageRoute::SentenceChanged(_, message) => {
             Ok(if let CaseEvent::MessageNotApplicable { reason, .. } = stored {
                 CaseCommand::RecordNotApplicable { message, reason: reason.clone() }
             } else {
@@ -214,9 +214,9 @@ fn command_of_message(
                 CaseCommand::RecordHandover { noms, message, address, dry_run: false }
             })
         }
-        Route::ChangeFeed(_) => Err("the message is of the change feed".into()),
-        Route::ErasureRequested(..) => Err("the message asks for an erasure".into()),
-        Route::Park(parking) => Err(format!("the message would be parked: {}", parking.detail)),
+        MessageRoute::ChangeFeed(_) => Err("the message is of the change feed".into()),
+        MessageRoute::ErasureRequested(..) => Err("the message asks for an erasure".into()),
+        MessageRoute::Park(parking) => Err(format!("the message would be parked: {}", parking.detail)),
     }
 }
 

@@ -8,7 +8,7 @@ mod diff;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use compare::event as derived_writes;
-pub use compare::{Difference, Discrepancy};
+pub use compare::{Discrepancy, WriteDifference};
 use futures_util::TryStreamExt as _;
 use sqlx::{PgConnection, PgPool};
 
@@ -44,7 +44,7 @@ pub struct Replayed {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Unlike {
     /// A write differs.
-    Write(Box<Difference>),
+    Write(Box<WriteDifference>),
     /// The journal shows that the events are not what was recorded.
     Tampered(VerifyFinding),
     /// The store counts other numbers than were read: a fault of this code.
@@ -81,7 +81,7 @@ pub async fn one(pool: &PgPool, noms: &NomsNumber) -> Result<Option<Result<Repla
         events += 1;
     }
     if let Some(orphan) = by_event.into_values().flatten().next() {
-        return Ok(Some(Err(Unlike::Write(Box::new(Difference::orphan(orphan))))));
+        return Ok(Some(Err(Unlike::Write(Box::new(WriteDifference::orphan(orphan))))));
     }
     Ok(Some(checked.map(|entered| Replayed { events, writes, journal: None, not_entered: events - entered })))
 }
@@ -227,7 +227,7 @@ pub async fn all(
     if stored != replayed.writes {
         // More are stored than the events mean: some belong to no event.
         return Ok(Err(match orphan(&mut transaction).await? {
-            Some(orphan) => Unlike::Write(Box::new(Difference::orphan(orphan))),
+            Some(orphan) => Unlike::Write(Box::new(WriteDifference::orphan(orphan))),
             None => Unlike::Incomplete { what: "writes", read: replayed.writes, stored },
         }));
     }
@@ -263,7 +263,7 @@ fn group(stored: Vec<StoredWrite>) -> ByEvent {
 }
 
 /// Writes that were compared, or the first difference.
-type PageOutcome = Result<u64, Box<Difference>>;
+type PageOutcome = Result<u64, Box<WriteDifference>>;
 
 /// Replays a page on a connection of its own, in a task of its own: pages are derived on several cores.
 async fn replayed_page(

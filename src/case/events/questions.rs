@@ -249,7 +249,46 @@ impl CaseEvent {
 
     /// Name of the outcome of an event that means no write, where telemetry knows one.
     pub fn outcome(&self) -> Option<&'static str> {
-        matches!(self, Self::AllocationNotReady { .. }).then_some("NotReadyToAllocate")
+        match self {
+            Self::AllocationNotReady { .. } => Some("NotReadyToAllocate"),
+            Self::HandoverNotFound { .. } => None,
+            Self::PomAllocated { .. }
+            | Self::PomDeallocated { .. }
+            | Self::AllocationSuperseded { .. }
+            | Self::HandoverDatesChanged { .. }
+            | Self::MessageNotApplicable { .. }
+            | Self::IdentifierLinked { .. }
+            | Self::IdentityChanged { .. }
+            | Self::DeliusUpdated(_)
+            | Self::DeliusUnchanged(_)
+            | Self::DeliusWriteRefused(_)
+            | Self::DeliusWriteRetried { .. }
+            | Self::WritesReasserted { .. }
+            | Self::DeliusWriteSkipped { .. }
+            | Self::DeliusWriteParked { .. } => None,
+        }
+    }
+
+    /// Name of the telemetry line for an event that leads to no write.
+    pub fn telemetry(&self) -> Option<&'static str> {
+        match self {
+            Self::AllocationNotReady { .. } => Some("NotReadyToAllocate"),
+            Self::HandoverNotFound { .. } => Some("HandoverNotFound"),
+            Self::PomAllocated { .. }
+            | Self::PomDeallocated { .. }
+            | Self::AllocationSuperseded { .. }
+            | Self::HandoverDatesChanged { .. }
+            | Self::MessageNotApplicable { .. }
+            | Self::IdentifierLinked { .. }
+            | Self::IdentityChanged { .. }
+            | Self::DeliusUpdated(_)
+            | Self::DeliusUnchanged(_)
+            | Self::DeliusWriteRefused(_)
+            | Self::DeliusWriteRetried { .. }
+            | Self::WritesReasserted { .. }
+            | Self::DeliusWriteSkipped { .. }
+            | Self::DeliusWriteParked { .. } => None,
+        }
     }
 
     /// The event's name, as stored and shown.

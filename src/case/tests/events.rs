@@ -96,6 +96,8 @@ fn what_only_some_events_answer_the_others_do_not() {
         assert_eq!(event.stated_holding().is_some(), holder && name != "AllocationSuperseded", "{name}");
         let not_ready = (name == "AllocationNotReady").then_some("NotReadyToAllocate");
         assert_eq!(event.outcome(), not_ready, "{name}");
+        let not_found = (name == "HandoverNotFound").then_some("HandoverNotFound");
+        assert_eq!(event.telemetry(), not_ready.or(not_found), "{name}");
         let dates = ["HandoverDatesChanged", "HandoverNotFound"].contains(&name);
         assert_eq!(event.handover().is_some(), dates, "{name}");
     }

@@ -71,10 +71,10 @@ impl StaffDirectory for Told {
 }
 
 /// Knows these facts about the identifiers of persons.
-struct Known(Vec<IdentityFact>);
+struct GivenCase(Vec<IdentityFact>);
 
 #[async_trait]
-impl KnownIdentities for Known {
+impl KnownIdentities for GivenCase {
     async fn around(&self, _: &NomsNumber, _: Option<&Crn>) -> Result<Identities, FetchError> {
         Ok(Identities::of(self.0.clone()))
     }
@@ -109,7 +109,7 @@ impl World {
             handover: Mutex::new(Ok(self.handover)),
             staff: self.staff,
         });
-        CaseServices { mpc: told.clone(), staff: told, identities: Arc::new(Known(self.identities)) }
+        CaseServices { mpc: told.clone(), staff: told, identities: Arc::new(GivenCase(self.identities)) }
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{Append, parts::Parts};
+use super::{Append, parts::AppendParts};
 use crate::{
     case::{CaseEvent, DeliusWrite, identity},
     database::KeptConnections,
@@ -174,8 +174,8 @@ impl<'a> Columns<'a> {
         Ok(())
     }
 
-    fn parts(&self) -> Parts {
-        Parts {
+    fn parts(&self) -> AppendParts {
+        AppendParts {
             message: !(self.writes.append.is_empty() && self.receipts.append.is_empty()),
             outcome: !(self.notices.append.is_empty() && self.officers.append.is_empty()),
             person: !(self.names.append.is_empty()

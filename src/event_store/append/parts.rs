@@ -4,13 +4,13 @@ use std::sync::LazyLock;
 
 const APPEND: &str = include_str!("../append.sql");
 
-/// Every statement there is, by [`Parts::number`].
+/// Every statement there is, by [`AppendParts::number`].
 static STATEMENTS: LazyLock<[String; 8]> =
-    LazyLock::new(|| std::array::from_fn(|number| Parts::numbered(number).write()));
+    LazyLock::new(|| std::array::from_fn(|number| AppendParts::numbered(number).write()));
 
 /// Which optional parts of `append.sql` have something to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Parts {
+pub(super) struct AppendParts {
     /// Receipts of messages and new writes.
     pub(super) message: bool,
     /// Notices of outcomes, and whom in Delius they were written to.
@@ -19,7 +19,7 @@ pub(super) struct Parts {
     pub(super) person: bool,
 }
 
-impl Parts {
+impl AppendParts {
     /// The same text every time for the same parts, so that a connection prepares it once.
     pub(super) fn statement(self) -> &'static str {
         &STATEMENTS[self.number()]
@@ -69,7 +69,7 @@ impl Parts {
 mod tests {
     use super::*;
 
-    const ALL: Parts = Parts { message: true, outcome: true, person: true };
+    const ALL: AppendParts = AppendParts { message: true, outcome: true, person: true };
 
     #[test]
     fn each_parameter_of_the_statement_is_bound_and_used_once() {
@@ -84,14 +84,17 @@ mod tests {
     #[test]
     fn each_part_has_its_tables() {
         let tables = [
-            (Parts { message: true, ..Parts::numbered(0) }, vec!["outbox", "message_receipts"]),
-            (Parts { outcome: true, ..Parts::numbered(0) }, vec!["outcome_notices", "delius_staff"]),
+            (AppendParts { message: true, ..AppendParts::numbered(0) }, vec!["outbox", "message_receipts"]),
             (
-                Parts { person: true, ..Parts::numbered(0) },
+                AppendParts { outcome: true, ..AppendParts::numbered(0) },
+                vec!["outcome_notices", "delius_staff"],
+            ),
+            (
+                AppendParts { person: true, ..AppendParts::numbered(0) },
                 vec!["staff_directory", "unreflected_allocations", "identity_facts"],
             ),
         ];
-        let none = Parts::numbered(0).statement();
+        let none = AppendParts::numbered(0).statement();
         for (parts, tables) in tables {
             for table in tables {
                 let insert = format!("insert into {table} ");

@@ -30,7 +30,7 @@ pub(super) trait KeySource: Send + Sync {
 }
 
 /// The clock by which keys age.
-pub(super) type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
+pub(super) type KeyClock = Arc<dyn Fn() -> Instant + Send + Sync>;
 
 #[derive(Default)]
 struct KnownKeys {
@@ -49,13 +49,13 @@ struct FetchAttempt {
 pub(super) struct Keys {
     config: AuthConfig,
     source: Box<dyn KeySource>,
-    clock: Clock,
+    clock: KeyClock,
     known: RwLock<KnownKeys>,
     fetching: tokio::sync::Mutex<()>,
 }
 
 impl Keys {
-    pub(super) fn new(config: AuthConfig, source: Box<dyn KeySource>, clock: Clock) -> Arc<Self> {
+    pub(super) fn new(config: AuthConfig, source: Box<dyn KeySource>, clock: KeyClock) -> Arc<Self> {
         let (known, fetching) = (RwLock::default(), tokio::sync::Mutex::default());
         Arc::new(Self { config, source, clock, known, fetching })
     }

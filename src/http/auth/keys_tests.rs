@@ -5,17 +5,17 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::{
-    super::testing::{Pair, Publisher, claims, header, pair},
+    super::testing::{Pair, TestIssuer, claims, header, pair},
     *,
 };
 
-fn keys_of(publisher: &Publisher) -> Arc<Keys> {
+fn keys_of(publisher: &TestIssuer) -> Arc<Keys> {
     let config = AuthConfig::new("https://auth.example/auth");
     Keys::new(config, Box::new(publisher.clone()), publisher.clock())
 }
 
-fn publishing(keys: &[Value]) -> (Publisher, Arc<Keys>) {
-    let publisher = Publisher::default();
+fn publishing(keys: &[Value]) -> (TestIssuer, Arc<Keys>) {
+    let publisher = TestIssuer::default();
     publisher.publish(keys);
     let keys = keys_of(&publisher);
     (publisher, keys)

@@ -70,7 +70,7 @@ impl Authenticator {
         Ok(Self::with(config, source, Arc::new(Instant::now)))
     }
 
-    fn with(config: AuthConfig, source: Box<dyn KeySource>, clock: keys::Clock) -> Self {
+    fn with(config: AuthConfig, source: Box<dyn KeySource>, clock: keys::KeyClock) -> Self {
         let verified = Cache::<Box<str>, Arc<Caller>>::builder()
             .max_capacity(REMEMBERED_BYTES)
             .weigher(|token, _| u32::try_from(token.len() + 256).unwrap_or(u32::MAX))

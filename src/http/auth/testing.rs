@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 
 use super::{
     Role,
-    keys::{Clock, KeySource},
+    keys::{KeyClock, KeySource},
 };
 
 pub(super) const ISSUER: &str = "https://auth.example/auth/issuer";
@@ -95,7 +95,7 @@ pub(super) fn key_set(keys: &[Value]) -> String {
 
 /// An HMPPS Auth whose key set the test defines, and a clock that the test moves.
 #[derive(Clone, Default)]
-pub(super) struct Publisher(Arc<Published>);
+pub(super) struct TestIssuer(Arc<Published>);
 
 #[derive(Default)]
 struct Published {
@@ -105,7 +105,7 @@ struct Published {
     elapsed: Mutex<Duration>,
 }
 
-impl Publisher {
+impl TestIssuer {
     pub(super) fn publish(&self, keys: &[Value]) {
         self.answer(Some(key_set(keys)));
     }
@@ -122,14 +122,14 @@ impl Publisher {
         *self.0.elapsed.lock().unwrap() += time;
     }
 
-    pub(super) fn clock(&self) -> Clock {
+    pub(super) fn clock(&self) -> KeyClock {
         let (published, start) = (Arc::clone(&self.0), Instant::now());
         Arc::new(move || start + *published.elapsed.lock().unwrap())
     }
 }
 
 #[async_trait]
-impl KeySource for Publisher {
+impl KeySource for TestIssuer {
     async fn key_set(&self) -> Result<Vec<u8>, String> {
         self.0.fetches.fetch_add(1, Ordering::SeqCst);
         // Others get their turn, so that concurrent callers really meet a fetch under way.

@@ -9,18 +9,18 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{
-    testing::{ISSUER, Publisher, claims, header as jose_header, pair},
+    testing::{ISSUER, TestIssuer, claims, header as jose_header, pair},
     *,
 };
 
-fn authenticator(publisher: &Publisher) -> Authenticator {
+fn authenticator(publisher: &TestIssuer) -> Authenticator {
     let mut config = AuthConfig::new("https://auth.example/auth");
     config.issuer = ISSUER.to_owned();
     Authenticator::with(config, Box::new(publisher.clone()), publisher.clock())
 }
 
-fn publishing(keys: &[Value]) -> (Publisher, Authenticator) {
-    let publisher = Publisher::default();
+fn publishing(keys: &[Value]) -> (TestIssuer, Authenticator) {
+    let publisher = TestIssuer::default();
     publisher.publish(keys);
     let authenticator = authenticator(&publisher);
     (publisher, authenticator)

@@ -44,10 +44,10 @@ pub fn routes(store: &PgPool, delius: &Delius, authenticator: &Arc<Authenticator
     read_evidence::case_evidence,
     subject_access::subject_access_request
 ))]
-struct Document;
+struct HistoryDocument;
 
 pub fn documentation() -> utoipa::openapi::OpenApi {
-    Document::openapi()
+    HistoryDocument::openapi()
 }
 
 impl Sources {

@@ -67,14 +67,14 @@ pub enum NotSigned {
 
 /// Why a delivery does not pass.
 #[derive(Debug)]
-pub(super) enum Refused {
+pub(super) enum RefusedDelivery {
     /// It may pass later.
     NotNow(NotAccepted),
     /// It never will.
     Never(Parking),
 }
 
-impl From<NotSigned> for Refused {
+impl From<NotSigned> for RefusedDelivery {
     fn from(reason: NotSigned) -> Self {
         Self::Never(ParkReason::InvalidSignature.because(reason.to_string()))
     }
@@ -105,7 +105,7 @@ impl SnsVerifier {
     ///
     /// # Errors
     /// `Unavailable` when the certificate cannot be fetched now, else how the message is to be parked.
-    pub(super) async fn verify(&self, delivery: &Delivery) -> Result<(), Refused> {
+    pub(super) async fn verify(&self, delivery: &Delivery) -> Result<(), RefusedDelivery> {
         let envelope = envelope(delivery).ok_or(NotSigned::NoSignature)?;
         let topic = envelope.get("TopicArn").and_then(Value::as_str).ok_or(NotSigned::NoSignature)?;
         if !self.topics.is_empty() && !self.topics.contains(topic) {
@@ -116,7 +116,7 @@ impl SnsVerifier {
         Ok(signature::verify(&envelope, &key)?)
     }
 
-    async fn key(&self, url: Url) -> Result<SigningKey, Refused> {
+    async fn key(&self, url: Url) -> Result<SigningKey, RefusedDelivery> {
         // Held during the fetch, so that a burst of messages fetches the certificate once.
         let mut keys = self.keys.lock().await;
         if let Some((key, fetched)) = keys.get(&url)
@@ -127,7 +127,7 @@ impl SnsVerifier {
         let pem = self.fetch(&url).await.map_err(|error| {
             let reason =
                 if error.is_timeout() { "no answer in time" } else { "the certificate cannot be fetched" };
-            Refused::NotNow(NotAccepted::Unavailable { dependency: SNS, reason: reason.to_owned() })
+            RefusedDelivery::NotNow(NotAccepted::Unavailable { dependency: SNS, reason: reason.to_owned() })
         })?;
         let key = SigningKey::of_pem(&pem, Utc::now()).ok_or(NotSigned::UnusableCertificate)?;
         if keys.len() >= MAX_CERTIFICATES {

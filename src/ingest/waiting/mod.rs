@@ -11,5 +11,5 @@ mod worker;
 
 pub use inspect::{WaitingDecision, WaitingSummary, backlog, decide, find, list, of_case};
 pub use table::{Waiting, WaitingMessage, claim, claim_probe, finish, keep, make_due, release, reschedule};
-pub use treatment::{Attempts, MAX_FAULTS, MAX_UNDOCUMENTED, Seen, Treatment, treat};
+pub use treatment::{Attempts, MAX_FAULTS, MAX_UNDOCUMENTED, SeenDependency, Treatment, treat};
 pub use worker::{Worker, WorkerConfig};

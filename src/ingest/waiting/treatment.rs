@@ -42,7 +42,7 @@ pub struct Attempts {
 
 /// What is known of the dependency beside this attempt.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Seen {
+pub struct SeenDependency {
     /// It is down for everybody.
     pub is_down: bool,
     /// It answered others repeatedly while it failed for this message.
@@ -57,7 +57,12 @@ pub enum Treatment {
 }
 
 /// Counts one attempt that failed, and decides.
-pub fn treat(attempts: &mut Attempts, failure: &NotAccepted, seen: Seen, now: DateTime<Utc>) -> Treatment {
+pub fn treat(
+    attempts: &mut Attempts,
+    failure: &NotAccepted,
+    seen: SeenDependency,
+    now: DateTime<Utc>,
+) -> Treatment {
     if let NotAccepted::Again { after } = failure {
         return Treatment::Wait { after: *after };
     }
@@ -91,7 +96,12 @@ pub fn treat(attempts: &mut Attempts, failure: &NotAccepted, seen: Seen, now: Da
 }
 
 /// An outage of a dependency lasts as long as it lasts. A fault of this one message has a day.
-fn unavailable(attempts: &mut Attempts, failure: &NotAccepted, seen: Seen, now: DateTime<Utc>) -> Treatment {
+fn unavailable(
+    attempts: &mut Attempts,
+    failure: &NotAccepted,
+    seen: SeenDependency,
+    now: DateTime<Utc>,
+) -> Treatment {
     let tries = attempts.attempts.unsigned_abs();
     if seen.answers_others && attempts.alone_since.is_none() {
         attempts.alone_since = Some(now);
@@ -114,9 +124,9 @@ mod tests {
     use super::*;
     use crate::breakers::MPC;
 
-    const ALL_WELL: Seen = Seen { is_down: false, answers_others: false };
-    const DOWN: Seen = Seen { is_down: true, answers_others: false };
-    const ITS_OWN: Seen = Seen { is_down: false, answers_others: true };
+    const ALL_WELL: SeenDependency = SeenDependency { is_down: false, answers_others: false };
+    const DOWN: SeenDependency = SeenDependency { is_down: true, answers_others: false };
+    const ITS_OWN: SeenDependency = SeenDependency { is_down: false, answers_others: true };
 
     fn down() -> NotAccepted {
         NotAccepted::Unavailable { dependency: MPC, reason: "500".into() }
@@ -128,7 +138,7 @@ mod tests {
     }
 
     /// How the message ends after so many such attempts, and how long it waited for that.
-    fn after(tries: usize, failure: &NotAccepted, seen: Seen) -> (Treatment, Duration) {
+    fn after(tries: usize, failure: &NotAccepted, seen: SeenDependency) -> (Treatment, Duration) {
         let (mut attempts, mut waited) = (Attempts::default(), Duration::ZERO);
         let mut now = "2026-07-01T09:00:00Z".parse().unwrap();
         for _ in 1..tries {

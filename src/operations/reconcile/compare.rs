@@ -6,13 +6,13 @@ use crate::{
     case::{
         AllocationAnswer, DeliusWrite, HandoverAnswer, Holding, HoldingPeriod, Pom, PrisonCode, StaffMember,
     },
-    delius::{HeldBy, Holdings},
+    delius::{CurrentHolder, Holdings},
     london::wall_clock,
     operations::reconcile::{
         ledger::Ledgers,
         past::{self, Gap},
         recorded::{Dates, Recorded, RecordedHolding},
-        repair::{Repair, Subject},
+        repair::{Repair, RepairSubject},
         words::{Difference, Note},
     },
 };
@@ -68,7 +68,7 @@ pub fn compare(seen: &Seen) -> Verdict {
         forgotten(&seen.ledgers.forgotten, &mut verdict);
     }
     handover(seen, &mut verdict);
-    verdict.notes.extend(seen.recorded.unreflected.iter().cloned().map(Note::Unreflected));
+    verdict.notes.extend(seen.recorded.unreflected.iter().cloned().map(Note::UnnamedAllocation));
     verdict
 }
 
@@ -76,7 +76,7 @@ pub fn compare(seen: &Seen) -> Verdict {
 fn forgotten(holdings: &[Holding], verdict: &mut Verdict) {
     let Some(first) = holdings.iter().map(|holding| holding.at).min() else { return };
     verdict.differences.push(Difference::Forgotten { count: holdings.len(), first });
-    let subject = Subject::Forgotten(holdings.to_vec());
+    let subject = RepairSubject::Forgotten(holdings.to_vec());
     verdict.repairs.push(Repair { subject, at: Some(first) });
 }
 
@@ -147,17 +147,17 @@ fn allocation(seen: &Seen, verdict: &mut Verdict) {
         // The rows are right and one detail of the holding is not: it is stated once more.
         Some(at) if writes.is_empty() => {
             let holding = holding.and_then(|holding| holding.pom.clone());
-            verdict.repairs.push(Repair { subject: Subject::Holding(holding), at: Some(at) });
+            verdict.repairs.push(Repair { subject: RepairSubject::Holding(holding), at: Some(at) });
         }
         None if news || writes.is_empty() => {
             let at =
                 seen.delius.as_ref().and_then(|delius| known_since(stated?, delius.pom.as_ref()?, holding?));
-            verdict.repairs.push(Repair { subject: Subject::Allocation, at });
+            verdict.repairs.push(Repair { subject: RepairSubject::Allocation, at });
         }
         _ => {}
     }
     if let Some(first) = writes.iter().filter_map(DeliusWrite::held_from).min() {
-        verdict.repairs.push(Repair { subject: Subject::Timeline(writes), at: Some(first) });
+        verdict.repairs.push(Repair { subject: RepairSubject::Timeline(writes), at: Some(first) });
     }
 }
 
@@ -165,7 +165,7 @@ fn allocation(seen: &Seen, verdict: &mut Verdict) {
 /// time, or Delius would have been wrong until now.
 fn known_since(
     stated: Option<(&StaffMember, &PrisonCode)>,
-    held: &HeldBy,
+    held: &CurrentHolder,
     recorded: &RecordedHolding,
 ) -> Option<DateTime<Utc>> {
     let pom = stated.map(|(staff, prison)| as_pom(staff, prison));
@@ -216,7 +216,7 @@ fn is_recorded(stated: Option<(&StaffMember, &PrisonCode)>, recorded: Option<&Po
     }
 }
 
-pub(super) fn is_held(pom: Option<&Pom>, held: Option<&HeldBy>) -> bool {
+pub(super) fn is_held(pom: Option<&Pom>, held: Option<&CurrentHolder>) -> bool {
     match (pom, held) {
         (None, held) => held.is_none_or(|held| held.unallocated),
         (Some(pom), Some(held)) => {
@@ -278,7 +278,7 @@ fn handover(seen: &Seen, verdict: &mut Verdict) {
     };
     if news || (outdated && stated.is_some()) {
         let at = recorded.filter(|_| !news).map(|recorded| recorded.at);
-        verdict.repairs.push(Repair { subject: Subject::Handover, at });
+        verdict.repairs.push(Repair { subject: RepairSubject::Handover, at });
     }
     if outdated && stated.is_none() {
         verdict.notes.push(Note::NoHandover);

@@ -66,7 +66,7 @@ impl Finding {
 
     /// Nothing that a list of many cases should tell.
     pub fn is_silent(&self) -> bool {
-        let unreflected = |note: &Note| matches!(note, Note::Unreflected(_));
+        let unreflected = |note: &Note| matches!(note, Note::UnnamedAllocation(_));
         self.found.differences.is_empty() && !self.found.notes.iter().any(unreflected)
     }
 
@@ -123,7 +123,7 @@ impl Tally {
         self.compared += 1;
         self.differ += u64::from(!finding.agrees());
         self.repaired += u64::from(finding.agrees() && !finding.found.differences.is_empty());
-        let unreflected = |note: &&Note| matches!(note, Note::Unreflected(_));
+        let unreflected = |note: &&Note| matches!(note, Note::UnnamedAllocation(_));
         for kind in finding.kinds() {
             *self.kinds.entry(kind).or_default() += 1;
         }

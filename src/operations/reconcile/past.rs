@@ -7,7 +7,7 @@ use chrono_tz::Europe::London;
 
 use crate::{
     case::{DeliusWrite, Holder, Holding, HoldingPeriod, Pom},
-    delius::{HeldBy, HeldPeriod},
+    delius::{CurrentHolder, HeldPeriod},
     london::wall_clock,
     operations::reconcile::compare::is_held,
 };
@@ -22,7 +22,7 @@ pub struct Gap {
     pub until: Option<NaiveDateTime>,
     /// Who was recorded; `None` = nobody.
     pub recorded: Option<Pom>,
-    pub held: Option<HeldBy>,
+    pub held: Option<CurrentHolder>,
 }
 
 impl Gap {
@@ -70,10 +70,10 @@ pub(super) fn begin(recorded: &[HoldingPeriod]) -> Option<NaiveDateTime> {
 
 /// Since when Delius has had the holder without a break: a row that was ended by hand and the row that continues it are one
 /// holding.
-pub(super) fn held_since(holder: &HeldBy, held: &[HeldPeriod]) -> NaiveDateTime {
+pub(super) fn held_since(holder: &CurrentHolder, held: &[HeldPeriod]) -> NaiveDateTime {
     let same = |row: &HeldPeriod| {
         let (since, email) = (holder.since, holder.email.clone());
-        HeldBy { since, email, ..row.holder.clone() } == *holder
+        CurrentHolder { since, email, ..row.holder.clone() } == *holder
     };
     let mut since = holder.since;
     while let Some(before) =
@@ -104,7 +104,7 @@ fn pieces(
 }
 
 /// Who has the case in Delius: the row that started last of those that cover the time.
-fn holder_at(held: &[HeldPeriod], at: NaiveDateTime) -> Option<&HeldBy> {
+fn holder_at(held: &[HeldPeriod], at: NaiveDateTime) -> Option<&CurrentHolder> {
     let covers = |row: &&HeldPeriod| row.holder.since <= at && row.until.is_none_or(|until| at < until);
     held.iter().rfind(covers).map(|row| &row.holder)
 }

@@ -29,7 +29,7 @@ fn period(from: &str, until: Option<&str>, code: Option<i64>) -> HoldingPeriod {
 
 fn row(from: &str, until: Option<&str>, code: i64) -> HeldPeriod {
     HeldPeriod {
-        holder: HeldBy {
+        holder: CurrentHolder {
             provider: "N03".into(),
             prison: Some("LEI".into()),
             team: "POM".into(),

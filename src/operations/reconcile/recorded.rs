@@ -37,7 +37,7 @@ pub struct RecordedDates {
 
 /// An allocation that waits until the name behind its staff code is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unreflected {
+pub struct UnnamedAllocation {
     /// From when.
     pub at: DateTime<Utc>,
     /// In which prison.
@@ -58,7 +58,7 @@ pub struct Recorded {
     /// Its handover dates, when any were recorded.
     pub dates: Option<RecordedDates>,
     /// Allocations that wait for the name behind their staff code.
-    pub unreflected: Vec<Unreflected>,
+    pub unreflected: Vec<UnnamedAllocation>,
 }
 
 /// Reads the events of one stream.
@@ -70,7 +70,7 @@ pub fn recorded<'a>(events: impl IntoIterator<Item = &'a CaseEvent>) -> Recorded
 pub(super) fn recorded_of<'a>(events: impl IntoIterator<Item = (u64, &'a CaseEvent)>) -> Recorded {
     let mut recorded = Recorded::default();
     let mut timeline = Timeline::default();
-    let mut waiting: Vec<(u64, Unreflected)> = vec![];
+    let mut waiting: Vec<(u64, UnnamedAllocation)> = vec![];
     for (sequence, event) in events {
         timeline.record(sequence, event);
         dates(&mut recorded.dates, event);
@@ -78,7 +78,10 @@ pub(super) fn recorded_of<'a>(events: impl IntoIterator<Item = (u64, &'a CaseEve
             Some(NameWait::Begins { staff_code }) => {
                 let stated = timeline.facts().iter().find(|fact| fact.sequence == sequence);
                 if let Some((at, holder)) = stated.and_then(|fact| Some((fact.at, fact.holder.as_ref()?))) {
-                    waiting.push((sequence, Unreflected { at, prison: holder.prison.clone(), staff_code }));
+                    waiting.push((
+                        sequence,
+                        UnnamedAllocation { at, prison: holder.prison.clone(), staff_code },
+                    ));
                 }
             }
             Some(NameWait::Ends { reflects }) => waiting.retain(|(waits, _)| *waits != reflects),

@@ -11,7 +11,7 @@ use crate::{
 
 /// What a repair says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Subject {
+pub enum RepairSubject {
     /// The allocation may have changed: the answer of Manage POM Cases decides.
     Allocation,
     /// This holding, once more; `None` = nobody.
@@ -28,7 +28,7 @@ pub enum Subject {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repair {
     /// What it says.
-    pub subject: Subject,
+    pub subject: RepairSubject,
     /// When that happened; `None` = now.
     pub at: Option<DateTime<Utc>>,
 }
@@ -38,11 +38,14 @@ impl Repair {
     pub fn message(&self, noms: &NomsNumber, mpc_url: &str, now: DateTime<Utc>) -> InternalMessage {
         let origin = mpc_url.trim_end_matches('/');
         let (event_type, detail_url) = match self.subject {
-            Subject::Allocation | Subject::Holding(_) | Subject::Timeline(_) | Subject::Forgotten(_) => (
+            RepairSubject::Allocation
+            | RepairSubject::Holding(_)
+            | RepairSubject::Timeline(_)
+            | RepairSubject::Forgotten(_) => (
                 "offender-management.allocation.changed",
                 format!("{origin}/api/allocation/{noms}/primary_pom"),
             ),
-            Subject::Handover => {
+            RepairSubject::Handover => {
                 ("offender-management.handover.changed", format!("{origin}/api/handovers/{noms}"))
             }
         };
@@ -61,8 +64,8 @@ impl Repair {
     /// since the comparison.
     fn information(&self) -> Value {
         match &self.subject {
-            Subject::Holding(None) => json!({ "staffCode": null, "eventTrigger": "reconcile" }),
-            Subject::Holding(Some(Pom { staff_code: code, prison, .. })) => {
+            RepairSubject::Holding(None) => json!({ "staffCode": null, "eventTrigger": "reconcile" }),
+            RepairSubject::Holding(Some(Pom { staff_code: code, prison, .. })) => {
                 json!({ "staffCode": code, "prisonId": prison, "eventTrigger": "reconcile" })
             }
             _ => json!({ "eventTrigger": "reconcile" }),

@@ -11,10 +11,11 @@ use crate::{
         AllocationAnswer, CaseEvent, DeliusWrite, Evidence, HandoverAnswer, HoldingPeriod, Message,
         NameSource, Pom, Provenance, StaffMember,
     },
-    delius::{HeldBy, HeldPeriod, Holdings},
+    delius::{CurrentHolder, HeldPeriod, Holdings},
     london::wall_clock,
     operations::reconcile::{
-        Dates, Difference, Ledgers, Mpc, Note, Recorded, Repair, Seen, Subject, Verdict, compare, recorded,
+        Dates, Difference, Ledgers, Mpc, Note, Recorded, Repair, RepairSubject, Seen, Verdict, compare,
+        recorded,
     },
 };
 
@@ -83,8 +84,8 @@ fn says(code: i64, surname: &str, prison: &str) -> AllocationAnswer {
     AllocationAnswer::Allocated { staff, prison }
 }
 
-fn held(surname: &str, prison: &str, since: &str) -> Option<HeldBy> {
-    Some(HeldBy {
+fn held(surname: &str, prison: &str, since: &str) -> Option<CurrentHolder> {
+    Some(CurrentHolder {
         provider: "N03".into(),
         prison: Some(prison.into()),
         team: "POM".into(),
@@ -96,12 +97,12 @@ fn held(surname: &str, prison: &str, since: &str) -> Option<HeldBy> {
     })
 }
 
-fn unallocated(since: &str) -> Option<HeldBy> {
-    held("Staff", "LEI", since).map(|held| HeldBy { unallocated: true, ..held })
+fn unallocated(since: &str) -> Option<CurrentHolder> {
+    held("Staff", "LEI", since).map(|held| CurrentHolder { unallocated: true, ..held })
 }
 
-fn delius(pom: Option<HeldBy>) -> Holdings {
-    let open = |holder: &HeldBy| HeldPeriod { holder: holder.clone(), until: None };
+fn delius(pom: Option<CurrentHolder>) -> Holdings {
+    let open = |holder: &CurrentHolder| HeldPeriod { holder: holder.clone(), until: None };
     let periods = pom.iter().map(open).collect();
     Holdings {
         at: at("30T12:00"),
@@ -114,7 +115,7 @@ fn delius(pom: Option<HeldBy>) -> Holdings {
     }
 }
 
-fn seen(allocation: AllocationAnswer, events: &[CaseEvent], pom: Option<HeldBy>) -> Seen {
+fn seen(allocation: AllocationAnswer, events: &[CaseEvent], pom: Option<CurrentHolder>) -> Seen {
     let mpc = Mpc { allocation, handover: HandoverAnswer::NotFound };
     let recorded = recorded(events);
     // Delius has what was recorded before the present holding.
@@ -276,24 +277,25 @@ fn a_holding_that_delius_merely_lacks_is_stated_again_and_news_are_not() {
     let events = [allocated("01T09:00", ada.clone())];
     let lacking = compare(&seen(says(1, "BYRON", "LEI"), &events, None));
     let write = DeliusWrite::AllocatePom { at: at("01T09:00"), pom: ada, overtaken: false };
-    let expected = Repair { subject: Subject::Timeline(vec![write]), at: Some(at("01T09:00")) };
+    let expected = Repair { subject: RepairSubject::Timeline(vec![write]), at: Some(at("01T09:00")) };
     assert_eq!(lacking.repairs, [expected]);
     let news = compare(&seen(says(2, "NOETHER", "LEI"), &events, None));
-    assert_eq!(news.repairs[0], Repair { subject: Subject::Allocation, at: None });
+    assert_eq!(news.repairs[0], Repair { subject: RepairSubject::Allocation, at: None });
 }
 
 #[test]
 fn a_repair_says_what_it_knows_at_the_time_it_speaks_of() {
     let noms = "A1234BC".parse().unwrap();
     let now = at("05T12:00");
-    let repair = Repair { subject: Subject::Holding(None), at: Some(at("01T09:00")) };
+    let repair = Repair { subject: RepairSubject::Holding(None), at: Some(at("01T09:00")) };
     let message = repair.message(&noms, "https://mpc.example/", now);
     assert!(message.id.starts_with("reconcile:"));
     assert_eq!(message.occurred_at, at("01T09:00"));
     assert_eq!(message.information["staffCode"], serde_json::Value::Null);
     let url = "https://mpc.example/api/allocation/A1234BC/primary_pom";
     assert_eq!(message.detail_url.as_deref(), Some(url));
-    let news = Repair { subject: Subject::Allocation, at: None }.message(&noms, "https://mpc.example", now);
+    let news =
+        Repair { subject: RepairSubject::Allocation, at: None }.message(&noms, "https://mpc.example", now);
     assert_eq!((news.occurred_at, news.information.get("staffCode")), (now, None));
 }
 
@@ -328,7 +330,7 @@ fn what_waits_for_a_name_is_listed_until_it_is_reflected() {
     assert_eq!(listed(&events), [8]);
     let verdict = compare(&seen(AllocationAnswer::NotReady, &events, held("Germain", "LEI", "01T09:00")));
     assert_eq!(verdict.differences, [], "what waits is no difference of the present");
-    assert!(matches!(&verdict.notes[..], [Note::Unreflected(waiting)] if waiting.staff_code == 8));
+    assert!(matches!(&verdict.notes[..], [Note::UnnamedAllocation(waiting)] if waiting.staff_code == 8));
 }
 
 #[test]
@@ -342,7 +344,7 @@ fn an_address_is_compared_only_where_there_is_one() {
     assert_eq!(summary(&verdict), (vec!["Email"], Some(Some(at("01T09:00")))));
     assert_eq!(compare(&seen(says(1, "BYRON", "LEI"), &with(None), held.clone())), in_agreement());
 
-    let known = held.map(|held| HeldBy { email: Some("a@example.org".into()), ..held });
+    let known = held.map(|held| CurrentHolder { email: Some("a@example.org".into()), ..held });
     let verdict = compare(&seen(says(1, "BYRON", "LEI"), &with(Some("a@example.org")), known));
     assert_eq!((summary(&verdict), verdict.notes), ((vec![], None), vec![Note::EmailWithdrawn]));
 }

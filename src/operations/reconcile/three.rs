@@ -14,7 +14,7 @@ use crate::{
     operations::{
         inline::{accept, describe, settle},
         reconcile::{
-            Decided, Difference, LookError, Subject, Verdict, compare, finding::Finding, look, records,
+            Decided, Difference, LookError, RepairSubject, Verdict, compare, finding::Finding, look, records,
         },
     },
     outbox::view,
@@ -132,7 +132,7 @@ impl Three {
         let mut done = self.repair_once(noms, found, decided).await?;
         let mut after = self.compare(noms).await?;
         // Nothing else could be compared while the record was incomplete.
-        if found.repairs.iter().any(|repair| matches!(repair.subject, Subject::Forgotten(_))) {
+        if found.repairs.iter().any(|repair| matches!(repair.subject, RepairSubject::Forgotten(_))) {
             done.extend(self.repair_once(noms, &after, decided).await?);
             after = self.compare(noms).await?;
         }
@@ -148,9 +148,9 @@ impl Three {
         let mut done = vec![];
         for repair in &found.repairs {
             let reassert = match &repair.subject {
-                Subject::Timeline(writes) => Some((writes.clone(), vec![])),
-                Subject::Forgotten(holdings) => Some((vec![], holdings.clone())),
-                Subject::Allocation | Subject::Holding(_) | Subject::Handover => None,
+                RepairSubject::Timeline(writes) => Some((writes.clone(), vec![])),
+                RepairSubject::Forgotten(holdings) => Some((vec![], holdings.clone())),
+                RepairSubject::Allocation | RepairSubject::Holding(_) | RepairSubject::Handover => None,
             };
             if let Some((writes, holdings)) = reassert {
                 done.push(self.reassert(noms, writes, holdings, decided).await?);

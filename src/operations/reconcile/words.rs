@@ -6,11 +6,11 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 
 use crate::{
     case::{Pom, PrisonCode},
-    delius::HeldBy,
+    delius::CurrentHolder,
     london::wall_clock,
     operations::reconcile::{
         past::Gap,
-        recorded::{Dates, RecordedHolding, Unreflected},
+        recorded::{Dates, RecordedHolding, UnnamedAllocation},
     },
 };
 
@@ -24,7 +24,7 @@ pub enum Difference {
     /// Nothing was ever recorded, and Delius holds something else than Manage POM Cases says.
     NeverRecorded {
         /// What Delius holds.
-        held: Option<HeldBy>,
+        held: Option<CurrentHolder>,
     },
     /// Manage POM Cases says something else than was recorded last.
     NewsOfHolder {
@@ -40,7 +40,7 @@ pub enum Difference {
         /// What was recorded.
         recorded: RecordedHolding,
         /// What Delius holds.
-        held: Option<HeldBy>,
+        held: Option<CurrentHolder>,
     },
     /// Delius has somebody else than was recorded for a time in the past.
     PastHeldByAnother(Gap),
@@ -53,7 +53,7 @@ pub enum Difference {
         /// What was recorded.
         recorded: RecordedHolding,
         /// What Delius holds.
-        held: HeldBy,
+        held: CurrentHolder,
     },
     /// Delius holds who was recorded with another e-mail address.
     Email,
@@ -82,7 +82,7 @@ pub enum Difference {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Note {
     /// An allocation waits for the name behind its staff code.
-    Unreflected(Unreflected),
+    UnnamedAllocation(UnnamedAllocation),
     /// There are dates, and Delius has nowhere to keep them.
     DatesDoNotApply {
         /// Live custodies; dates are kept for exactly one.
@@ -131,13 +131,17 @@ impl fmt::Display for Difference {
             Self::NeverRecorded { held } => write!(
                 f,
                 "allocation: nothing is recorded, and Delius holds {}, which is not what Manage POM Cases says",
-                Held(held.as_ref())
+                HeldWords(held.as_ref())
             ),
             Self::NewsOfHolder { stated, recorded } => {
                 let stated = stated
                     .as_ref()
                     .map_or_else(|| "nobody".to_owned(), |(code, prison)| staff(*code, prison));
-                write!(f, "allocation: Manage POM Cases says {stated}, recorded is {}", Recorded(recorded))
+                write!(
+                    f,
+                    "allocation: Manage POM Cases says {stated}, recorded is {}",
+                    RecordedWords(recorded)
+                )
             }
             Self::NewsOfEmail => {
                 write!(f, "allocation: Manage POM Cases says another e-mail address than was recorded")
@@ -146,8 +150,8 @@ impl fmt::Display for Difference {
                 write!(
                     f,
                     "allocation: recorded is {}, Delius holds {}",
-                    Recorded(recorded),
-                    Held(held.as_ref())
+                    RecordedWords(recorded),
+                    HeldWords(held.as_ref())
                 )
             }
             Self::PastHeldByAnother(gap) => write!(f, "allocation: {gap}"),
@@ -162,7 +166,7 @@ impl fmt::Display for Difference {
             Self::HeldSinceLater { recorded, held } => write!(
                 f,
                 "allocation: recorded is {}, Delius holds the same only since {}",
-                Recorded(recorded),
+                RecordedWords(recorded),
                 wall(held.since)
             ),
             Self::Email => write!(f, "allocation: Delius holds another e-mail address than was recorded"),
@@ -182,7 +186,7 @@ impl fmt::Display for Difference {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unreflected(Unreflected { at, prison, staff_code }) => write!(
+            Self::UnnamedAllocation(UnnamedAllocation { at, prison, staff_code }) => write!(
                 f,
                 "listed as unreflected: {} from {}; written as soon as the name is known",
                 staff(*staff_code, prison),
@@ -209,9 +213,9 @@ impl fmt::Display for Dates {
     }
 }
 
-struct Recorded<'a>(&'a RecordedHolding);
+struct RecordedWords<'a>(&'a RecordedHolding);
 
-impl fmt::Display for Recorded<'_> {
+impl fmt::Display for RecordedWords<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let who = match &self.0.pom {
             None => "nobody".to_owned(),
@@ -221,9 +225,9 @@ impl fmt::Display for Recorded<'_> {
     }
 }
 
-struct Held<'a>(Option<&'a HeldBy>);
+struct HeldWords<'a>(Option<&'a CurrentHolder>);
 
-impl fmt::Display for Held<'_> {
+impl fmt::Display for HeldWords<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             None => f.write_str("nobody"),

@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use manage_pom_cases_and_delius::app::metrics::{CATALOGUE, Kind};
+use manage_pom_cases_and_delius::app::metrics::{CATALOGUE, MetricKind};
 
 fn read(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -49,9 +49,9 @@ pub(super) fn assert_well_formed(text: &str) {
     for metric in CATALOGUE {
         let shown = text.contains(&format!("# HELP {} {}\n", metric.name, metric.help));
         let kind = match metric.kind {
-            Kind::Counter => "counter",
-            Kind::Gauge => "gauge",
-            Kind::Histogram(_) => "histogram",
+            MetricKind::Counter => "counter",
+            MetricKind::Gauge => "gauge",
+            MetricKind::Histogram(_) => "histogram",
         };
         let expected = metric.zero && metric.labels.iter().all(|(_, values)| !values.is_empty());
         assert!(shown || !expected, "{} is not there from the start:\n{text}", metric.name);
@@ -91,8 +91,8 @@ fn names_end_in_their_unit_and_say_what_they_count() {
     let names = catalogue();
     assert_eq!(names.len(), CATALOGUE.len(), "a name twice");
     for metric in CATALOGUE {
-        assert_eq!(metric.name.ends_with("_total"), metric.kind == Kind::Counter, "{}", metric.name);
-        let timed = matches!(metric.kind, Kind::Histogram(_));
+        assert_eq!(metric.name.ends_with("_total"), metric.kind == MetricKind::Counter, "{}", metric.name);
+        let timed = matches!(metric.kind, MetricKind::Histogram(_));
         assert!(!timed || metric.name.ends_with("_seconds"), "{}", metric.name);
         assert!(metric.help.len() > 15 && !metric.help.ends_with('.'), "{}", metric.name);
     }

@@ -288,7 +288,7 @@ async fn every_route_is_in_the_openapi_document_and_answers_fit_it(store: PgPool
             let operation = &document["paths"][route.template()][method.as_str().to_lowercase()];
             assert!(operation.is_object(), "{method} {}", route.template());
             let secured = operation["security"].as_array().is_some_and(|it| !it.is_empty());
-            let is_open = route.access() == manage_pom_cases_and_delius::http::Access::Open;
+            let is_open = route.access() == manage_pom_cases_and_delius::http::RouteAccess::Open;
             assert_ne!(secured, is_open, "{method} {}", route.template());
         }
     }

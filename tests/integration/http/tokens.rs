@@ -9,7 +9,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use manage_pom_cases_and_delius::{
     case_records::CaseRecords,
-    http::{Access, AuthConfig, Authenticator, Role},
+    http::{AuthConfig, Authenticator, Role, RouteAccess},
 };
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -53,8 +53,8 @@ async fn every_route_is_open_or_asks_for_its_role(store: PgPool) {
                 async move { request.send().await.unwrap().status() }
             };
             match route.access() {
-                Access::Open => assert_eq!(ask(None).await, StatusCode::OK, "{method} {path}"),
-                Access::Role(role) => {
+                RouteAccess::Open => assert_eq!(ask(None).await, StatusCode::OK, "{method} {path}"),
+                RouteAccess::Role(role) => {
                     assert_eq!(ask(None).await, StatusCode::UNAUTHORIZED, "{method} {path}");
                     let others: Vec<_> =
                         Role::ALL.into_iter().filter(|it| *it != role).map(Role::authority).collect();

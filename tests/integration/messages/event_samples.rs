@@ -7,7 +7,7 @@ use manage_pom_cases_and_delius::{
     case::Evidence,
     ingest::{
         Delivery, message,
-        route::{Route, route},
+        route::{MessageRoute, route},
     },
 };
 
@@ -98,7 +98,7 @@ fn what_is_parked_by_its_content_alone_says_so() {
             Ok(parsed) => {
                 match route(&parsed, Evidence::of(text.as_str()), delivery.received_at, delivery.received_at)
                 {
-                    Route::Park(parking) => Some(parking.reason.as_str()),
+                    MessageRoute::Park(parking) => Some(parking.reason.as_str()),
                     _ => None,
                 }
             }

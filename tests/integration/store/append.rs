@@ -9,7 +9,7 @@ use manage_pom_cases_and_delius::{
         AllocationAnswer, CaseCommand, CaseServices, DetailAddress, Evidence, FetchError, Fetched,
         HandoverAnswer, ManagePomCases, Message, NoIdentityChanges, NomsNumber, StaffDirectory, StaffMember,
     },
-    event_store::{CaseStore, Cause, Standing, receipts::Receipt},
+    event_store::{CaseStore, Cause, MessageStanding, receipts::Receipt},
 };
 use sqlx::PgPool;
 
@@ -75,7 +75,7 @@ async fn accept(store: &CaseStore, noms: &NomsNumber, id: &str) -> usize {
         receive_count: 1,
         received_at: now,
     };
-    if store.standing(id, Some(noms)).await.unwrap() != Standing::New {
+    if store.standing(id, Some(noms)).await.unwrap() != MessageStanding::New {
         return 0;
     }
     let message = Message {

@@ -1,8 +1,8 @@
 //! Every source, with the columns that its leaves are made of.
 
 use super::{
-    Column::{Json, Text, Time},
     Source,
+    SourceColumn::{Json, Text, Time},
 };
 
 /// In the order in which the rows of one transaction are entered.

@@ -17,7 +17,7 @@ use crate::audit::journal::{
 
 /// An entry as stored.
 #[derive(Debug, FromRow)]
-pub(crate) struct Entry {
+pub(crate) struct StoredEntry {
     pub(crate) position: i64,
     source: String,
     source_id: i64,
@@ -88,8 +88,12 @@ pub(super) async fn check(
 }
 
 /// The entries at these positions.
-async fn entries(connection: &mut PgConnection, first: i64, last: i64) -> sqlx::Result<BTreeMap<i64, Entry>> {
-    let entries: Vec<Entry> = sqlx::query_as(
+async fn entries(
+    connection: &mut PgConnection,
+    first: i64,
+    last: i64,
+) -> sqlx::Result<BTreeMap<i64, StoredEntry>> {
+    let entries: Vec<StoredEntry> = sqlx::query_as(
         "select position, source, source_id, xid::text as xid, case_id, sequence, salt, leaf, cluster
          from journal where position between $1 and $2 order by position",
     )
@@ -97,7 +101,7 @@ async fn entries(connection: &mut PgConnection, first: i64, last: i64) -> sqlx::
     .bind(last)
     .fetch_all(connection)
     .await?;
-    let with_key = |mut entry: Entry| {
+    let with_key = |mut entry: StoredEntry| {
         let rank = Source::named(&entry.source).map_or(SOURCES.len(), Source::rank);
         entry.key = (entry.xid.parse().unwrap_or(u64::MAX), rank, entry.source_id);
         (entry.position, entry)
@@ -106,7 +110,7 @@ async fn entries(connection: &mut PgConnection, first: i64, last: i64) -> sqlx::
 }
 
 /// The rows of the entries.
-async fn rows(connection: &mut PgConnection, entries: &BTreeMap<i64, Entry>) -> sqlx::Result<Rows> {
+async fn rows(connection: &mut PgConnection, entries: &BTreeMap<i64, StoredEntry>) -> sqlx::Result<Rows> {
     let mut rows = Rows::new();
     for source in &SOURCES {
         let keys: Vec<(String, i64)> = entries
@@ -123,7 +127,7 @@ async fn rows(connection: &mut PgConnection, entries: &BTreeMap<i64, Entry>) -> 
     Ok(rows)
 }
 
-impl Entry {
+impl StoredEntry {
     fn event(&self) -> Option<(String, i64)> {
         Some((self.case_id.clone()?, self.sequence?))
     }
@@ -160,9 +164,9 @@ impl Entry {
 /// Whether the row still fits the stored subtree over its leaf, so that the leaf or the salt was changed and not the
 /// row.
 fn is_genuine(
-    entry: &Entry,
+    entry: &StoredEntry,
     rows: &Rows,
-    entries: &BTreeMap<i64, Entry>,
+    entries: &BTreeMap<i64, StoredEntry>,
     subtrees: &HashMap<Node, Hash>,
 ) -> bool {
     let computed = || {
@@ -183,7 +187,7 @@ fn is_genuine(
 }
 
 /// Whether the event is there after all, under another transaction number or id.
-async fn exists_changed(connection: &mut PgConnection, entry: &Entry) -> sqlx::Result<bool> {
+async fn exists_changed(connection: &mut PgConnection, entry: &StoredEntry) -> sqlx::Result<bool> {
     let Some((case, sequence)) = entry.event() else { return Ok(false) };
     sqlx::query_scalar("select exists (select from events where aggregate_id = $1 and sequence = $2)")
         .bind(case)

@@ -45,7 +45,7 @@ impl Start {
 
 /// Facts in the order in which they arrive; the numbers say which of them arrive once more, and when.
 #[derive(Debug, Clone)]
-struct Delivery {
+struct GivenDelivery {
     facts: Vec<Fact>,
     again: Vec<(usize, usize)>,
     dates: Vec<(usize, Option<u64>, Option<u64>)>,
@@ -53,7 +53,7 @@ struct Delivery {
 
 /// Facts at distinct seconds with everything in them, or facts that often share a second; then all are of one prison
 /// and the first to arrive is the first that happened: see the limit in the documentation of this room.
-fn delivery() -> impl Strategy<Value = Delivery> {
+fn delivery() -> impl Strategy<Value = GivenDelivery> {
     let everywhere = select(vec![
         None,
         None,
@@ -77,7 +77,7 @@ fn delivery() -> impl Strategy<Value = Delivery> {
         proptest::collection::vec((0..12usize, 0..12usize), 0..8),
         proptest::collection::vec((0..12usize, date(), date()), 0..4),
     )
-        .prop_map(|(facts, again, dates)| Delivery { facts, again, dates })
+        .prop_map(|(facts, again, dates)| GivenDelivery { facts, again, dates })
 }
 
 fn apply(memory: &mut Memory, fact: &Fact) {

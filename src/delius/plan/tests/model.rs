@@ -23,15 +23,15 @@ impl Fact {
 const OPEN: i64 = i64::MAX;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Period {
+struct ModelPeriod {
     who: String,
     start: i64,
     end: i64,
 }
 
-fn shown(periods: &[Period]) -> String {
+fn shown(periods: &[ModelPeriod]) -> String {
     let mut text = String::new();
-    for Period { who, start, end } in periods {
+    for ModelPeriod { who, start, end } in periods {
         let end = if *end == OPEN { String::new() } else { end.to_string() };
         write!(text, "{}{who}[{start},{end})", if text.is_empty() { "" } else { " " }).unwrap();
     }
@@ -40,7 +40,7 @@ fn shown(periods: &[Period]) -> String {
 
 /// Who held the case when: the facts in order of their second and, within one, the overtaken ones first, then in the
 /// order recorded.
-fn holders(initial: Option<&str>, facts: &[Fact]) -> Vec<Period> {
+fn holders(initial: Option<&str>, facts: &[Fact]) -> Vec<ModelPeriod> {
     // The holder from each second on.
     let mut seconds: Vec<(i64, String)> = initial.iter().map(|who| (0, (*who).to_owned())).collect();
     let mut ordered: Vec<&Fact> = facts.iter().collect();
@@ -55,14 +55,14 @@ fn holders(initial: Option<&str>, facts: &[Fact]) -> Vec<Period> {
         seconds.retain(|(second, _)| *second != fact.at);
         seconds.push((fact.at, next));
     }
-    let mut periods: Vec<Period> = vec![];
+    let mut periods: Vec<ModelPeriod> = vec![];
     for (start, who) in seconds {
         match periods.last_mut() {
             Some(last) if last.who == who => continue,
             Some(last) => last.end = start,
             None => {}
         }
-        periods.push(Period { who, start, end: OPEN });
+        periods.push(ModelPeriod { who, start, end: OPEN });
     }
     periods
 }
@@ -83,13 +83,13 @@ pub(super) fn responsible(
     for (kind, start, end) in kinds {
         let end = end.unwrap_or(OPEN);
         if *kind == "com" {
-            periods.push(Period { who: "com".into(), start: *start, end });
+            periods.push(ModelPeriod { who: "com".into(), start: *start, end });
             continue;
         }
         for holder in &holders {
             let (start, end) = (holder.start.max(*start), holder.end.min(end));
             if start < end {
-                periods.push(Period { who: holder.who.clone(), start, end });
+                periods.push(ModelPeriod { who: holder.who.clone(), start, end });
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{Memory, at, memory::ROC};
 
-struct Case {
+struct AnyCase {
     poms: &'static str,
     officers: &'static str,
     second: i64,
@@ -12,9 +12,10 @@ struct Case {
 
 #[test]
 fn responsibility_follows_only_the_manager_who_had_it() {
-    let case = |poms, officers, second, after, announced| Case { poms, officers, second, after, announced };
+    let case =
+        |poms, officers, second, after, announced| AnyCase { poms, officers, second, after, announced };
     let two = "ada@LEI[1,5) bob@LEI[5,)";
-    for Case { poms, officers, second, after, announced } in [
+    for AnyCase { poms, officers, second, after, announced } in [
         // The manager who is replaced is responsible.
         case("ada@LEI[1,)", "ada@LEI[1,)", 5, "ada@LEI[1,5) new@LEI[5,)", true),
         case("ada@LEI[1,)", "ada@LEI[1,9)", 5, "ada@LEI[1,5) new@LEI[5,9)", true),

@@ -100,14 +100,14 @@ fn message(number: usize, fact: &Fact) -> CaseCommand {
 }
 
 /// One person: the case with its services, and what Delius holds.
-struct Person {
+struct ModelPerson {
     case: Case,
     services: CaseServices,
     outside: Arc<Outside>,
     memory: Memory,
 }
 
-impl Person {
+impl ModelPerson {
     fn new(facts: &[Fact], start: Option<&str>) -> Self {
         let last = facts.iter().max_by_key(|fact| fact.at);
         let outside = Arc::new(Outside { now: last.and_then(|fact| fact.who), known: Mutex::default() });
@@ -152,14 +152,14 @@ impl Person {
 /// The facts of a person in the order of their messages, which of them come again after which, and when a name
 /// becomes known through another case.
 #[derive(Debug, Clone)]
-struct Story {
+struct WholeStory {
     start: Option<&'static str>,
     facts: Vec<Fact>,
     again: Vec<(usize, usize)>,
     named: Vec<(usize, &'static str)>,
 }
 
-fn story() -> impl Strategy<Value = Story> {
+fn story() -> impl Strategy<Value = WholeStory> {
     let holders = select(vec![
         None,
         Some("ada@LEI"),
@@ -174,7 +174,7 @@ fn story() -> impl Strategy<Value = Story> {
         proptest::collection::vec((0..14usize, 0..14usize), 0..8),
         proptest::collection::vec((0..14usize, select(PEOPLE.to_vec())), 0..4),
     )
-        .prop_map(|(start, facts, again, named)| Story { start, facts, again, named })
+        .prop_map(|(start, facts, again, named)| WholeStory { start, facts, again, named })
 }
 
 trait ShuffledFacts: Strategy<Value = std::collections::BTreeMap<i64, Option<&'static str>>> + Sized {
@@ -195,7 +195,7 @@ proptest! {
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         for story in stories {
-            let mut person = Person::new(&story.facts, story.start);
+            let mut person = ModelPerson::new(&story.facts, story.start);
             for (number, fact) in story.facts.iter().enumerate() {
                 person.execute(&runtime, message(number, fact));
                 for (_, again) in story.again.iter().filter(|(when, what)| *when == number && *what <= number) {
