@@ -71,8 +71,7 @@ async fn main() -> anyhow::Result<()> {
     let rounds = arguments.rounds.unwrap_or(if arguments.quick { 1 } else { 5 });
     let machine = machine();
     eprintln!("{machine}");
-    let persons = sizes.persons.max(arguments.once);
-    let ground = Ground::lay(&server_url, persons).await?;
+    let ground = Ground::lay(&server_url, sizes.persons).await?;
     let mut report = Report::default();
     let mut rows = rows::all(&ground, sizes, &arguments.only).await?;
     for round in 1..=rounds {
@@ -84,7 +83,9 @@ async fn main() -> anyhow::Result<()> {
         }
     }
     if arguments.once > 0 {
-        rows::stream::once(&ground, arguments.once, &mut report).await?;
+        // Databases with so many persons are for this run alone: copying them would slow the others down.
+        let larger = Ground::lay(&server_url, sizes.persons.max(arguments.once)).await?;
+        rows::stream::once(&larger, arguments.once, &mut report).await?;
     }
     if arguments.growth {
         rows::growth::once(&ground, &mut report).await?;

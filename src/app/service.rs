@@ -8,14 +8,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Failure,
-    api::{ApiSettings, Listening, Reading, Shown},
+    api::{Reading, Shown},
     health,
     measure::Measured,
     metrics,
-    queues::QueueSettings,
     settings::{
-        DeliusSettings, MpcSettings, StoreSettings, aws, check::both, connect_store,
-        journal::JournalSettings, tuning::Tuning,
+        DeliusSettings, MpcSettings, StoreSettings,
+        api::{ApiSettings, Listening},
+        aws,
+        check::both,
+        connect_store,
+        journal::JournalSettings,
+        queues::QueueSettings,
+        tuning::Tuning,
     },
     start_up,
     tasks::Tasks,

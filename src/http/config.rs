@@ -29,6 +29,8 @@ pub struct ApiConfig {
     /// Longest header of a request, with its first line; a longer one is answered with 431. Default 16 KiB: a token
     /// with hundreds of roles fits. What strangers can make the service hold is at most twice this for each connection.
     pub max_header_bytes: usize,
+    /// The HMPPS product that the service belongs to, shown under `/info`. Default none.
+    pub product_id: Option<String>,
 }
 
 impl ApiConfig {
@@ -50,6 +52,7 @@ impl Default for ApiConfig {
             drain_timeout: Duration::from_secs(20),
             max_body_bytes: 64 * 1024,
             max_header_bytes: 16 * 1024,
+            product_id: None,
         }
     }
 }

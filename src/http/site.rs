@@ -26,8 +26,8 @@ impl Site {
     ) -> Self {
         Self {
             name,
+            routes: routes::operational(&config, health, metrics),
             config,
-            routes: routes::operational(health, metrics),
             health: health.clone(),
             documentation: openapi::operational(),
         }

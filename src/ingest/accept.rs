@@ -11,7 +11,7 @@ use std::{
 use sqlx::PgPool;
 
 use super::{
-    attempt::of_store,
+    attempt::{AttemptOrigin, of_store},
     known,
     message::{Delivery, Malformed, Parsed, parse},
     not_accepted::undocumented,
@@ -44,15 +44,6 @@ pub struct Ingest {
 
 /// How often a message follows a person from one number to the next.
 const MAX_MOVES: u32 = 10;
-
-/// Where an attempt comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum AttemptOrigin {
-    Queue,
-    Waiting,
-    /// Somebody waits for the end of the message.
-    Operator,
-}
 
 /// Who may have sent a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

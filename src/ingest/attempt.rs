@@ -17,6 +17,15 @@ use crate::{
     database::in_time,
 };
 
+/// Where an attempt comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AttemptOrigin {
+    Queue,
+    Waiting,
+    /// Somebody waits for the end of the message.
+    Operator,
+}
+
 /// Accepts within a time limit. Whatever the attempt waits for when its time is over did not answer in time: that is an
 /// outage of it, and a fault of ours only when it waits for nothing. A panic is a failure like another: the next message is not affected. The text of a
 /// panic can be anybody's data, so it is not stored.

@@ -1,10 +1,12 @@
-//! The settings that subcommands share, from flags or environment, and what is built from them. Values are never
+//! Every setting but the arguments of a single subcommand, from flags or environment, and what is built from them. Values are never
 //! printed: they may carry passwords.
 
+pub(crate) mod api;
 pub mod check;
 pub(crate) mod database;
 pub mod journal;
 pub mod limits;
+pub(crate) mod queues;
 pub(crate) mod secret;
 pub mod tuning;
 

@@ -40,7 +40,7 @@ fn given(value: &'static str) -> Option<&'static str> {
     Some(value).filter(|value| !value.is_empty())
 }
 
-fn body() -> InfoBody {
+fn body(product_id: Option<String>) -> InfoBody {
     InfoBody {
         build: Build {
             name: env!("CARGO_PKG_NAME"),
@@ -48,13 +48,12 @@ fn body() -> InfoBody {
             number: given(env!("BUILD_NUMBER")),
             commit: given(env!("BUILD_COMMIT")),
         },
-        // The HMPPS chart sets it.
-        product_id: std::env::var("PRODUCT_ID").ok().filter(|id| !id.is_empty()),
+        product_id,
     }
 }
 
-pub(super) fn route() -> Route {
-    Route::open(READ, "/info", warp::path!("info").map(|| ()).boxed(), |()| info())
+pub(super) fn route(product_id: Option<String>) -> Route {
+    Route::open(READ, "/info", warp::path!("info").map(move || product_id.clone()).boxed(), info)
 }
 
 /// What is running here
@@ -63,6 +62,6 @@ pub(super) fn route() -> Route {
     responses((status = 200, description = "Name, version, build number and commit", body = InfoBody,
                example = json!({ "build": { "name": "manage-pom-cases-and-delius", "version": "1.0.0" } }))),
 )]
-pub(crate) async fn info() -> Response {
-    json(StatusCode::OK, &body())
+pub(crate) async fn info(product_id: Option<String>) -> Response {
+    json(StatusCode::OK, &body(product_id))
 }

@@ -18,7 +18,7 @@ use warp::{
     reply::{Reply, Response},
 };
 
-use crate::http::{Api, Health, Problem, Route};
+use crate::http::{Api, ApiConfig, Health, Problem, Route};
 
 /// The routes that read case records, the most frequent one first.
 pub(super) fn reads(api: &Api) -> Vec<Route> {
@@ -28,9 +28,9 @@ pub(super) fn reads(api: &Api) -> Vec<Route> {
 }
 
 /// The routes that every process has, whatever its roles.
-pub(super) fn operational(health: &Health, metrics: &PrometheusHandle) -> Vec<Route> {
+pub(super) fn operational(config: &ApiConfig, health: &Health, metrics: &PrometheusHandle) -> Vec<Route> {
     let mut routes: Vec<Route> = health::routes(health).into();
-    routes.extend([info::route(), metrics::route(metrics), swagger_ui::route()]);
+    routes.extend([info::route(config.product_id.clone()), metrics::route(metrics), swagger_ui::route()]);
     routes
 }
 

@@ -21,6 +21,7 @@ Besides the settings below:
 | --- | --- |
 | `AWS_ENDPOINT_URL`, `AWS_REGION`, credentials | as every AWS SDK reads them; the region defaults to `eu-west-2` |
 | `RUST_LOG` | filter of log lines, default `info` |
+| `OTEL_EXPORTER_OTLP_ENDPOINT` | of a build with `--features otlp`: the collector of traces, see [OPERATIONS.md](OPERATIONS.md) |
 ";
 
 /// One setting and the commands that use it.
