@@ -135,7 +135,12 @@ impl SharedPicture {
     pub async fn of(pool: &PgPool, connection: &mut PgConnection) -> sqlx::Result<Self> {
         let snapshot: String =
             sqlx::query_scalar("select pg_export_snapshot()").fetch_one(connection).await?;
-        Ok(Self { pool: pool.clone(), snapshot: snapshot.into() })
+        // The only connection of a pool holds the picture.
+        let pool = match pool.options().get_max_connections() {
+            1 => database::pool(1).connect_lazy_with((*pool.connect_options()).clone()),
+            _ => pool.clone(),
+        };
+        Ok(Self { pool, snapshot: snapshot.into() })
     }
 
     /// Another transaction in the same picture.

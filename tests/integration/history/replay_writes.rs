@@ -4,9 +4,9 @@ use manage_pom_cases_and_delius::audit::{
     journal::{Journal, verify::FindingKind},
     replay::{self, Discrepancy, Unlike},
 };
-use sqlx::PgPool;
+use sqlx::{PgPool, postgres::PgPoolOptions};
 
-use crate::helpers::audit::{enter, noms, settle, tamper, three_cases};
+use crate::helpers::audit::{check, enter, noms, settle, tamper, three_cases};
 
 async fn run(pool: &PgPool, sql: &str) {
     assert!(sqlx::raw_sql(sql).execute(pool).await.unwrap().rows_affected() > 0);
@@ -44,6 +44,23 @@ async fn untouched_writes_are_identical_and_everything_was_read(pool: PgPool) {
     let one = replay::one(&pool, &noms("A1111AA")).await.unwrap().unwrap().unwrap();
     assert_eq!((one.events, one.writes), (5, 4));
     assert!(replay::one(&pool, &noms("Z9999ZZ")).await.unwrap().is_none());
+}
+
+#[sqlx::test(migrations = "migrations/store")]
+async fn everything_is_read_with_the_connections_that_there_are(pool: PgPool) {
+    three_cases(&pool).await;
+    enter(&pool, &Journal::new(pool.clone()), 12).await;
+    for connections in [1, 2, 3] {
+        let options = (*pool.connect_options()).clone();
+        let few = PgPoolOptions::new().max_connections(connections).connect_lazy_with(options);
+        assert_eq!(check(&few).await.unwrap().events, 12, "{connections} connections");
+        assert_eq!(
+            replay::all(&few, |_, _| {}).await.unwrap().unwrap().events,
+            12,
+            "{connections} connections"
+        );
+        few.close().await;
+    }
 }
 
 #[sqlx::test(migrations = "migrations/store")]
