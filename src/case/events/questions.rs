@@ -247,26 +247,9 @@ impl CaseEvent {
         }
     }
 
-    /// Name of the outcome of an event that means no write, where telemetry knows one.
+    /// Name of the outcome of an event that means no write, where the event's own name does not say it.
     pub fn outcome(&self) -> Option<&'static str> {
-        match self {
-            Self::AllocationNotReady { .. } => Some("NotReadyToAllocate"),
-            Self::HandoverNotFound { .. } => None,
-            Self::PomAllocated { .. }
-            | Self::PomDeallocated { .. }
-            | Self::AllocationSuperseded { .. }
-            | Self::HandoverDatesChanged { .. }
-            | Self::MessageNotApplicable { .. }
-            | Self::IdentifierLinked { .. }
-            | Self::IdentityChanged { .. }
-            | Self::DeliusUpdated(_)
-            | Self::DeliusUnchanged(_)
-            | Self::DeliusWriteRefused(_)
-            | Self::DeliusWriteRetried { .. }
-            | Self::WritesReasserted { .. }
-            | Self::DeliusWriteSkipped { .. }
-            | Self::DeliusWriteParked { .. } => None,
-        }
+        self.telemetry().filter(|name| *name != self.name())
     }
 
     /// Name of the telemetry line for an event that leads to no write.
